@@ -1,0 +1,59 @@
+# Cairn's two commands are `make run` and `make test`; `make help` lists the rest.
+# Everything fetched or built outside the checkout goes to ~/.cache/cairn.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CAIRN_CACHE ?= $(HOME)/.cache/cairn
+CAIRN_NATIVE_DIR ?= $(CAIRN_CACHE)/native
+CARGO_TARGET_DIR ?= $(CAIRN_CACHE)/target
+BUNDLE_OUT ?= dist
+# What `make bench` runs; an unoptimised build says nothing about speed.
+BENCH ?= cargo bench --locked --bench bench --
+BENCH_ARGS ?=
+
+export CAIRN_CACHE CAIRN_NATIVE_DIR CARGO_TARGET_DIR BUNDLE_OUT
+# rustup's own folder last, for shells that have not read its profile yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help setup setup-test build run test test-dashboard bench bundle clean
+
+help:
+	@echo 'make run      set up, build, fill a demo tenant with sample documents, serve on 127.0.0.1:8420'
+	@echo 'make test     the whole test suite; also what .ci/run calls'
+	@echo 'make setup    check Rust, install what else is missing, build the dashboard'
+	@echo 'make build    setup, then the binary at bin/cairn (profile dev)'
+	@echo 'make bench    quality, speed and memory in one table (profile release; long build)'
+	@echo 'make bundle   dist/cairn-<version>-x86_64-linux.tar.gz (profile release; long build)'
+	@echo 'make clean    remove bin, dist and the built dashboard; not the caches, not the demo data'
+
+setup:
+	@installer/setup
+
+setup-test:
+	@installer/setup --test
+
+build: setup
+	@cargo build --locked
+	@mkdir -p bin
+	@ln -sfn "$(CARGO_TARGET_DIR)/debug/cairn" bin/cairn
+
+run: build
+	@installer/demo
+
+test: setup-test test-dashboard
+	cargo test --locked --features fault-injection
+
+test-dashboard: setup-test
+	@export PATH="$$(installer/node):$$PATH"; npm --prefix assets/dashboard run --silent test
+
+bench: setup
+	$(BENCH) $(BENCH_ARGS)
+
+bundle: setup
+	cargo build --release --locked
+	CAIRN_BINARY="$${CAIRN_BINARY:-$(CARGO_TARGET_DIR)/release/cairn}" bundle/build
+
+clean:
+	rm -rf bin dist assets/dashboard/dist
