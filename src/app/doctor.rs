@@ -1,0 +1,158 @@
+//! Examining the installation: what works, and what to do about what does not.
+//!
+//! Called by: `http`. Talks to: inference, extraction, the home volume.
+//! Invariants: a check that fails names its remedy.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::io::AsyncRead;
+use utoipa::ToSchema;
+
+use super::{App, Error, Inference, blocking, status};
+use crate::error::chain;
+use crate::extract::ExtractRequest;
+use crate::extraction::ChildSink;
+use crate::types::{ChildHeader, TenantId};
+
+/// One finding.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Check {
+    pub name: String,
+    pub ok: bool,
+    pub detail: String,
+    pub hint: Option<String>,
+}
+
+impl Check {
+    fn passed(name: &str, detail: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), ok: true, detail: detail.into(), hint: None }
+    }
+
+    fn failed(name: &str, detail: impl Into<String>, hint: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ok: false,
+            detail: detail.into(),
+            hint: Some(hint.to_owned()),
+        }
+    }
+}
+
+/// The probe document holds no other file.
+struct NoChildren;
+
+#[async_trait]
+impl ChildSink for NoChildren {
+    async fn child(
+        &mut self,
+        _header: ChildHeader,
+        _body: &mut (dyn AsyncRead + Send + Unpin),
+    ) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A PDF of one page that says "Cairn".
+const PROBE_PDF: &[u8] = include_bytes!("doctor/probe.pdf");
+
+/// Runs every check.
+///
+/// # Errors
+/// When a check could not be run at all.
+pub async fn examine(app: &Arc<App>) -> Result<Vec<Check>, Error> {
+    let mut checks = vec![Check::passed("version", env!("CARGO_PKG_VERSION"))];
+    checks.extend(inference(app).await?);
+    checks.push(reading(app).await);
+    checks.push(space(app).await?);
+    Ok(checks)
+}
+
+async fn inference(app: &Arc<App>) -> Result<Vec<Check>, Error> {
+    let embedder = match &app.inference {
+        Inference::Ready(embedder) => embedder.clone(),
+        Inference::Missing(detail) => {
+            return Ok(vec![Check::failed(
+                "model",
+                detail.clone(),
+                "Install the complete bundle again; until then search works by keyword.",
+            )]);
+        }
+        Inference::Failed(detail) => {
+            return Ok(vec![Check::failed(
+                "model",
+                detail.clone(),
+                "Compare SHA256SUMS of the bundle, and check that the CPU has AVX2.",
+            )]);
+        }
+    };
+    let runtime = embedder.runtime();
+    let info = embedder.info();
+    let mut checks = vec![
+        Check::passed("onnx_runtime", format!("version {}", runtime.version)),
+        Check::passed("cpu_features", runtime.cpu_features.join(" ")),
+        Check::passed(
+            "model",
+            format!("{} ({} dimensions). {}.", info.id, info.dimension, info.language),
+        ),
+    ];
+    let tested = blocking(move || Ok(embedder.self_test()?)).await;
+    checks.push(match tested {
+        Ok(test) if test.ok => Check::passed(
+            "golden_vectors",
+            format!(
+                "{} texts, lowest cosine {:.4} (at least {:.4} wanted)",
+                test.texts, test.min_cosine, test.tolerance
+            ),
+        ),
+        Ok(test) => Check::failed(
+            "golden_vectors",
+            format!("lowest cosine {:.4}, {:.4} wanted", test.min_cosine, test.tolerance),
+            "Vectors made on this machine would not fit stored ones: report the CPU model.",
+        ),
+        Err(error) => Check::failed("golden_vectors", chain(&error), "Install the bundle again."),
+    });
+    Ok(checks)
+}
+
+async fn reading(app: &App) -> Check {
+    let request = ExtractRequest {
+        name: "probe.pdf".to_owned(),
+        media_type: None,
+        format: None,
+        limits: super::index::limits(app),
+    };
+    let mut source = PROBE_PDF;
+    let read =
+        app.extraction.extract(TenantId::generate(), request, &mut source, &mut NoChildren).await;
+    match read {
+        Ok(Ok(document)) if document.blocks.iter().any(|block| block.text.contains("Cairn")) => {
+            Check::passed("extraction", "the reading process works; PDF is read by pdfium")
+        }
+        Ok(Err(failure)) => {
+            Check::failed("extraction", failure.message, "Install the complete bundle again.")
+        }
+        Ok(Ok(_)) => Check::failed(
+            "extraction",
+            "the probe document was read without its text",
+            "Install the complete bundle again.",
+        ),
+        Err(error) => Check::failed(
+            "extraction",
+            chain(&error),
+            "Check that the binary may start itself again and that memory is not limited below 1 GiB.",
+        ),
+    }
+}
+
+async fn space(app: &Arc<App>) -> Result<Check, Error> {
+    let shared = app.clone();
+    let free = blocking(move || Ok(status::free_bytes(&shared))).await?;
+    let detail = format!("{:.1} GiB free on the home volume", free as f64 / f64::from(1 << 30));
+    Ok(if free > 1 << 30 {
+        Check::passed("disk_space", detail)
+    } else {
+        Check::failed("disk_space", detail, "Free space, or move the home to a larger volume.")
+    })
+}

@@ -1,0 +1,255 @@
+//! Stages three and four: embeddings into the catalogue, vectors into the table, in groups, and
+//! the flip to "found by meaning".
+//!
+//! Called by: `app::index`. Talks to: inference, catalogue, vector table.
+//! Invariants: an embedding is in the catalogue before its vector is appended, and the append is
+//! durable before the catalogue flips; a rerun removes what a crash left behind first.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{HEARTBEAT, LEASE, Progress, claim, give_back};
+use crate::app::{App, Error};
+use crate::auth::Write;
+use crate::failpoint::Failpoint;
+use crate::tenant::{
+    ClaimedJob, HEADING_SEPARATOR, JobKind, StoredChunk, TenantHandle, VectorRow, VectorSource,
+    Vectors,
+};
+
+/// Documents whose jobs are claimed at once.
+const CLAIM: usize = 128;
+
+/// Chunks embedded between two commits of their embeddings.
+const WINDOW: usize = 128;
+
+/// Longest title given to the embedder with each chunk, in bytes.
+const TITLE_BYTES: usize = 200;
+
+/// Longest heading path given to the embedder with each chunk, in bytes.
+const HEADING_BYTES: usize = 120;
+
+/// The text embedded for a chunk. A passage out of the middle of a document means little without
+/// what the document is about, so title and innermost headings go first.
+pub fn input_text(title: &str, heading: Option<&str>, text: &str) -> String {
+    let title = &title[..title.floor_char_boundary(TITLE_BYTES)];
+    let mut input = String::with_capacity(title.len() + text.len() + 64);
+    input.push_str(title);
+    let mut room = HEADING_BYTES;
+    let inner: Vec<&str> = heading
+        .unwrap_or_default()
+        .rsplit(HEADING_SEPARATOR)
+        .filter(|heading| !heading.is_empty() && *heading != title)
+        .take_while(|heading| {
+            let fits = heading.len() <= room;
+            room = room.saturating_sub(heading.len());
+            fits
+        })
+        .collect();
+    for heading in inner.into_iter().rev() {
+        input.push_str(". ");
+        input.push_str(heading);
+    }
+    input.push_str(". ");
+    input.push_str(text);
+    input
+}
+
+pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<Progress, Error> {
+    if !app.inference.is_ready() {
+        return Ok(Progress::Idle);
+    }
+    let jobs = claim(tenant, JobKind::Embed, CLAIM).await?;
+    if jobs.is_empty() {
+        return Ok(Progress::Idle);
+    }
+    let mut group = Group::new(app, tenant, &jobs);
+    let outcome = group.run().await;
+    let unfinished = group.unfinished;
+    if let Err(error) = outcome {
+        give_back(app, tenant, JobKind::Embed, unfinished, &error).await?;
+    }
+    app.schedule.wake_for(JobKind::Purge, tenant.id());
+    Ok(Progress::Busy)
+}
+
+/// A batch of claimed jobs on its way into the vector table.
+struct Group<'a> {
+    app: &'a Arc<App>,
+    tenant: &'a TenantHandle<Write>,
+    /// Claimed and not yet flipped.
+    unfinished: Vec<ClaimedJob>,
+    /// Vectors that wait for the next append, and the jobs that append completes.
+    rows: Vec<VectorRow>,
+    complete: Vec<ClaimedJob>,
+    renewed: std::time::Instant,
+}
+
+impl<'a> Group<'a> {
+    fn new(app: &'a Arc<App>, tenant: &'a TenantHandle<Write>, jobs: &[ClaimedJob]) -> Self {
+        Self {
+            app,
+            tenant,
+            unfinished: jobs.to_vec(),
+            rows: Vec::new(),
+            complete: Vec::new(),
+            renewed: std::time::Instant::now(),
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), Error> {
+        let vectors = self.vectors().await?;
+        let retried: Vec<_> =
+            self.unfinished.iter().filter(|job| job.attempts > 1).map(|job| job.item).collect();
+        if !retried.is_empty() {
+            vectors.remove_items(&retried).await?;
+        }
+        let jobs = self.unfinished.clone();
+        let mut next = 0;
+        while next < jobs.len() {
+            // Small documents share a window, so that one batch serves many of them.
+            let mut window = Vec::new();
+            let mut sources = HashMap::new();
+            let first = next;
+            while next < jobs.len() && window.len() < WINDOW {
+                let item = jobs[next].item;
+                if let Some((source, chunks)) = self.load(item, 0).await? {
+                    if chunks.len() == WINDOW {
+                        break;
+                    }
+                    window.extend(chunks);
+                    sources.insert(item, source);
+                }
+                next += 1;
+            }
+            self.embed(&window, &sources).await?;
+            self.complete.extend_from_slice(&jobs[first..next]);
+            if next < jobs.len() && first == next {
+                self.embed_long(&jobs[next]).await?;
+                next += 1;
+            }
+            if self.rows.len() >= self.app.ingest.group_chunks {
+                self.append().await?;
+            }
+        }
+        self.append().await
+    }
+
+    /// Embeds a document of many windows, appending as it goes so that memory stays bounded.
+    async fn embed_long(&mut self, job: &ClaimedJob) -> Result<(), Error> {
+        let mut ordinal = 0;
+        while let Some((source, chunks)) = self.load(job.item, ordinal).await? {
+            let Some(last) = chunks.last() else { break };
+            ordinal = last.ordinal + 1;
+            self.embed(&chunks, &HashMap::from([(job.item, source)])).await?;
+            if self.rows.len() >= self.app.ingest.group_chunks {
+                self.append().await?;
+            }
+        }
+        self.complete.push(job.clone());
+        Ok(())
+    }
+
+    async fn load(
+        &self,
+        item: crate::types::ItemKey,
+        first_ordinal: u32,
+    ) -> Result<Option<(VectorSource, Vec<StoredChunk>)>, Error> {
+        Ok(self
+            .tenant
+            .read(move |catalog| {
+                let Some(source) = catalog.vector_source(item)? else {
+                    return Ok(None);
+                };
+                Ok(Some((source, catalog.item_chunks(item, first_ordinal, WINDOW)?)))
+            })
+            .await?)
+    }
+
+    /// Embeds what has no embedding yet, stores it, and queues the rows.
+    async fn embed(
+        &mut self,
+        chunks: &[StoredChunk],
+        sources: &HashMap<crate::types::ItemKey, VectorSource>,
+    ) -> Result<(), Error> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        self.heartbeat().await?;
+        let embedder = self.app.inference.embedder()?;
+        let model = embedder.info().id.clone();
+        let inputs: Vec<Vec<u8>> = chunks.iter().map(|chunk| chunk.input.clone()).collect();
+        let wanted = model.clone();
+        let mut known =
+            self.tenant.read(move |catalog| catalog.embeddings(&wanted, &inputs)).await?;
+        let mut seen = HashSet::new();
+        let fresh: Vec<&StoredChunk> = chunks
+            .iter()
+            .filter(|chunk| !known.contains_key(&chunk.input) && seen.insert(&chunk.input))
+            .collect();
+        if !fresh.is_empty() {
+            let texts: Vec<String> = fresh
+                .iter()
+                .map(|chunk| {
+                    let title = sources.get(&chunk.item).map_or("", |source| &source.title);
+                    input_text(title, chunk.heading.as_deref(), &chunk.text)
+                })
+                .collect();
+            let vectors = embedder.embed_passages(&texts).await?;
+            let stored: Vec<(Vec<u8>, Vec<f32>)> =
+                fresh.iter().map(|chunk| chunk.input.clone()).zip(vectors).collect();
+            known.extend(stored.iter().cloned());
+            self.tenant.write(move |catalog| catalog.store_embeddings(&model, &stored)).await?;
+        }
+        self.tenant.faults().pass(Failpoint::Embedded).map_err(Error::Fault)?;
+        for chunk in chunks {
+            let (Some(source), Some(vector)) = (sources.get(&chunk.item), known.get(&chunk.input))
+            else {
+                continue;
+            };
+            self.rows.push(VectorRow {
+                chunk: chunk.key,
+                item: chunk.item,
+                source: source.source.as_str().into(),
+                media_type: source.media_type.as_str().into(),
+                date_us: source.date.as_microsecond(),
+                vector: vector.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Appends the queued rows and flips the jobs they complete.
+    async fn append(&mut self) -> Result<(), Error> {
+        if !self.rows.is_empty() {
+            let rows = std::mem::take(&mut self.rows);
+            self.vectors().await?.append(rows).await?;
+            self.tenant.faults().pass(Failpoint::VectorsAppended).map_err(Error::Fault)?;
+        }
+        if self.complete.is_empty() {
+            return Ok(());
+        }
+        let done = std::mem::take(&mut self.complete);
+        let items = done.iter().map(|job| job.item).collect();
+        let keys: HashSet<i64> = done.iter().map(|job| job.key).collect();
+        self.tenant.write(move |catalog| catalog.vectors_ready(&done)).await?;
+        self.unfinished.retain(|job| !keys.contains(&job.key));
+        self.tenant.announce(items);
+        Ok(())
+    }
+
+    async fn vectors(&self) -> Result<&'a Vectors, Error> {
+        self.tenant.vectors().await?.ok_or_else(|| Error::VectorsUnavailable {
+            detail: "No embedding model is available.".to_owned(),
+        })
+    }
+
+    async fn heartbeat(&mut self) -> Result<(), Error> {
+        if self.renewed.elapsed() > HEARTBEAT {
+            let jobs = self.unfinished.clone();
+            self.tenant.write(move |catalog| catalog.renew_jobs(&jobs, LEASE)).await?;
+            self.renewed = std::time::Instant::now();
+        }
+        Ok(())
+    }
+}

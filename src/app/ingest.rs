@@ -1,0 +1,141 @@
+//! Taking bytes in: streamed to a blob, then document, item and job in one transaction.
+//!
+//! Called by: `http`, `sources`, `app::index`. Talks to: blobs, catalogue.
+//! Invariants: what is acknowledged is durable; a failed upload leaves nothing behind.
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use jiff::Timestamp;
+
+use super::{App, Error};
+use crate::auth::CanWrite;
+use crate::failpoint::Failpoint;
+use crate::tenant::{Accepted, NewDrop, Outcome, TenantHandle};
+use crate::types::{FormatHint, LedgerItem};
+
+/// Name of the collection that documents go to unless they say otherwise.
+pub const DEFAULT_COLLECTION: &str = "documents";
+
+/// Longest source path, in bytes.
+const MAX_SOURCE_BYTES: usize = 4096;
+
+/// What the sender says about an upload.
+#[derive(Clone, Debug)]
+pub struct Upload {
+    pub source: String,
+    pub collection: Option<String>,
+    pub file_date: Option<Timestamp>,
+    pub declared_type: Option<String>,
+    pub format: Option<FormatHint>,
+}
+
+/// The acknowledgement of an upload.
+#[derive(Debug)]
+pub struct Receipt {
+    pub accepted: Accepted,
+    pub source: String,
+    pub item: LedgerItem,
+}
+
+/// Streams `bytes` into the tenant and acknowledges them.
+///
+/// # Errors
+/// `Invalid` for an unusable source; `TooLarge`; `UploadBroken` when the sender stops early; a
+/// full disk. Nothing of the upload is kept then.
+pub async fn accept<A: CanWrite, E>(
+    app: &App,
+    tenant: &TenantHandle<A>,
+    upload: Upload,
+    bytes: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<Receipt, Error>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let source = clean_source(&upload.source)?;
+    let limit_bytes = app.server.max_upload_bytes;
+    let mut writer = tenant.blobs().begin().await?;
+    let mut bytes = std::pin::pin!(bytes);
+    while let Some(piece) = bytes.next().await {
+        let piece = piece.map_err(|error| Error::UploadBroken(error.into()))?;
+        if writer.size_bytes() + piece.len() as u64 > limit_bytes {
+            return Err(Error::TooLarge { limit_bytes });
+        }
+        writer.write(&piece).await?;
+    }
+    let blob = writer.finish().await?;
+    let new = NewDrop {
+        collection: upload.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned()),
+        source: source.clone(),
+        blob: blob.digest.clone(),
+        size_bytes: blob.size_bytes,
+        file_date: upload.file_date,
+        declared_type: upload.declared_type,
+        format: upload.format,
+        parent: None,
+    };
+    let (accepted, item) = tenant
+        .write(move |catalog| {
+            let accepted = catalog.accept(&new)?;
+            let item = catalog.ledger_item(accepted.item_key)?;
+            Ok((accepted, item))
+        })
+        .await?;
+    drop(blob);
+    tenant.announce(vec![accepted.item_key]);
+    if accepted.outcome == Outcome::Accepted {
+        app.schedule.wake(tenant.id());
+    }
+    tenant.faults().pass(Failpoint::Accepted).map_err(Error::Fault)?;
+    let item = item.ok_or(Error::NotFound)?;
+    Ok(Receipt { accepted, source, item })
+}
+
+/// A source as stored: forward slashes, no `.` or `..` steps, no leading slash, no control
+/// characters other than those a file name may really have, which are escaped.
+fn clean_source(source: &str) -> Result<String, Error> {
+    let mut steps: Vec<&str> = Vec::new();
+    for step in source.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => {
+                steps.pop();
+            }
+            step => steps.push(step),
+        }
+    }
+    let mut clean = String::with_capacity(source.len());
+    for c in steps.join("/").chars() {
+        if c.is_control() || is_direction_mark(c) {
+            clean.extend(c.escape_unicode());
+        } else {
+            clean.push(c);
+        }
+    }
+    if clean.is_empty() {
+        return Err(Error::invalid("the upload has no name: give `source=` or a file name"));
+    }
+    if clean.len() > MAX_SOURCE_BYTES {
+        return Err(Error::invalid(format!("the source is longer than {MAX_SOURCE_BYTES} bytes")));
+    }
+    Ok(clean)
+}
+
+/// Marks that reorder the text around them, with which a name could pretend to be another.
+fn is_direction_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_lose_steps_that_climb_and_names_that_deceive() {
+        let clean = |source: &str| clean_source(source).expect("a usable source");
+        assert_eq!(clean("/a/./b//c.txt"), "a/b/c.txt");
+        assert_eq!(clean("../../etc/passwd"), "etc/passwd");
+        assert_eq!(clean("two\nlines.txt"), "two\\u{a}lines.txt");
+        assert_eq!(clean("invoice\u{202e}fdp.exe"), "invoice\\u{202e}fdp.exe");
+        assert!(clean_source("/../").is_err());
+    }
+}

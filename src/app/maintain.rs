@@ -1,0 +1,203 @@
+//! Removing, retrying, rebuilding, and what a tenant needs at the start of a process.
+//!
+//! Called by: `http`, `worker`. Talks to: catalogue, projections, blobs.
+//! Invariants: the catalogue changes first; projections follow through jobs.
+
+use std::sync::Arc;
+
+use super::{App, Error, blocking};
+use crate::auth::{CanWrite, Write};
+use crate::tenant::{CatalogError, TenantHandle};
+use crate::types::{DocumentId, ItemState};
+
+pub use crate::tenant::Projection;
+
+/// Removes a document and everything found inside it; returns how many documents went.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn remove<A: CanWrite>(
+    app: &App,
+    tenant: &TenantHandle<A>,
+    document: DocumentId,
+) -> Result<u64, Error> {
+    let attempt = async || tenant.write(move |catalog| catalog.remove_document(document)).await;
+    let removed = match attempt().await {
+        // The tombstone itself needs a little space; what follows frees more.
+        Err(error) if error.is_storage_full() && app.reserve.release() => attempt().await?,
+        attempted => attempted?,
+    };
+    if removed == 0 {
+        return Err(Error::NotFound);
+    }
+    tenant.announce(Vec::new());
+    app.schedule.wake(tenant.id());
+    Ok(removed)
+}
+
+/// Queues a failed or unsupported document again; returns how many items were queued.
+///
+/// # Errors
+/// `NotFound`; `Conflict` where the document neither failed nor is unsupported.
+pub async fn retry_document<A: CanWrite>(
+    app: &App,
+    tenant: &TenantHandle<A>,
+    document: DocumentId,
+) -> Result<u64, Error> {
+    let retried = tenant
+        .write(move |catalog| {
+            if catalog.document(document)?.is_none() {
+                return Ok(None);
+            }
+            catalog.retry_document(document).map(Some)
+        })
+        .await?
+        .ok_or(Error::NotFound)?;
+    if !retried {
+        return Err(Error::Conflict {
+            detail: "only a failed or unsupported document can be tried again".to_owned(),
+        });
+    }
+    tenant.announce(Vec::new());
+    app.schedule.wake(tenant.id());
+    Ok(1)
+}
+
+/// Queues every failed or every unsupported item again.
+///
+/// # Errors
+/// `Invalid` for any other state.
+pub async fn retry_all<A: CanWrite>(
+    app: &App,
+    tenant: &TenantHandle<A>,
+    state: ItemState,
+) -> Result<u64, Error> {
+    if !matches!(state, ItemState::Failed | ItemState::Unsupported) {
+        return Err(Error::invalid("only failed and unsupported items can be tried again"));
+    }
+    let retried = tenant.write(move |catalog| catalog.retry_all(state)).await?;
+    tenant.announce(Vec::new());
+    app.schedule.wake(tenant.id());
+    Ok(retried)
+}
+
+/// Rebuilds projections from the catalogue; returns how many items were queued. Vectors are
+/// written anew from stored embeddings, so nothing is inferred twice.
+///
+/// # Errors
+/// When a projection cannot be cleared.
+pub async fn rebuild<A: CanWrite>(
+    app: &App,
+    tenant: &TenantHandle<A>,
+    projections: &[Projection],
+) -> Result<u64, Error> {
+    let mut queued = 0;
+    for projection in projections.iter().copied() {
+        queued += tenant.write(move |catalog| catalog.rebuild(projection)).await?;
+        match projection {
+            Projection::Fulltext => {
+                let handle = tenant.clone();
+                blocking(move || Ok(handle.fulltext()?.clear()?)).await?;
+            }
+            Projection::Vectors => {
+                if let Some(vectors) = tenant.vectors().await? {
+                    vectors.clear().await?;
+                }
+            }
+        }
+    }
+    tenant.announce(Vec::new());
+    app.schedule.wake(tenant.id());
+    Ok(queued)
+}
+
+/// Name of the setting that holds the model the vector table was made with.
+const VECTOR_MODEL: &str = "vector_model";
+
+/// Brings a tenant in order at the start of a process: blobs that no item names are removed, and
+/// a change of model queues every document for vectors of the new one.
+///
+/// # Errors
+/// When a store cannot be used.
+pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), Error> {
+    let handle = tenant.clone();
+    let digests = blocking(move || Ok(handle.blobs().digests())).await?;
+    let unnamed = tenant
+        .read(move |catalog| {
+            let mut unnamed = Vec::new();
+            for digest in digests {
+                if !catalog.blob_is_named(&digest)? {
+                    unnamed.push(digest);
+                }
+            }
+            Ok::<_, CatalogError>(unnamed)
+        })
+        .await?;
+    for digest in unnamed {
+        super::index::remove_blob(tenant, &digest).await?;
+    }
+    rebuild_what_is_lost(app, tenant).await?;
+    if let Some(model) = app.inference.model() {
+        let id = model.id.clone();
+        let queued = tenant
+            .write(move |catalog| {
+                let before = catalog.setting(VECTOR_MODEL)?;
+                if before.as_deref() == Some(id.as_str()) {
+                    return Ok(0);
+                }
+                catalog.set_setting(VECTOR_MODEL, &id)?;
+                if before.is_none() { Ok(0) } else { catalog.rebuild(Projection::Vectors) }
+            })
+            .await?;
+        if queued > 0 {
+            tracing::info!(tenant = %tenant.id(), queued, "the embedding model changed");
+        }
+    }
+    app.schedule.wake(tenant.id());
+    Ok(())
+}
+
+/// Compacts projections and brings the vector index up to date.
+///
+/// # Errors
+/// When a projection cannot be maintained; it is as usable as before.
+pub async fn upkeep(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), Error> {
+    let shared = app.clone();
+    blocking(move || {
+        if let Err(error) = shared.reserve.hold() {
+            tracing::warn!("the disk reserve cannot be held: {error}");
+        }
+        Ok(())
+    })
+    .await?;
+    let handle = tenant.clone();
+    blocking(move || Ok(handle.fulltext()?.compact()?)).await?;
+    if let Some(vectors) = tenant.vectors().await? {
+        let done = vectors.maintain().await?;
+        tracing::debug!(tenant = %tenant.id(), ?done, "vector table maintained");
+    }
+    Ok(())
+}
+
+/// Queues documents for a projection that is empty although the catalogue says otherwise: it was
+/// lost, or made by another release.
+async fn rebuild_what_is_lost(app: &App, tenant: &TenantHandle<Write>) -> Result<(), Error> {
+    let handle = tenant.clone();
+    let mut lost = Vec::new();
+    if blocking(move || Ok(handle.fulltext()?.document_count())).await? == 0 {
+        lost.push(Projection::Fulltext);
+    }
+    if app.inference.is_ready()
+        && let Some(vectors) = tenant.vectors().await?
+        && vectors.rows().await? == 0
+    {
+        lost.push(Projection::Vectors);
+    }
+    for projection in lost {
+        let queued = tenant.write(move |catalog| catalog.rebuild_if_ready(projection)).await?;
+        if queued > 0 {
+            tracing::info!(tenant = %tenant.id(), ?projection, queued, "a projection is made anew");
+        }
+    }
+    Ok(())
+}

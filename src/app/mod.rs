@@ -1,0 +1,179 @@
+//! Use cases, one file each, over the services held by [`App`].
+//!
+//! Called by: `http`, `worker`, `sources`, `appliance`. Talks to: every lower layer.
+//! Invariants: every use case takes a tenant handle or a grant, never a bare tenant id; nothing
+//! here knows HTTP, and nothing here decides who may call it.
+
+pub mod ask;
+pub mod doctor;
+pub mod documents;
+mod error;
+pub mod eval;
+pub mod index;
+pub mod ingest;
+pub mod keys;
+pub mod ledger;
+pub mod maintain;
+mod schedule;
+pub mod search;
+pub mod status;
+pub mod tenants;
+
+use std::sync::Arc;
+
+use crate::auth::{Access, Actor, Authority, Grant, SystemActor, Write, system_grant};
+use crate::clock::SharedClock;
+use crate::config::{Home, IngestConfig, ServerConfig};
+use crate::disk::Reserve;
+use crate::extraction::ExtractionPool;
+use crate::inference::Embedder;
+use crate::system::System;
+use crate::tenant::{Registry, TenantHandle};
+use crate::types::{ModelInfo, TenantId};
+
+pub use error::Error;
+pub use schedule::{Schedule, ScheduledTenant, TenantChange};
+
+/// The embedding model, or why there is none.
+#[derive(Clone)]
+pub enum Inference {
+    Ready(Embedder),
+    /// The model or its runtime is not there.
+    Missing(String),
+    /// It is there but does not work: wrong digest, failed self-test, unsuitable CPU.
+    Failed(String),
+}
+
+impl Inference {
+    /// The embedder.
+    ///
+    /// # Errors
+    /// `Error::VectorsUnavailable` with the reason.
+    pub fn embedder(&self) -> Result<&Embedder, Error> {
+        match self {
+            Self::Ready(embedder) => Ok(embedder),
+            Self::Missing(detail) | Self::Failed(detail) => {
+                Err(Error::VectorsUnavailable { detail: detail.clone() })
+            }
+        }
+    }
+
+    /// The model in use.
+    pub fn model(&self) -> Option<&ModelInfo> {
+        match self {
+            Self::Ready(embedder) => Some(embedder.info()),
+            Self::Missing(_) | Self::Failed(_) => None,
+        }
+    }
+
+    /// Byte spans of the tokens of a text, as the embedding model sees them. Without a model
+    /// they are estimated at five letters a token, so that documents read meanwhile get chunks
+    /// that a model of the usual kind can take later.
+    pub fn token_spans(&self, text: &str) -> Vec<(usize, usize)> {
+        let Self::Ready(embedder) = self else {
+            return estimated_spans(text);
+        };
+        match embedder.tokenizer().encode(text, false) {
+            Ok(encoding) => encoding.get_offsets().to_vec(),
+            Err(error) => {
+                tracing::warn!("a text could not be tokenised, its tokens are estimated: {error}");
+                estimated_spans(text)
+            }
+        }
+    }
+
+    /// Time spent inside the model so far, all sessions together.
+    pub fn busy(&self) -> std::time::Duration {
+        match self {
+            Self::Ready(embedder) => embedder.busy(),
+            Self::Missing(_) | Self::Failed(_) => std::time::Duration::ZERO,
+        }
+    }
+
+    /// True where vectors can be computed.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready(_))
+    }
+}
+
+/// Letters per token where no tokenizer is at hand.
+const LETTERS_PER_TOKEN: usize = 5;
+
+fn estimated_spans(text: &str) -> Vec<(usize, usize)> {
+    let mut spans: Vec<(usize, usize)> = Vec::new();
+    let mut letters = 0;
+    for (at, c) in text.char_indices() {
+        let end = at + c.len_utf8();
+        match spans.last_mut() {
+            Some(last) if c.is_alphanumeric() && letters > 0 && letters < LETTERS_PER_TOKEN => {
+                last.1 = end;
+                letters += 1;
+            }
+            _ if c.is_whitespace() => letters = 0,
+            _ => {
+                spans.push((at, end));
+                letters = usize::from(c.is_alphanumeric());
+            }
+        }
+    }
+    spans
+}
+
+/// The services of one appliance. Cheap to clone through its `Arc`; it has no business methods.
+pub struct App {
+    pub home: Home,
+    pub server: ServerConfig,
+    pub ingest: IngestConfig,
+    pub clock: SharedClock,
+    pub started_at: jiff::Timestamp,
+    pub system: Arc<System>,
+    pub authority: Authority,
+    pub registry: Registry,
+    pub extraction: ExtractionPool,
+    pub inference: Inference,
+    pub schedule: Schedule,
+    /// Space given back when the volume is full and something has to be removed.
+    pub reserve: Reserve,
+    pub(crate) statistics: search::StatisticsCache,
+}
+
+impl App {
+    /// Opens a tenant for a caller, off the async threads; an absent tenant and one that is not
+    /// for this actor are the same `NotFound`.
+    ///
+    /// # Errors
+    /// `NotFound`, or when a store cannot be opened.
+    pub async fn open_tenant<A: Access>(
+        self: &Arc<Self>,
+        actor: Actor,
+        tenant: String,
+    ) -> Result<TenantHandle<A>, Error> {
+        let app = self.clone();
+        blocking(move || {
+            let grant: Grant<A> =
+                app.authority.authorise(&actor, &tenant)?.ok_or(Error::NotFound)?;
+            Ok(app.registry.open(&grant)?)
+        })
+        .await
+    }
+
+    /// Opens a tenant for Cairn's own work.
+    ///
+    /// # Errors
+    /// When a store cannot be opened.
+    pub async fn open_for_work(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        who: SystemActor,
+    ) -> Result<TenantHandle<Write>, Error> {
+        let app = self.clone();
+        blocking(move || Ok(app.registry.open(&system_grant(tenant, who))?)).await
+    }
+}
+
+/// Runs blocking work on the blocking pool.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::Interrupted)?
+}

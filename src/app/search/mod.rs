@@ -1,0 +1,221 @@
+//! Hybrid retrieval: words and meaning, fused per document, shown with the best passages.
+//!
+//! Called by: `http`, `app::ask`. Talks to: full-text index, vector table, inference, catalogue.
+//! Invariants: only ready revisions are shown; a mode that needs vectors fails plainly when they
+//! cannot be had, and never turns into another mode.
+
+mod fusion;
+mod legs;
+mod passages;
+mod statistics;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{App, Error};
+use crate::auth::CanRead;
+use crate::tenant::{CatalogError, HitDocument, Query, TenantHandle, VectorHit};
+use crate::types::{
+    ChunkKey, ItemKey, Language, ScoreParts, SearchFilter, SearchMode, SearchResponse, SearchResult,
+};
+
+pub(crate) use passages::choose_chunks;
+pub use statistics::StatisticsCache;
+
+/// A search as asked for.
+#[derive(Clone, Debug)]
+pub struct SearchRequest {
+    pub query: String,
+    pub mode: SearchMode,
+    /// Documents to return.
+    pub limit: usize,
+    pub filter: SearchFilter,
+}
+
+/// A ranked document, before its passages are chosen.
+pub(crate) struct Ranked {
+    pub(crate) document: HitDocument,
+    pub(crate) score: f64,
+    pub(crate) parts: ScoreParts,
+    /// Chunks the vector leg found, best first.
+    pub(crate) chunks: Vec<(ChunkKey, f32)>,
+}
+
+/// The outcome of retrieval, shared by search and ask.
+pub(crate) struct Retrieved {
+    pub(crate) query: Arc<Query>,
+    pub(crate) languages: Vec<Language>,
+    pub(crate) ranked: Vec<Ranked>,
+    pub(crate) notices: Vec<String>,
+    /// The embedded query, where vectors took part.
+    pub(crate) embedded: Option<Vec<f32>>,
+}
+
+/// Searches a tenant.
+///
+/// # Errors
+/// `VectorsUnavailable` for a mode that needs vectors where there are none.
+pub async fn search<A: CanRead>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    request: SearchRequest,
+) -> Result<SearchResponse, Error> {
+    let started = Instant::now();
+    let retrieved = retrieve(app, tenant, &request).await?;
+    let shown = passages::choose(tenant, &retrieved).await?;
+    let results = retrieved
+        .ranked
+        .into_iter()
+        .zip(shown)
+        .map(|(ranked, passages)| {
+            let document = ranked.document;
+            SearchResult {
+                document_id: document.id,
+                source: document.source,
+                also_at: document.also_at,
+                title: document.title,
+                media_type: document.media_type,
+                score: ranked.score,
+                score_parts: ranked.parts,
+                dates: document.dates,
+                has_vectors: document.in_vectors,
+                passages,
+            }
+        })
+        .collect();
+    Ok(SearchResponse {
+        query: request.query,
+        mode: request.mode,
+        results,
+        notices: retrieved.notices,
+        took_ms: started.elapsed().as_secs_f64() * 1e3,
+    })
+}
+
+/// Ranks documents for a request.
+pub(crate) async fn retrieve<A: CanRead>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    request: &SearchRequest,
+) -> Result<Retrieved, Error> {
+    let parsed = Query::parse(&request.query);
+    let query = Arc::new(parsed.query);
+    let filter = merged(&request.filter, parsed.filter);
+    let (codes, awaiting) = tenant
+        .read(|catalog| Ok((catalog.languages()?, catalog.documents_without_vectors()?)))
+        .await?;
+    let languages: Vec<Language> =
+        codes.iter().filter_map(|code| Language::from_code(code)).collect();
+    let legs = legs::Legs {
+        app,
+        tenant,
+        query: query.clone(),
+        filter,
+        languages: languages.clone(),
+        depth: request.limit.max(legs::DEPTH),
+    };
+    let wants_keyword = request.mode != SearchMode::Vector;
+    // A query of exclusions and filters only has no meaning to embed: words alone decide.
+    let wants_vector = request.mode != SearchMode::Keyword && !query.text().is_empty();
+    let keyword = async { if wants_keyword { legs.keyword().await.map(Some) } else { Ok(None) } };
+    let vector =
+        async { if wants_vector { Box::pin(legs.vector()).await.map(Some) } else { Ok(None) } };
+    let (keyword, vector) = tokio::try_join!(keyword, vector)?;
+
+    let mut items: HashSet<ItemKey> = HashSet::new();
+    if let Some(leg) = &keyword {
+        items.extend(leg.hits.iter().map(|hit| hit.item));
+    }
+    if let Some(leg) = &vector {
+        items.extend(leg.hits.iter().map(|hit| hit.item));
+    }
+    let mut documents = visible(tenant, items).await?;
+    let chunks = vector.as_ref().map(|leg| by_item(&leg.hits)).unwrap_or_default();
+    let mut scored = fusion::fuse(keyword.as_ref(), vector.as_ref(), &chunks, &documents);
+    scored.truncate(request.limit);
+    let mut ranked: Vec<Ranked> = scored
+        .into_iter()
+        .filter_map(|scored| {
+            Some(Ranked {
+                document: documents.remove(&scored.item)?,
+                score: scored.score,
+                parts: scored.parts,
+                chunks: chunks.get(&scored.item).cloned().unwrap_or_default(),
+            })
+        })
+        .collect();
+    add_other_sources(tenant, &mut ranked).await?;
+    Ok(Retrieved {
+        notices: notices(&query, wants_vector, awaiting),
+        query,
+        languages,
+        ranked,
+        embedded: vector.map(|leg| leg.embedded),
+    })
+}
+
+fn merged(explicit: &SearchFilter, typed: SearchFilter) -> SearchFilter {
+    SearchFilter {
+        source: explicit.source.clone().or(typed.source),
+        media_type: explicit.media_type.clone().or(typed.media_type),
+        after: explicit.after.max(typed.after),
+        before: match (explicit.before, typed.before) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        },
+    }
+}
+
+fn notices(query: &Query, wants_vector: bool, awaiting: u64) -> Vec<String> {
+    let mut notices = Vec::new();
+    if wants_vector && awaiting > 0 {
+        let documents =
+            if awaiting == 1 { "1 document is" } else { &format!("{awaiting} documents are") };
+        notices.push(format!(
+            "{documents} found by keyword only so far: vectors are still being computed."
+        ));
+    }
+    if query.truncated() {
+        notices.push("The query is very long; its last words were left out.".to_owned());
+    }
+    notices
+}
+
+/// The documents behind `items` that are ready to be shown.
+async fn visible<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    items: HashSet<ItemKey>,
+) -> Result<HashMap<ItemKey, HitDocument>, Error> {
+    let items: Vec<ItemKey> = items.into_iter().collect();
+    Ok(tenant.read(move |catalog| catalog.hit_documents(&items)).await?)
+}
+
+fn by_item(hits: &[VectorHit]) -> HashMap<ItemKey, Vec<(ChunkKey, f32)>> {
+    let mut chunks: HashMap<ItemKey, Vec<(ChunkKey, f32)>> = HashMap::new();
+    for hit in hits {
+        chunks.entry(hit.item).or_default().push((hit.chunk, hit.similarity));
+    }
+    for found in chunks.values_mut() {
+        found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    }
+    chunks
+}
+
+async fn add_other_sources<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    ranked: &mut [Ranked],
+) -> Result<(), Error> {
+    let keys: Vec<_> = ranked.iter().map(|ranked| ranked.document.document).collect();
+    let sources = tenant
+        .read(move |catalog| {
+            keys.into_iter()
+                .map(|key| catalog.also_at(key))
+                .collect::<Result<Vec<_>, CatalogError>>()
+        })
+        .await?;
+    for (ranked, also_at) in ranked.iter_mut().zip(sources) {
+        ranked.document.also_at = also_at;
+    }
+    Ok(())
+}

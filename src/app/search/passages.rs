@@ -1,0 +1,133 @@
+//! The passages a result shows: the chunks both legs like best, with matched words marked.
+//!
+//! Called by: `app::search`, `app::ask`. Talks to: full-text index, catalogue.
+//! Invariants: a passage is exactly one stored chunk; a document found by either leg shows at
+//! least one passage.
+
+use std::collections::HashMap;
+
+use super::{Ranked, Retrieved};
+use crate::app::{Error, blocking};
+use crate::auth::CanRead;
+use crate::tenant::{StoredChunk, TenantHandle};
+use crate::types::{ChunkKey, ItemKey, Language, Passage};
+
+/// Passages shown per document.
+pub(crate) const PER_DOCUMENT: usize = 3;
+
+/// Words found in a chunk count this much against its similarity.
+const KEYWORD_WEIGHT: f64 = 0.5;
+
+/// Passages of every ranked document, in the same order.
+pub(crate) async fn choose<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    retrieved: &Retrieved,
+) -> Result<Vec<Vec<Passage>>, Error> {
+    let chosen = choose_chunks(tenant, retrieved).await?;
+    let jobs: Vec<(Language, Vec<(StoredChunk, f64)>)> = retrieved
+        .ranked
+        .iter()
+        .zip(chosen)
+        .map(|(ranked, chunks)| {
+            (Language::from_code(&ranked.document.language).unwrap_or(Language::Other), chunks)
+        })
+        .collect();
+    let (handle, query) = (tenant.clone(), retrieved.query.clone());
+    blocking(move || {
+        let fulltext = handle.fulltext()?;
+        Ok(jobs
+            .into_iter()
+            .map(|(language, chunks)| {
+                chunks
+                    .into_iter()
+                    .map(|(chunk, score)| Passage {
+                        highlights: fulltext.highlight(&query, language, &chunk.text),
+                        text: chunk.text,
+                        start: chunk.start,
+                        end: chunk.end,
+                        page: chunk.page,
+                        heading: chunk.heading,
+                        score,
+                    })
+                    .collect()
+            })
+            .collect())
+    })
+    .await
+}
+
+/// The best chunks of every ranked document, in the same order.
+pub(crate) async fn choose_chunks<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    retrieved: &Retrieved,
+) -> Result<Vec<Vec<(StoredChunk, f64)>>, Error> {
+    let items: Vec<ItemKey> = retrieved.ranked.iter().map(|ranked| ranked.document.item).collect();
+    let (handle, query, languages) =
+        (tenant.clone(), retrieved.query.clone(), retrieved.languages.clone());
+    let by_word = blocking(move || {
+        Ok(handle.fulltext()?.search_passages(&query, &languages, &items, PER_DOCUMENT)?)
+    })
+    .await?;
+    let wanted: Vec<Vec<(ChunkKey, f64)>> = retrieved
+        .ranked
+        .iter()
+        .map(|ranked| {
+            let words = by_word.get(&ranked.document.item).map_or(&[][..], Vec::as_slice);
+            best_of(ranked, words)
+        })
+        .collect();
+    let keys: Vec<ChunkKey> = wanted.iter().flatten().map(|(key, _)| *key).collect();
+    let bare: Vec<ItemKey> = retrieved
+        .ranked
+        .iter()
+        .zip(&wanted)
+        .filter(|(_, chunks)| chunks.is_empty())
+        .map(|(ranked, _)| ranked.document.item)
+        .collect();
+    let (stored, openings) = tenant
+        .read(move |catalog| {
+            let stored = catalog.chunks(&keys)?;
+            let mut openings = HashMap::new();
+            // Found by its title, source or filters alone: it shows how it begins.
+            for item in bare {
+                openings.insert(item, catalog.item_chunks(item, 0, 1)?);
+            }
+            Ok((stored, openings))
+        })
+        .await?;
+    let mut stored: HashMap<ChunkKey, StoredChunk> =
+        stored.into_iter().map(|chunk| (chunk.key, chunk)).collect();
+    let mut openings = openings;
+    Ok(retrieved
+        .ranked
+        .iter()
+        .zip(wanted)
+        .map(|(ranked, wanted)| {
+            if wanted.is_empty() {
+                let opening = openings.remove(&ranked.document.item).unwrap_or_default();
+                return opening.into_iter().map(|chunk| (chunk, 0.0)).collect();
+            }
+            wanted
+                .into_iter()
+                .filter_map(|(key, score)| Some((stored.remove(&key)?, score)))
+                .collect()
+        })
+        .collect())
+}
+
+/// Mixes what both legs think of a document's chunks; scores lie between 0 and about 1.
+fn best_of(ranked: &Ranked, words: &[(ChunkKey, f32)]) -> Vec<(ChunkKey, f64)> {
+    let best_word = words.first().map_or(1.0, |(_, score)| f64::from(*score)).max(1e-6);
+    let mut scores: HashMap<ChunkKey, f64> = HashMap::new();
+    for (key, score) in words {
+        *scores.entry(*key).or_default() += KEYWORD_WEIGHT * f64::from(*score) / best_word;
+    }
+    for (key, similarity) in ranked.chunks.iter().take(2 * PER_DOCUMENT) {
+        *scores.entry(*key).or_default() +=
+            (1.0 - KEYWORD_WEIGHT) * f64::from(*similarity).max(0.0);
+    }
+    let mut best: Vec<(ChunkKey, f64)> = scores.into_iter().collect();
+    best.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    best.truncate(PER_DOCUMENT);
+    best
+}

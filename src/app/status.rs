@@ -1,0 +1,110 @@
+//! What the appliance can do at present, and what people should know about it.
+//!
+//! Called by: `http`. Talks to: the home volume, `/proc`.
+//! Invariants: a missing model is said here and on the page, not only in a log.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{App, Error, Inference, blocking};
+
+/// State of an appliance.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    pub version: String,
+    #[schema(value_type = String)]
+    pub started_at: Timestamp,
+    pub home_free_bytes: u64,
+    pub resident_bytes: Option<u64>,
+    pub model: ModelStatus,
+    /// Sentences to show on top of every page.
+    pub notices: Vec<String>,
+}
+
+/// State of the embedding model.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ModelStatus {
+    /// `ready`, `missing` or `failed`.
+    pub state: String,
+    pub detail: String,
+    pub id: Option<String>,
+    pub language: Option<String>,
+    pub dimension: Option<usize>,
+    pub runtime_version: Option<String>,
+}
+
+/// Free space below which people are warned, in bytes.
+const LOW_SPACE: u64 = 2 << 30;
+
+/// The present state.
+///
+/// # Errors
+/// Never in practice; the signature leaves room for stores.
+pub async fn status(app: &Arc<App>) -> Result<Status, Error> {
+    let shared = app.clone();
+    let home_free_bytes = blocking(move || Ok(free_bytes(&shared))).await?;
+    let model = model_status(&app.inference);
+    let mut notices = Vec::new();
+    if model.state != "ready" {
+        notices.push(format!(
+            "Search works by keyword only: {} Run `cairn doctor` for what to do.",
+            model.detail
+        ));
+    }
+    if home_free_bytes < LOW_SPACE {
+        notices.push(format!(
+            "Only {} MiB are free on the volume that holds Cairn's data.",
+            home_free_bytes >> 20
+        ));
+    }
+    Ok(Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_at: app.started_at,
+        home_free_bytes,
+        resident_bytes: resident_bytes(),
+        model,
+        notices,
+    })
+}
+
+fn model_status(inference: &Inference) -> ModelStatus {
+    let without = |state: &str, detail: &str| ModelStatus {
+        state: state.to_owned(),
+        detail: detail.to_owned(),
+        id: None,
+        language: None,
+        dimension: None,
+        runtime_version: None,
+    };
+    match inference {
+        Inference::Missing(detail) => without("missing", detail),
+        Inference::Failed(detail) => without("failed", detail),
+        Inference::Ready(embedder) => {
+            let info = embedder.info();
+            ModelStatus {
+                state: "ready".to_owned(),
+                detail: "The embedding model works.".to_owned(),
+                id: Some(info.id.clone()),
+                language: Some(info.language.clone()),
+                dimension: Some(info.dimension),
+                runtime_version: Some(embedder.runtime().version.clone()),
+            }
+        }
+    }
+}
+
+/// Free bytes on the home volume; 0 where it cannot be asked. Blocks.
+pub fn free_bytes(app: &App) -> u64 {
+    crate::disk::free_bytes(&app.home.path).unwrap_or(0)
+}
+
+/// Resident memory of this process, in bytes.
+pub fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}

@@ -1,0 +1,188 @@
+//! From blocks to the document's text and its chunks.
+//!
+//! Called by: `app::index`. Talks to: nothing; pure.
+//! Invariants: chunks are disjoint, in order, each within the token budget and exactly the slice
+//! of the text its offsets name; everything but white space is in some chunk.
+//! Why: chunks follow the structure that was extracted. A heading or a page starts a new chunk
+//! unless the one before is still tiny, and a cut falls between sentences wherever one fits, so a
+//! passage reads as something a person wrote. A ready-made splitter would re-tokenise every
+//! candidate span; here each block is tokenised once.
+
+mod units;
+
+use crate::types::{Block, BlockKind, Chunk};
+
+use units::{Unit, split_units};
+
+/// Byte spans of the tokens of a text, in order.
+pub type TokenSpans<'a> = dyn Fn(&str) -> Vec<(usize, usize)> + 'a;
+
+/// A document's text with everything cut from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChunkedText {
+    pub text: String,
+    pub length_chars: u64,
+    pub chunks: Vec<Chunk>,
+    /// Level, text and offset (in scalar values) of each heading.
+    pub headings: Vec<(u8, String, u64)>,
+    /// Offset (in scalar values) of the first character of each page, where there are pages.
+    pub page_starts: Vec<u64>,
+}
+
+/// Joins `blocks` into the document's text and cuts it into chunks of at most `budget` tokens.
+pub fn split(blocks: &[Block], budget: usize, tokens: &TokenSpans<'_>) -> ChunkedText {
+    let mut packer = Packer::new(budget);
+    let mut previous: Option<&Block> = None;
+    for block in blocks {
+        if block.text.trim().is_empty() {
+            continue;
+        }
+        packer.separate(previous, block);
+        packer.block(block, tokens);
+        previous = Some(block);
+    }
+    packer.finish()
+}
+
+struct Packer {
+    budget: usize,
+    out: ChunkedText,
+    /// Headings in force, by level.
+    path: Vec<(u8, String)>,
+    page: Option<u32>,
+    open: Option<Open>,
+}
+
+/// The chunk being filled.
+struct Open {
+    start_byte: usize,
+    end_byte: usize,
+    start_char: u64,
+    end_char: u64,
+    tokens: usize,
+    page: Option<u32>,
+    headings: Vec<String>,
+    /// True while it holds nothing but headings.
+    only_headings: bool,
+}
+
+impl Packer {
+    fn new(budget: usize) -> Self {
+        Self {
+            budget: budget.max(1),
+            out: ChunkedText::default(),
+            path: Vec::new(),
+            page: None,
+            open: None,
+        }
+    }
+
+    fn separate(&mut self, previous: Option<&Block>, next: &Block) {
+        let Some(previous) = previous else { return };
+        let in_list = matches!(previous.kind, BlockKind::ListItem { .. })
+            && matches!(next.kind, BlockKind::ListItem { .. });
+        let separator = if in_list { "\n" } else { "\n\n" };
+        self.out.text.push_str(separator);
+        self.out.length_chars += separator.len() as u64;
+    }
+
+    fn block(&mut self, block: &Block, tokens: &TokenSpans<'_>) {
+        if block.page.is_some() && block.page != self.page {
+            self.turn_page(block.page);
+        }
+        let is_heading = if let BlockKind::Heading { level } = block.kind {
+            self.enter_heading(level, block.text.trim());
+            true
+        } else {
+            false
+        };
+        let base_byte = self.out.text.len();
+        let base_char = self.out.length_chars;
+        self.out.text.push_str(&block.text);
+        let units = split_units(&block.text, self.budget, tokens);
+        for unit in &units {
+            self.unit(unit, base_byte, base_char, is_heading);
+        }
+        self.out.length_chars += block.text.chars().count() as u64;
+    }
+
+    fn turn_page(&mut self, page: Option<u32>) {
+        self.close_unless_tiny();
+        self.page = page;
+        let page = page.unwrap_or(1) as usize;
+        // Pages without text start where the next one does.
+        while self.out.page_starts.len() < page {
+            self.out.page_starts.push(self.out.length_chars);
+        }
+    }
+
+    fn enter_heading(&mut self, level: u8, text: &str) {
+        if self.open.as_ref().is_some_and(|open| !open.only_headings) {
+            self.close_unless_tiny();
+        }
+        self.path.retain(|(outer, _)| *outer < level);
+        self.path.push((level, text.to_owned()));
+        self.out.headings.push((level, text.to_owned(), self.out.length_chars));
+    }
+
+    fn unit(&mut self, unit: &Unit, base_byte: usize, base_char: u64, is_heading: bool) {
+        if self.open.as_ref().is_some_and(|open| open.tokens + unit.tokens > self.budget) {
+            self.close();
+        }
+        let end_byte = base_byte + unit.end_byte;
+        let end_char = base_char + unit.end_char;
+        match &mut self.open {
+            Some(open) => {
+                open.end_byte = end_byte;
+                open.end_char = end_char;
+                open.tokens += unit.tokens;
+                open.only_headings &= is_heading;
+                if is_heading {
+                    open.headings = self.path.iter().map(|(_, text)| text.clone()).collect();
+                }
+            }
+            None => {
+                self.open = Some(Open {
+                    start_byte: base_byte + unit.start_byte,
+                    end_byte,
+                    start_char: base_char + unit.start_char,
+                    end_char,
+                    tokens: unit.tokens,
+                    page: self.page,
+                    headings: self.path.iter().map(|(_, text)| text.clone()).collect(),
+                    only_headings: is_heading,
+                });
+            }
+        }
+    }
+
+    /// Closes the open chunk at a structural border, unless it is too small to stand alone.
+    fn close_unless_tiny(&mut self) {
+        if self.open.as_ref().is_some_and(|open| open.tokens * 4 >= self.budget) {
+            self.close();
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        self.out.chunks.push(Chunk {
+            ordinal: self.out.chunks.len() as u32,
+            start_byte: open.start_byte,
+            end_byte: open.end_byte,
+            start_char: open.start_char,
+            end_char: open.end_char,
+            page: open.page,
+            headings: open.headings,
+            text: self.out.text[open.start_byte..open.end_byte].to_owned(),
+            tokens: open.tokens as u32,
+        });
+    }
+
+    fn finish(mut self) -> ChunkedText {
+        self.close();
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests;

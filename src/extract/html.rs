@@ -1,0 +1,295 @@
+//! HTML: the readable part of a page as headings, paragraphs, lists, tables, quotes and code.
+//!
+//! Called by: `extract`, `markdown` and `mail` for HTML inside their formats. Talks to: `scraper`
+//! for the tree, `html::tree` for walking it, `html::facts` for title, author and date.
+//! Invariants: the walk is iterative and no state grows with nesting depth beyond a counter, so
+//! no page can exhaust the stack; scripts, styles, navigation and hidden elements are not seen.
+//!
+//! Why two passes: whether a table holds data or lays out a page is known only after its end,
+//! and mail and old pages are mostly layout tables, whose cells must read as paragraphs.
+
+mod facts;
+mod tree;
+
+use scraper::{Html, Node};
+
+use self::tree::{Step, TableShape, Walk};
+use super::charset::{declared_in, decode_whole};
+use super::clean::one_line;
+use super::emit::{Output, Stop};
+use super::rows::RowGroups;
+use super::source::Source;
+use crate::types::BlockKind;
+
+pub(super) fn extract(
+    source: &mut Source<'_>,
+    media_type: Option<&str>,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    let declared = declared_in(media_type).or_else(|| facts::declared_charset(&bytes));
+    let text = decode_whole(&bytes, declared, out);
+    drop(bytes);
+    let page = Html::parse_document(&text);
+    drop(text);
+    facts::collect(&page, out);
+    walk(&page, out)
+}
+
+/// Emits the blocks of HTML found inside another format; its title and author do not count.
+pub(super) fn fragment(html: &str, out: &mut Output<'_>) -> Result<(), Stop> {
+    walk(&Html::parse_document(html), out)
+}
+
+fn walk(page: &Html, out: &mut Output<'_>) -> Result<(), Stop> {
+    let shapes = tree::table_shapes(page);
+    let mut reader = Reader::new(out, &shapes);
+    for step in Walk::new(page) {
+        match step {
+            Step::Enter(node) => match node.value() {
+                Node::Text(text) => reader.text(text),
+                Node::Element(element) => reader.open(element)?,
+                _ => {}
+            },
+            Step::Leave(node) => {
+                if let Node::Element(element) = node.value() {
+                    reader.close(element.name())?;
+                }
+            }
+        }
+    }
+    reader.flush()
+}
+
+struct Reader<'r, 'o> {
+    out: &'r mut Output<'o>,
+    /// One entry per visible table, in document order.
+    shapes: &'r [TableShape],
+    next_table: usize,
+    text: String,
+    heading: Option<u8>,
+    preformatted: u32,
+    quotes: u32,
+    /// One entry per open list: is it ordered.
+    lists: Vec<bool>,
+    item_open: bool,
+    /// One entry per open table; data tables have no tables inside.
+    tables: Vec<bool>,
+    groups: Option<RowGroups>,
+    row: Vec<String>,
+    in_title: bool,
+}
+
+impl<'r, 'o> Reader<'r, 'o> {
+    fn new(out: &'r mut Output<'o>, shapes: &'r [TableShape]) -> Self {
+        Self {
+            out,
+            shapes,
+            next_table: 0,
+            text: String::new(),
+            heading: None,
+            preformatted: 0,
+            quotes: 0,
+            lists: Vec::new(),
+            item_open: false,
+            tables: Vec::new(),
+            groups: None,
+            row: Vec::new(),
+            in_title: false,
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.in_title {
+            return;
+        }
+        if self.preformatted > 0 && self.groups.is_none() {
+            self.text.push_str(text);
+            return;
+        }
+        // Only ASCII white space collapses in HTML; a no-break space stays.
+        for c in text.chars() {
+            if !c.is_ascii_whitespace() {
+                self.text.push(c);
+            } else if !self.text.is_empty() && !self.text.ends_with([' ', '\n']) {
+                self.text.push(' ');
+            }
+        }
+    }
+
+    fn open(&mut self, element: &scraper::node::Element) -> Result<(), Stop> {
+        let name = element.name();
+        match name {
+            "title" => self.in_title = true,
+            "br" => self.text.push('\n'),
+            "img" => {
+                if let Some(alt) = element.attr("alt").filter(|alt| !alt.trim().is_empty()) {
+                    self.text(&format!(" {alt} "));
+                }
+            }
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                self.flush()?;
+                self.heading = Some(name.as_bytes()[1] - b'0');
+            }
+            "ul" | "ol" | "menu" => {
+                self.flush()?;
+                self.lists.push(name == "ol");
+            }
+            "li" => {
+                self.flush()?;
+                self.item_open = true;
+            }
+            "blockquote" => {
+                self.flush()?;
+                self.quotes += 1;
+            }
+            "pre" | "listing" | "textarea" => {
+                self.flush()?;
+                self.preformatted += 1;
+            }
+            "table" => self.open_table()?,
+            "tr" if self.groups.is_some() => self.row.clear(),
+            "td" | "th" if self.groups.is_some() => self.text.clear(),
+            _ if is_block(name) => self.flush()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, name: &str) -> Result<(), Stop> {
+        match name {
+            "title" => self.in_title = false,
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.flush()?,
+            "ul" | "ol" | "menu" => {
+                self.flush()?;
+                self.lists.pop();
+            }
+            "li" => {
+                self.flush()?;
+                self.item_open = false;
+            }
+            "blockquote" => {
+                self.flush()?;
+                self.quotes = self.quotes.saturating_sub(1);
+            }
+            "pre" | "listing" | "textarea" => {
+                self.flush()?;
+                self.preformatted = self.preformatted.saturating_sub(1);
+            }
+            "table" => self.close_table()?,
+            "tr" => {
+                let row = std::mem::take(&mut self.row);
+                if let Some(groups) = &mut self.groups
+                    && row.iter().any(|cell| !cell.is_empty())
+                {
+                    groups.push(row, self.out)?;
+                }
+            }
+            "td" | "th" if self.groups.is_some() => {
+                let cell = std::mem::take(&mut self.text);
+                self.row.push(cell.trim().to_owned());
+            }
+            "caption" if self.groups.is_some() => {
+                let caption = std::mem::take(&mut self.text);
+                self.out.paragraph(&caption)?;
+            }
+            _ if is_block(name) => self.flush()?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn open_table(&mut self) -> Result<(), Stop> {
+        self.flush()?;
+        let shape = self.shapes.get(self.next_table).copied().unwrap_or_default();
+        self.next_table += 1;
+        self.tables.push(shape.holds_data());
+        if shape.holds_data() {
+            self.groups = Some(RowGroups::new(shape.has_header()));
+        }
+        Ok(())
+    }
+
+    fn close_table(&mut self) -> Result<(), Stop> {
+        if self.tables.pop() == Some(true)
+            && let Some(groups) = self.groups.take()
+        {
+            self.text.clear();
+            return groups.finish(self.out);
+        }
+        self.flush()
+    }
+
+    /// Ends the block being gathered. Inside a cell of data, blocks only separate words.
+    fn flush(&mut self) -> Result<(), Stop> {
+        if self.groups.is_some() {
+            if !self.text.is_empty() && !self.text.ends_with([' ', '\n']) {
+                self.text.push('\n');
+            }
+            return Ok(());
+        }
+        let text = std::mem::take(&mut self.text);
+        let heading = self.heading.take();
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        if let Some(level) = heading {
+            return self.out.block(&BlockKind::Heading { level }, &one_line(&text), None);
+        }
+        let kind = match self.lists.last() {
+            _ if self.preformatted > 0 => BlockKind::Code,
+            Some(&ordered) if self.item_open => {
+                self.item_open = false;
+                let depth = u8::try_from(self.lists.len() - 1).unwrap_or(u8::MAX);
+                BlockKind::ListItem { depth, ordered }
+            }
+            _ if self.quotes > 0 => BlockKind::Quote,
+            _ => BlockKind::Paragraph,
+        };
+        if kind == BlockKind::Code {
+            return self.out.block(&kind, &text, None);
+        }
+        let lines: Vec<&str> = text.lines().map(|line| line.trim_matches([' ', '\t'])).collect();
+        self.out.block(&kind, &lines.join("\n"), None)
+    }
+}
+
+/// Elements that begin and end a line of their own.
+fn is_block(name: &str) -> bool {
+    matches!(
+        name,
+        "p" | "div"
+            | "section"
+            | "article"
+            | "main"
+            | "header"
+            | "footer"
+            | "aside"
+            | "address"
+            | "body"
+            | "html"
+            | "center"
+            | "figure"
+            | "figcaption"
+            | "details"
+            | "summary"
+            | "dl"
+            | "dt"
+            | "dd"
+            | "fieldset"
+            | "legend"
+            | "form"
+            | "hr"
+            | "caption"
+            | "thead"
+            | "tbody"
+            | "tfoot"
+            | "tr"
+            | "td"
+            | "th"
+            | "option"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Tests of the mail reader through `extract`.
+
+use crate::extract::ExtractLimits;
+use crate::extract::testing::{extract_from, limits, run};
+use crate::types::ExtractFailureCode;
+
+const NESTED: &[u8] = b"From: =?utf-8?q?Ann_M=C3=BCller?= <ann@example.org>\r\n\
+To: Bob <bob@example.org>, carl@example.org\r\n\
+Subject: The\r\n  plan\r\n\
+Date: Fri, 1 Mar 2024 10:00:00 +0100\r\n\
+Message-ID: <1@example.org>\r\nIn-Reply-To: <0@example.org>\r\n\
+MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=outer\r\n\r\n\
+--outer\r\nContent-Type: multipart/alternative; boundary=inner\r\n\r\n\
+--inner\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello,\r\n\r\nsee below.\r\n\
+--inner\r\nContent-Type: text/html\r\n\r\n<p>Hello <b>HTML</b></p>\r\n--inner--\r\n\
+--outer\r\nContent-Type: text/csv; charset=iso-8859-1\r\n\
+Content-Disposition: attachment; filename=\"../../a b.csv\"\r\n\
+Content-Transfer-Encoding: base64\r\n\r\nbmFtZSxubwrkLDEK\r\n\
+--outer\r\nContent-Type: message/rfc822\r\n\r\n\
+From: dan@example.org\r\nSubject: Inner\r\n\r\nInner body\r\n\
+--outer--\r\n";
+
+#[test]
+fn header_body_and_attachments_are_taken_apart() {
+    let found = run("a.eml", NESTED);
+    let document = &found.document;
+    assert_eq!(document.media_type, "message/rfc822");
+    assert_eq!(document.title.as_deref(), Some("The plan"));
+    assert_eq!(document.authors, ["Ann Müller <ann@example.org>"]);
+    assert_eq!(document.metadata["to"], "Bob <bob@example.org>, carl@example.org");
+    assert_eq!(document.metadata["message_id"], "1@example.org");
+    assert_eq!(document.metadata["in_reply_to"], "0@example.org");
+    assert_eq!(
+        document.content_date.map(|date| date.to_string()).as_deref(),
+        Some("2024-03-01T09:00:00Z")
+    );
+    assert!(!document.container);
+    let texts = found.texts();
+    assert!(texts[0].starts_with("From: Ann Müller <ann@example.org>\nTo: Bob"), "{texts:?}");
+    assert!(texts[0].contains("Date: Fri, 1 Mar 2024"));
+    assert_eq!(texts[1..], ["Hello,", "see below."]);
+    let names: Vec<&str> = found.children.iter().map(|(h, _)| h.name.as_str()).collect();
+    assert_eq!(names, ["attachment-1/a b.csv", "attachment-2/message.eml"]);
+    assert_eq!(found.children[0].1, b"name,no\n\xe4,1\n");
+    assert_eq!(found.children[0].0.media_type.as_deref(), Some("text/csv; charset=iso-8859-1"));
+    let inner = String::from_utf8_lossy(&found.children[1].1);
+    assert!(inner.starts_with("From: dan@example.org"), "{inner}");
+    assert!(inner.contains("Inner body"));
+}
+
+#[test]
+fn a_mail_of_html_alone_is_read_through_its_markup() {
+    let found = run(
+        "a.eml",
+        b"From: a@b.c\nSubject: s\nContent-Type: text/html\n\n<p>One <i>two</i></p><script>no</script>",
+    );
+    assert_eq!(found.texts()[1..], ["One two"]);
+}
+
+#[test]
+fn undeclared_and_multi_byte_bodies_are_decoded() {
+    let found = run(
+        "a.eml",
+        b"From: a@b.c\nSubject: s\nContent-Type: text/plain; charset=shift_jis\n\n\x93\xfa\x96\x7b\n",
+    );
+    assert_eq!(found.texts()[1..], ["日本"]);
+}
+
+#[test]
+fn attachments_survive_a_body_over_the_limit() {
+    let limits = ExtractLimits { max_text_bytes: 60, ..limits() };
+    let found = extract_from("a.eml", None, limits, &mut &NESTED[..]).expect("a mail");
+    assert_eq!(found.children.len(), 2);
+    assert!(found.document.truncated_at.is_some());
+}
+
+#[test]
+fn mails_inside_mails_without_end_are_survived() {
+    let mut mail = b"From: a@b.c\nSubject: s\nDate: x\n".to_vec();
+    for _ in 0..20_000 {
+        mail.extend_from_slice(b"Content-Type: message/rfc822\n\n");
+    }
+    let found = run("a.eml", &mail);
+    assert_eq!(found.document.title.as_deref(), Some("s"));
+}
+
+#[test]
+fn damaged_mails_yield_what_can_be_read() {
+    for length in (1..NESTED.len()).step_by(7) {
+        let mut input = &NESTED[..length];
+        if let Err(failure) = extract_from("a.eml", None, limits(), &mut input) {
+            assert_eq!(failure.code, ExtractFailureCode::Malformed, "{failure}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! From the bytes of one file to its text, structure and facts. Pure parsing.
+//!
+//! Called by: `cli` (`cairn extract`, and `cairn extract-worker`, which is the only process that
+//! parses files of others on a server). Talks to: the parsers below, `native` for libpdfium.
+//! Invariants: no file, however made, makes `extract` panic or recurse without bound; what a
+//! parser holds in memory is bounded by the limits; text leaves in blocks as it is found.
+//!
+//! The way of a file: `source` shows its first bytes, `sniff` names its type, one parser per
+//! format reads it and gives blocks, children and facts to `emit`, which enforces the limits and
+//! passes them to the caller's `ExtractSink`. `protocol` and `worker` carry the same over pipes.
+
+mod charset;
+mod clean;
+mod collect;
+mod date;
+mod document_json;
+mod emit;
+mod html;
+mod json;
+mod lines;
+mod mail;
+mod markdown;
+mod markdown_out;
+mod mbox;
+mod pdf;
+pub mod protocol;
+mod rows;
+mod sandbox;
+mod sniff;
+mod source;
+mod table;
+#[cfg(test)]
+pub(crate) mod testing;
+mod text;
+mod worker;
+
+use std::any::Any;
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::collect::Collector;
+pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS};
+use self::emit::{Output, Stop};
+pub use self::markdown_out::to_markdown;
+use self::sniff::{Detected, Format};
+use self::source::Source;
+pub use self::worker::run_worker;
+use crate::types::{
+    Block, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, FormatHint,
+};
+
+/// One file to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtractRequest {
+    /// File name or path; its extension counts where the bytes do not tell the type.
+    pub name: String,
+    /// What the sender or container declares, parameters (`charset`) included.
+    pub media_type: Option<String>,
+    /// Forces a format instead of detecting one.
+    pub format: Option<FormatHint>,
+    pub limits: ExtractLimits,
+}
+
+/// How much of a file is taken. What goes over is cut and reported, not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtractLimits {
+    /// Most bytes of text, all blocks together.
+    pub max_text_bytes: u64,
+    /// Largest file of a format that must be held in memory as a whole; larger ones are refused.
+    pub max_parse_bytes: u64,
+    /// Most files taken out of one file.
+    pub max_children: u32,
+    /// Most bytes of one file inside another.
+    pub max_child_bytes: u64,
+}
+
+impl Default for ExtractLimits {
+    fn default() -> Self {
+        Self {
+            max_text_bytes: 50_000_000,
+            max_parse_bytes: 256 << 20,
+            max_children: 1_000_000,
+            max_child_bytes: 256 << 20,
+        }
+    }
+}
+
+/// Receives what is found in a file, in reading order.
+pub trait ExtractSink {
+    /// Takes a block of text.
+    ///
+    /// # Errors
+    /// Any error ends the extraction.
+    fn block(&mut self, block: Block) -> io::Result<()>;
+
+    /// Takes a file found inside. `body` may be left unread, wholly or in part.
+    ///
+    /// # Errors
+    /// Any error ends the extraction.
+    fn child(&mut self, header: &ChildHeader, body: &mut dyn Read) -> io::Result<()>;
+}
+
+/// Reads one file. The returned document has no blocks: they went to `sink`.
+///
+/// # Errors
+/// Why the file has no text. An `input` that fails is `Malformed`; a `sink` that fails is
+/// `WorkerCrashed`, and the caller knows its own error.
+pub fn extract(
+    request: &ExtractRequest,
+    input: &mut dyn Read,
+    sink: &mut dyn ExtractSink,
+) -> Result<ExtractedDocument, ExtractFailure> {
+    let mut out = Output::new(&request.limits, sink);
+    let outcome = catch_unwind(AssertUnwindSafe(|| read(request, input, &mut out)));
+    let outcome = outcome.unwrap_or_else(|panic| {
+        Err(Stop::malformed(format!("The file broke its reader ({})", panic_message(&*panic))))
+    });
+    let media_type = out.document.media_type.clone();
+    match outcome {
+        Ok(()) | Err(Stop::Full) => Ok(out.document),
+        Err(Stop::Failure(mut failure)) => {
+            if failure.media_type.is_none() && !media_type.is_empty() {
+                failure.media_type = Some(media_type);
+            }
+            Err(failure)
+        }
+        Err(Stop::Input(error)) => Err(ExtractFailure {
+            code: ExtractFailureCode::Malformed,
+            message: format!("The file cannot be read to its end: {error}"),
+            media_type: Some(media_type).filter(|media_type| !media_type.is_empty()),
+        }),
+        Err(Stop::Sink(error)) => Err(ExtractFailure {
+            code: ExtractFailureCode::WorkerCrashed,
+            message: format!("What was read cannot be passed on: {error}"),
+            media_type: None,
+        }),
+    }
+}
+
+fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) -> Result<(), Stop> {
+    let mut source = Source::new(input).map_err(Stop::Input)?;
+    if source.head().is_empty() {
+        return Err(Stop::failure(ExtractFailureCode::EmptyFile, "The file is empty"));
+    }
+    let detected = match request.format {
+        Some(FormatHint::DocumentsJsonl) => Detected {
+            format: Format::DocumentsJsonl,
+            media_type: "application/x-ndjson".to_owned(),
+        },
+        Some(FormatHint::DocumentJson) => {
+            Detected { format: Format::DocumentJson, media_type: "application/json".to_owned() }
+        }
+        None => sniff::sniff(&source, &request.name, request.media_type.as_deref()),
+    };
+    out.document.media_type.clone_from(&detected.media_type);
+    let result = parse(&detected, &mut source, request.media_type.as_deref(), out);
+    if matches!(result, Err(Stop::Full)) {
+        let at = if source.was_read_whole() { out.text_bytes() } else { source.consumed() };
+        out.document.truncated_at = Some(at);
+    }
+    result
+}
+
+fn parse(
+    detected: &Detected,
+    source: &mut Source<'_>,
+    declared: Option<&str>,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    match detected.format {
+        Format::Text => text::extract(source, declared, out),
+        Format::Markdown => markdown::extract(source, declared, out),
+        Format::Html => html::extract(source, declared, out),
+        Format::Table(delimiter) => table::extract(source, delimiter, declared, out),
+        Format::Json => json::extract(source, declared, out),
+        Format::JsonLines => json::extract_lines(source, out),
+        Format::Mail => mail::extract(source, out),
+        Format::Mbox => mbox::extract(source, out),
+        Format::Pdf => pdf::extract(source, out),
+        Format::DocumentsJsonl => document_json::extract_lines(source, out),
+        Format::DocumentJson => document_json::extract(source, out),
+        Format::Unsupported => Err(Stop::failure(
+            ExtractFailureCode::UnsupportedType,
+            format!("Files of type {} cannot be read", detected.media_type),
+        )),
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason given")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! What kind of file this is: from its bytes first, then from its name.
+//!
+//! Called by: `extract`. Talks to: `infer` for binary signatures, `sniff::text` for the rest.
+//! Invariants: never fails; a file that looks like text is never taken for a binary format whose
+//! signature is two or three letters (`BM`, `MZ`, `ID3` begin sentences too).
+
+mod text;
+
+use infer::MatcherType;
+
+use super::charset::utf16_without_mark;
+use super::source::Source;
+
+/// Which parser reads the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Markdown,
+    Html,
+    /// Rows of cells separated by this byte.
+    Table(u8),
+    Json,
+    JsonLines,
+    Mail,
+    Mbox,
+    Pdf,
+    DocumentsJsonl,
+    DocumentJson,
+    Unsupported,
+}
+
+/// The outcome of detection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Detected {
+    pub(super) format: Format,
+    pub(super) media_type: String,
+}
+
+impl Detected {
+    fn new(format: Format, media_type: &str) -> Self {
+        Self { format, media_type: media_type.to_owned() }
+    }
+}
+
+/// What detection knows.
+#[derive(Clone, Copy)]
+struct Evidence<'e> {
+    head: &'e [u8],
+    /// The head is the whole file.
+    complete: bool,
+    /// Lower-case extension without the dot, or empty.
+    extension: &'e str,
+    /// Media type without parameters that the sender or container declares.
+    declared: Option<&'e str>,
+}
+
+/// Detects the type of `source` without consuming it.
+pub(super) fn sniff(source: &Source<'_>, name: &str, declared: Option<&str>) -> Detected {
+    let extension = extension(name);
+    let declared = declared.and_then(|media_type| media_type.split(';').next());
+    let declared = declared.map(|media_type| media_type.trim().to_ascii_lowercase());
+    let evidence = Evidence {
+        head: source.head(),
+        complete: source.head_is_all(),
+        extension: &extension,
+        declared: declared.as_deref(),
+    };
+    if is_pdf(&evidence) {
+        return Detected::new(Format::Pdf, "application/pdf");
+    }
+    if looks_like_text(evidence.head) {
+        return text::sniff(&evidence);
+    }
+    Detected::new(Format::Unsupported, binary_type(&evidence))
+}
+
+/// The part of a file name after its last dot, in lower case.
+fn extension(name: &str) -> String {
+    let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    file.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
+}
+
+/// The signature may follow up to 1 KiB of other bytes, which readers of PDF accept; in a text it
+/// must stand at the start, because texts about PDF quote it.
+fn is_pdf(evidence: &Evidence<'_>) -> bool {
+    const SIGNATURE: &[u8] = b"%PDF-";
+    let start = evidence.head.trim_ascii_start();
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    if start.starts_with(SIGNATURE) {
+        return true;
+    }
+    let window = &evidence.head[..evidence.head.len().min(1024 + SIGNATURE.len())];
+    window.windows(SIGNATURE.len()).any(|w| w == SIGNATURE)
+        && (evidence.extension == "pdf" || !looks_like_text(evidence.head))
+}
+
+/// Text has no zero bytes (UTF-16 apart) and next to no control characters.
+fn looks_like_text(head: &[u8]) -> bool {
+    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
+        return head.len() % 2 == 0 || head.len() > 64;
+    }
+    if utf16_without_mark(head).is_some() {
+        return true;
+    }
+    let sample = &head[..head.len().min(16 * 1024)];
+    let zeros = sample.iter().filter(|byte| **byte == 0).count();
+    let controls = sample
+        .iter()
+        .filter(|byte| **byte < 0x20 && !matches!(**byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1b | 8))
+        .count();
+    // A stray zero byte happens in logs; a binary file has many.
+    zeros * 1000 <= sample.len() && controls * 100 <= sample.len()
+}
+
+/// The media type of a file that is not text.
+fn binary_type(evidence: &Evidence<'_>) -> &'static str {
+    let head = evidence.head;
+    if head.starts_with(b"PK\x03\x04") {
+        return zip_type(head, evidence.extension);
+    }
+    if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        return match evidence.extension {
+            "doc" | "dot" => "application/msword",
+            "xls" | "xlt" => "application/vnd.ms-excel",
+            "ppt" | "pps" => "application/vnd.ms-powerpoint",
+            "msg" => "application/vnd.ms-outlook",
+            _ => "application/x-ole-storage",
+        };
+    }
+    match infer::get(head) {
+        Some(kind) if kind.matcher_type() != MatcherType::Text => kind.mime_type(),
+        _ => "application/octet-stream",
+    }
+}
+
+/// Office files are zip archives; the names of their first entries tell which.
+fn zip_type(head: &[u8], extension: &str) -> &'static str {
+    const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+    const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
+    for (at, _) in head.windows(4).enumerate().filter(|(_, w)| *w == b"PK\x03\x04") {
+        let Some(name) = head.get(at + 30..) else {
+            break;
+        };
+        let found = match name {
+            n if n.starts_with(b"word/") => DOCX,
+            n if n.starts_with(b"xl/") => XLSX,
+            n if n.starts_with(b"ppt/") => PPTX,
+            n if n.starts_with(b"META-INF/MANIFEST.MF") => "application/java-archive",
+            n if n.starts_with(b"mimetype") => match declared_in_zip(n) {
+                Some(media_type) => media_type,
+                None => continue,
+            },
+            _ => continue,
+        };
+        return found;
+    }
+    match extension {
+        "docx" => DOCX,
+        "xlsx" => XLSX,
+        "pptx" => PPTX,
+        _ => "application/zip",
+    }
+}
+
+/// OpenDocument and EPUB store their type uncompressed in the first entry, named `mimetype`.
+fn declared_in_zip(entry: &[u8]) -> Option<&'static str> {
+    const KNOWN: [&str; 5] = [
+        "application/epub+zip",
+        "application/vnd.oasis.opendocument.text",
+        "application/vnd.oasis.opendocument.spreadsheet",
+        "application/vnd.oasis.opendocument.presentation",
+        "application/vnd.oasis.opendocument.graphics",
+    ];
+    let content = entry.get(b"mimetype".len()..)?;
+    let content = &content[..content.len().min(200)];
+    KNOWN
+        .into_iter()
+        .find(|media_type| content.windows(media_type.len()).any(|w| w == media_type.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(super) fn detect(name: &str, bytes: &[u8]) -> (Format, String) {
+        let mut input = bytes;
+        let source = Source::new(&mut input).expect("memory does not fail");
+        let detected = sniff(&source, name, None);
+        (detected.format, detected.media_type)
+    }
+
+    #[test]
+    fn bytes_win_over_the_name() {
+        assert_eq!(detect("report.txt", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n").0, Format::Pdf);
+        let (format, media_type) = detect("notes.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0");
+        assert_eq!((format, media_type.as_str()), (Format::Unsupported, "image/png"));
+    }
+
+    #[test]
+    fn sentences_that_begin_like_signatures_stay_text() {
+        for sentence in ["BM is the short name of the firm.", "MZ wrote this.", "ID3 is a tag."] {
+            assert_eq!(detect("a.txt", sentence.as_bytes()).0, Format::Text, "{sentence}");
+        }
+        assert_eq!(detect("a.txt", b"A PDF begins with %PDF-1.7 always.").0, Format::Text);
+    }
+
+    #[test]
+    fn office_files_are_named_by_what_is_inside() {
+        let mut zip = b"PK\x03\x04\x14\0\0\0\x08\0".to_vec();
+        zip.extend_from_slice(&[0; 20]);
+        zip.extend_from_slice(b"[Content_Types].xml....PK\x03\x04");
+        zip.extend_from_slice(&[0; 26]);
+        zip.extend_from_slice(b"xl/workbook.xml");
+        let (format, media_type) = detect("anything", &zip);
+        assert_eq!(format, Format::Unsupported);
+        assert!(media_type.ends_with("spreadsheetml.sheet"), "{media_type}");
+
+        let mut odt = b"PK\x03\x04".to_vec();
+        odt.extend_from_slice(&[0; 26]);
+        odt.extend_from_slice(b"mimetypeapplication/vnd.oasis.opendocument.textPK");
+        assert_eq!(detect("x", &odt).1, "application/vnd.oasis.opendocument.text");
+    }
+
+    #[test]
+    fn bytes_without_meaning_are_named_so() {
+        let noise: Vec<u8> =
+            (0..2000_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        assert_eq!(detect("x.dat", &noise).0, Format::Unsupported);
+    }
+}

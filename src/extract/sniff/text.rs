@@ -1,0 +1,272 @@
+//! Telling text formats apart.
+//!
+//! Called by: `sniff`. Talks to: nothing.
+//! Invariants: never fails. Formats whose parsers fall back to plain text (JSON) may be guessed
+//! freely; tables and mail need stronger signs, because a wrong guess hurts the text.
+
+use super::{Detected, Evidence, Format};
+use crate::extract::charset::StreamDecoder;
+use crate::extract::mbox::is_separator;
+
+/// How much text is looked at.
+const SAMPLE_BYTES: usize = 16 * 1024;
+
+pub(super) fn sniff(evidence: &Evidence<'_>) -> Detected {
+    let (sample, complete) = sample(evidence);
+    let text = sample.trim_start_matches('\u{feff}').trim_start();
+    let extension = evidence.extension;
+    if text.starts_with("{\\rtf") {
+        return Detected::new(Format::Unsupported, "application/rtf");
+    }
+    if text.starts_with("%!PS") {
+        return Detected::new(Format::Unsupported, "application/postscript");
+    }
+    if is_html(text, evidence) {
+        return Detected::new(Format::Html, "text/html");
+    }
+    if text.starts_with("From ") && is_mbox(text) {
+        return Detected::new(Format::Mbox, "application/mbox");
+    }
+    if is_mail(text, evidence) {
+        return Detected::new(Format::Mail, "message/rfc822");
+    }
+    if let Some(json) = json(text, evidence) {
+        return json;
+    }
+    if is_named(evidence, &["md", "markdown", "mdown", "mkd"], "text/markdown") {
+        return Detected::new(Format::Markdown, "text/markdown");
+    }
+    if let Some(table) = table(text, complete, evidence) {
+        return table;
+    }
+    let media_type = match extension {
+        _ if text.starts_with("<?xml") => "text/xml",
+        "ics" if text.starts_with("BEGIN:VCALENDAR") => "text/calendar",
+        "vcf" if text.starts_with("BEGIN:VCARD") => "text/vcard",
+        _ => "text/plain",
+    };
+    Detected::new(Format::Text, media_type)
+}
+
+/// The first characters, and whether they are all there are.
+fn sample(evidence: &Evidence<'_>) -> (String, bool) {
+    let head = evidence.head;
+    let bytes = &head[..head.len().min(SAMPLE_BYTES)];
+    let mut text = String::new();
+    StreamDecoder::new(None).push(bytes, true, &mut text);
+    (text, evidence.complete && bytes.len() == head.len())
+}
+
+fn is_named(evidence: &Evidence<'_>, extensions: &[&str], media_type: &str) -> bool {
+    extensions.contains(&evidence.extension)
+        || (evidence.extension.is_empty() && evidence.declared == Some(media_type))
+}
+
+fn starts_with(text: &str, prefix: &str) -> bool {
+    text.as_bytes().get(..prefix.len()).is_some_and(|s| s.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// A document type or root element decides. Lesser tags do so only where the name does not claim
+/// another text format: Markdown often opens with a comment or an aligned paragraph.
+fn is_html(text: &str, evidence: &Evidence<'_>) -> bool {
+    let mut text = text;
+    if starts_with(text, "<?xml")
+        && let Some(end) = text.find("?>")
+    {
+        text = text[end + 2..].trim_start();
+    }
+    if ["<!doctype html", "<html", "<head", "<body"].iter().any(|tag| starts_with(text, tag)) {
+        return true;
+    }
+    if is_named(evidence, &["html", "htm", "xhtml"], "text/html") {
+        return text.contains('<') && text.contains('>');
+    }
+    let named_otherwise = !matches!(evidence.extension, "" | "txt");
+    !named_otherwise && infer::text::is_html(text.as_bytes())
+}
+
+fn is_mbox(text: &str) -> bool {
+    let mut lines = text.lines();
+    let (Some(first), second) = (lines.next(), lines.next().unwrap_or_default()) else {
+        return false;
+    };
+    is_separator(first.as_bytes(), second.as_bytes())
+}
+
+/// A mail begins with header fields, some of which other texts do not have.
+fn is_mail(text: &str, evidence: &Evidence<'_>) -> bool {
+    const STRONG: [&str; 8] = [
+        "received",
+        "return-path",
+        "message-id",
+        "mime-version",
+        "delivered-to",
+        "x-mailer",
+        "from",
+        "date",
+    ];
+    let mut fields = 0;
+    let mut strong = 0;
+    for line in text.lines() {
+        if line.is_empty() {
+            break;
+        }
+        if line.starts_with([' ', '\t']) && fields > 0 {
+            continue;
+        }
+        let Some(name) = field_name(line) else {
+            if fields == 0 {
+                return false;
+            }
+            break;
+        };
+        fields += 1;
+        strong += usize::from(STRONG.iter().any(|known| known.eq_ignore_ascii_case(name)));
+    }
+    let named = is_named(evidence, &["eml"], "message/rfc822")
+        || evidence.declared == Some("message/rfc822");
+    (named && fields >= 1) || (fields >= 3 && strong >= 2)
+}
+
+/// The name of a header field (`Subject: …`).
+fn field_name(line: &str) -> Option<&str> {
+    let (name, _) = line.split_once(':')?;
+    let valid = !name.is_empty()
+        && name.len() <= 76
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    valid.then_some(name)
+}
+
+fn json(text: &str, evidence: &Evidence<'_>) -> Option<Detected> {
+    let lines = || Detected::new(Format::JsonLines, "application/x-ndjson");
+    if is_named(evidence, &["jsonl", "ndjson"], "application/x-ndjson") {
+        return Some(lines());
+    }
+    let whole = || Detected::new(Format::Json, "application/json");
+    let named = is_named(evidence, &["json"], "application/json");
+    let inside = text.get(1..).unwrap_or_default().trim_start();
+    let looks = match text.as_bytes().first()? {
+        b'{' => inside.starts_with(['"', '}']),
+        b'[' => {
+            inside.starts_with(['{', '[', ']', '"', '-'])
+                || inside.starts_with(|c: char| c.is_ascii_digit())
+                || ["true", "false", "null"].iter().any(|word| inside.starts_with(word))
+        }
+        _ => return named.then(whole),
+    };
+    if !looks {
+        return named.then(whole);
+    }
+    let mut rows = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = rows.next()?;
+    let second = rows.next().unwrap_or_default();
+    let several = first.starts_with('{') && first.ends_with('}') && second.starts_with('{');
+    if several && serde_json::from_str::<serde::de::IgnoredAny>(first).is_ok() {
+        return Some(lines());
+    }
+    Some(whole())
+}
+
+/// Rows of cells: by name with the likeliest delimiter, without one only where several lines
+/// agree on how many delimiters they have.
+fn table(text: &str, complete: bool, evidence: &Evidence<'_>) -> Option<Detected> {
+    let media_type = |delimiter| match delimiter {
+        b'\t' => "text/tab-separated-values",
+        _ => "text/csv",
+    };
+    if is_named(evidence, &["tsv", "tab"], "text/tab-separated-values") {
+        return Some(Detected::new(Format::Table(b'\t'), "text/tab-separated-values"));
+    }
+    let named = is_named(evidence, &["csv"], "text/csv");
+    if !named && !matches!(evidence.extension, "" | "txt" | "dat") {
+        return None;
+    }
+    let best = [(b'\t', 1_usize), (b';', 2), (b',', 2), (b'|', 2)]
+        .into_iter()
+        .filter_map(|(delimiter, least)| {
+            let (rows, columns) = agreement(text, delimiter, complete)?;
+            let enough = if named { columns >= 1 } else { columns >= least && rows >= 4 };
+            enough.then_some((columns, delimiter))
+        })
+        .max_by_key(|(columns, _)| *columns);
+    match best {
+        Some((_, delimiter)) => {
+            Some(Detected::new(Format::Table(delimiter), media_type(delimiter)))
+        }
+        None if named => Some(Detected::new(Format::Table(b','), "text/csv")),
+        None => None,
+    }
+}
+
+/// Number of rows and of delimiters per row, where the rows agree; delimiters and line ends
+/// within quotes do not count.
+fn agreement(text: &str, delimiter: u8, complete: bool) -> Option<(usize, usize)> {
+    let mut rows = Vec::new();
+    let (mut count, mut quoted, mut filled) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            b'"' => quoted = !quoted,
+            b'\n' if !quoted => {
+                if filled {
+                    rows.push(count);
+                }
+                (count, filled) = (0, false);
+            }
+            b if b == delimiter && !quoted => count += 1,
+            b'\r' => {}
+            _ => filled = true,
+        }
+    }
+    if complete && filled {
+        rows.push(count);
+    }
+    let first = *rows.first()?;
+    let agreeing = rows.iter().filter(|count| **count == first).count();
+    (first > 0 && agreeing * 10 >= rows.len() * 9).then_some((rows.len(), first))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::detect;
+    use super::Format;
+
+    #[test]
+    fn web_pages_are_told_from_markdown_that_opens_with_a_tag() {
+        assert_eq!(detect("x", b"\n<!DOCTYPE html><title>t</title>").0, Format::Html);
+        assert_eq!(detect("x", b"<?xml version='1.0'?>\n<html xmlns='x'>").0, Format::Html);
+        assert_eq!(detect("readme.md", b"<p align=\"center\">\n\n# Title").0, Format::Markdown);
+    }
+
+    #[test]
+    fn mail_and_mailboxes_are_told_from_letters() {
+        let mail = b"From: a@b.c\r\nTo: d@e.f\r\nSubject: s\r\nDate: Mon, 1 Jan 2024 10:00:00 +0000\r\n\r\nhi";
+        assert_eq!(detect("x", mail).0, Format::Mail);
+        assert_eq!(detect("x.eml", b"Subject: only\n\nhi").0, Format::Mail);
+        let mbox = b"From a@b.c Mon Jan  1 10:00:00 2024\nFrom: a@b.c\nSubject: s\n\nhi\n";
+        assert_eq!(detect("x", mbox).0, Format::Mbox);
+        assert_eq!(detect("x", b"From the desk of the mayor\nDear friends,\n").0, Format::Text);
+        assert_eq!(detect("x", b"Note: one\nA line of prose.\n").0, Format::Text);
+    }
+
+    #[test]
+    fn json_and_json_lines_are_told_apart() {
+        assert_eq!(detect("x", b"{\"a\": 1}").0, Format::Json);
+        assert_eq!(detect("x", b"{\"a\": 1}\n{\"a\": 2}\n").0, Format::JsonLines);
+        assert_eq!(detect("x", b"[note] not data").0, Format::Text);
+        assert_eq!(detect("x.ndjson", b"{\"a\": 1}").0, Format::JsonLines);
+    }
+
+    #[test]
+    fn tables_need_rows_that_agree() {
+        assert_eq!(detect("x.csv", b"a,b\n1,2\n").0, Format::Table(b','));
+        assert_eq!(detect("x.csv", b"a;b,c;d\n1;2;3\n").0, Format::Table(b';'));
+        assert_eq!(detect("x", b"a\tb\n1\t2\n3\t4\n5\t6\n").0, Format::Table(b'\t'));
+        assert_eq!(detect("x", b"Well, yes.\nNo, never.\nOh, well.\nSo, so.\n").0, Format::Text);
+    }
+
+    #[test]
+    fn formats_without_a_reader_are_named() {
+        let (format, media_type) = detect("x.txt", b"{\\rtf1\\ansi hello}");
+        assert_eq!((format, media_type.as_str()), (Format::Unsupported, "application/rtf"));
+    }
+}

@@ -1,0 +1,244 @@
+//! One file's exchange with a worker: its bytes go out while events come in.
+//!
+//! Called by: `extraction::child`. Talks to: the pipes of a worker, the caller's `ChildSink`.
+//! Invariants: sending and receiving never wait for each other, so neither side can block the
+//! other for good; what comes in is bounded in number, size and time before it is kept; a child's
+//! body ends cleanly only if the worker said so.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout_at};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::io::StreamReader;
+
+use super::{ChildSink, Extraction};
+use crate::extract::protocol::{
+    Event, HEADER, Kind, MAX_DATA, ProtocolError, decode_header, encode_header,
+};
+use crate::extract::{ExtractLimits, MAX_BLOCKS};
+use crate::types::{Block, BlockKind, ChildHeader};
+
+/// Pieces of a child's body between the pipe and the sink.
+const PIECES: usize = 4;
+const MAX_NAME: usize = 4096;
+
+/// Why a worker gave no answer.
+#[derive(Debug)]
+pub(super) enum Loss {
+    TimedOut,
+    /// It closed its output in the middle of a file.
+    Ended,
+    Protocol(ProtocolError),
+    /// It returned more, or other things, than a worker may.
+    Misbehaved(&'static str),
+    /// Not its fault: the caller could not take a child.
+    Sink(io::Error),
+}
+
+/// Why a file could not be sent to its end.
+#[derive(Debug)]
+pub(super) enum SendFault {
+    Source(io::Error),
+    /// The worker no longer reads; what it said tells why.
+    Worker,
+}
+
+/// Sends the frame of a request, then the file until its end or until `stopped`, then the end.
+pub(super) async fn send_file<W: AsyncWrite + Unpin>(
+    output: &mut W,
+    begin: &[u8],
+    source: &mut (dyn AsyncRead + Send + Unpin),
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), SendFault> {
+    output.write_all(begin).await.map_err(|_| SendFault::Worker)?;
+    let mut frame = vec![0; HEADER + MAX_DATA];
+    loop {
+        let count = tokio::select! {
+            biased;
+            _ = stopped.changed() => break,
+            read = source.read(&mut frame[HEADER..]) => read.map_err(SendFault::Source)?,
+        };
+        if count == 0 {
+            break;
+        }
+        let header = encode_header(Kind::Data, count).map_err(|_| SendFault::Worker)?;
+        frame[..HEADER].copy_from_slice(&header);
+        output.write_all(&frame[..HEADER + count]).await.map_err(|_| SendFault::Worker)?;
+    }
+    let end = encode_header(Kind::End, 0).map_err(|_| SendFault::Worker)?;
+    output.write_all(&end).await.map_err(|_| SendFault::Worker)?;
+    output.flush().await.map_err(|_| SendFault::Worker)
+}
+
+/// Reads the events of one file and checks them.
+pub(super) struct Receiver<'r, R> {
+    input: &'r mut R,
+    limits: ExtractLimits,
+    time_limit: Duration,
+    /// Only a file of documents may name its children by itself.
+    absolute_allowed: bool,
+    blocks: Vec<Block>,
+    text_bytes: u64,
+    frame_bytes: u64,
+    children: u32,
+}
+
+impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
+    pub(super) fn new(
+        input: &'r mut R,
+        limits: ExtractLimits,
+        time_limit: Duration,
+        absolute_allowed: bool,
+    ) -> Self {
+        Self {
+            input,
+            limits,
+            time_limit,
+            absolute_allowed,
+            blocks: Vec::new(),
+            text_bytes: 0,
+            frame_bytes: 0,
+            children: 0,
+        }
+    }
+
+    /// True once a child was given to the sink, after which the file must not be sent again.
+    pub(super) fn delivered(&self) -> bool {
+        self.children > 0
+    }
+
+    /// Receives until the worker has answered.
+    pub(super) async fn run(&mut self, sink: &mut dyn ChildSink) -> Result<Extraction, Loss> {
+        let mut deadline = Instant::now() + self.time_limit;
+        loop {
+            let (event, length) = self.next(deadline).await?;
+            match event {
+                Event::Block(block) => self.block(block, length)?,
+                Event::ChildBegin(header) => self.child(header, sink).await?,
+                Event::ChildData(_) => return Err(out_of_place(Kind::ChildData)),
+                Event::ChildEnd => return Err(out_of_place(Kind::ChildEnd)),
+                Event::Done(mut document) => {
+                    document.blocks = std::mem::take(&mut self.blocks);
+                    return Ok(Ok(*document));
+                }
+                Event::Failed(failure) => return Ok(Err(failure)),
+            }
+            if self.delivered() {
+                deadline = Instant::now() + self.time_limit;
+            }
+        }
+    }
+
+    async fn next(&mut self, deadline: Instant) -> Result<(Event, usize), Loss> {
+        match timeout_at(deadline, read_event(&mut *self.input)).await {
+            Err(_elapsed) => Err(Loss::TimedOut),
+            Ok(Ok(Some(event))) => Ok(event),
+            Ok(Ok(None)) => Err(Loss::Ended),
+            Ok(Err(ProtocolError::Io(error))) if is_end(&error) => Err(Loss::Ended),
+            Ok(Err(error)) => Err(Loss::Protocol(error)),
+        }
+    }
+
+    fn block(&mut self, block: Block, length: usize) -> Result<(), Loss> {
+        self.text_bytes += block.text.len() as u64;
+        self.frame_bytes += length as u64;
+        let most_frames = self.limits.max_text_bytes.saturating_mul(4).saturating_add(64 << 20);
+        if self.text_bytes > self.limits.max_text_bytes || self.frame_bytes > most_frames {
+            return Err(Loss::Misbehaved("more text than allowed"));
+        }
+        if self.blocks.len() as u64 >= MAX_BLOCKS {
+            return Err(Loss::Misbehaved("more paragraphs than allowed"));
+        }
+        if !is_clean(&block) {
+            return Err(Loss::Misbehaved("text that holds zero bytes"));
+        }
+        self.blocks.push(block);
+        Ok(())
+    }
+
+    async fn child(&mut self, header: ChildHeader, sink: &mut dyn ChildSink) -> Result<(), Loss> {
+        if self.children >= self.limits.max_children {
+            return Err(Loss::Misbehaved("more files than allowed"));
+        }
+        let name = &header.name;
+        if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
+            return Err(Loss::Misbehaved("a file without a usable name"));
+        }
+        if header.absolute && !self.absolute_allowed {
+            return Err(Loss::Misbehaved("a file that takes the name of another"));
+        }
+        self.children += 1;
+        let (pieces, received) = mpsc::channel(PIECES);
+        let taking = async {
+            let mut body = StreamReader::new(ReceiverStream::new(received));
+            let taken = sink.child(header, &mut body).await;
+            // The other end then learns that no more of the body is wanted.
+            drop(body);
+            taken
+        };
+        let (taken, pumped) = tokio::join!(taking, self.pump(pieces));
+        pumped?;
+        taken.map_err(Loss::Sink)
+    }
+
+    /// Passes the pieces of a body on until its end; what the sink does not want is dropped.
+    async fn pump(&mut self, pieces: mpsc::Sender<io::Result<Bytes>>) -> Result<(), Loss> {
+        let mut total = 0_u64;
+        loop {
+            let loss = match self.next(Instant::now() + self.time_limit).await {
+                Ok((Event::ChildData(bytes), _)) => {
+                    total += bytes.len() as u64;
+                    if total <= self.limits.max_child_bytes {
+                        // A closed channel means that the sink has seen enough.
+                        let _ = pieces.send(Ok(Bytes::from(bytes))).await;
+                        continue;
+                    }
+                    Loss::Misbehaved("a larger file than allowed")
+                }
+                Ok((Event::ChildEnd, _)) => return Ok(()),
+                Ok(_) => out_of_place(Kind::ChildBegin),
+                Err(loss) => loss,
+            };
+            let _ = pieces.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
+            return Err(loss);
+        }
+    }
+}
+
+/// Reads one event and the length of its payload; none at the end of the stream.
+async fn read_event<R: AsyncRead + Unpin>(
+    input: &mut R,
+) -> Result<Option<(Event, usize)>, ProtocolError> {
+    let mut header = [0; HEADER];
+    if input.read(&mut header[..1]).await.map_err(ProtocolError::Io)? == 0 {
+        return Ok(None);
+    }
+    input.read_exact(&mut header[1..]).await.map_err(ProtocolError::Io)?;
+    let (kind, length) = decode_header(header)?;
+    let mut payload = vec![0; length];
+    input.read_exact(&mut payload).await.map_err(ProtocolError::Io)?;
+    Ok(Some((Event::decode(kind, payload)?, length)))
+}
+
+fn out_of_place(kind: Kind) -> Loss {
+    Loss::Protocol(ProtocolError::OutOfPlace { kind })
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
+}
+
+fn is_clean(block: &Block) -> bool {
+    let cells_clean = match &block.kind {
+        BlockKind::Table { rows, .. } => rows.iter().flatten().all(|cell| !cell.contains('\0')),
+        _ => true,
+    };
+    cells_clean && !block.text.contains('\0')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! Server-sent events: the ledger as it changes.
+//!
+//! Called by: the router. Talks to: `app::ledger`.
+//! Invariants: a watcher that falls behind loses item events, never the totals; at most four
+//! totals a second are sent.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
+use serde::Serialize;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::error::{Failure, Problem};
+use super::extract::Tenant;
+use crate::app::ledger::{self, TenantEvent};
+use crate::auth::Read;
+use crate::tenant::TenantHandle;
+use crate::types::{ItemKey, LedgerTotals, Throughput};
+
+/// Between two totals.
+const PACE: Duration = Duration::from_millis(250);
+
+/// Item events per burst; a flood of changes is told by the totals.
+const ITEMS_PER_BURST: usize = 50;
+
+#[derive(Serialize)]
+struct LedgerEvent {
+    #[serde(flatten)]
+    totals: LedgerTotals,
+    throughput: Throughput,
+}
+
+/// The ledger's totals and changed items, as they change.
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/events", tag = "ledger",
+    params(("tenant" = String, Path)),
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = 404, body = Problem)))]
+pub(super) async fn events(
+    Tenant(tenant): Tenant<Read>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+    let (send, receive) = mpsc::channel(64);
+    // The first totals are read here, so that a failure is an answer and not a silent stream.
+    let first = totals_event(&tenant).await?;
+    tokio::spawn(watch(tenant, first, send));
+    Ok(Sse::new(ReceiverStream::new(receive)).keep_alive(KeepAlive::default()))
+}
+
+async fn totals_event(tenant: &TenantHandle<Read>) -> Result<Event, Failure> {
+    let (totals, throughput) = ledger::totals(tenant).await?;
+    Ok(json_event("ledger", &LedgerEvent { totals, throughput }))
+}
+
+fn json_event(name: &str, data: &impl Serialize) -> Event {
+    let json = serde_json::to_string(data).unwrap_or_else(|_| "{}".to_owned());
+    Event::default().event(name).data(json)
+}
+
+async fn watch(
+    tenant: TenantHandle<Read>,
+    first: Event,
+    send: mpsc::Sender<Result<Event, Infallible>>,
+) {
+    let mut changes = tenant.subscribe();
+    if send.send(Ok(first)).await.is_err() {
+        return;
+    }
+    loop {
+        let mut changed = tokio::select! {
+            () = send.closed() => return,
+            change = changes.recv() => match change {
+                Ok(TenantEvent::Items(items)) => items,
+                Err(broadcast::error::RecvError::Lagged(_)) => Vec::new(),
+                Err(broadcast::error::RecvError::Closed) => return,
+            },
+        };
+        let until = Instant::now() + PACE;
+        while let Ok(change) = tokio::time::timeout_at(until, changes.recv()).await {
+            match change {
+                Ok(TenantEvent::Items(items)) => changed.extend(items),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+        if report(&tenant, changed, &send).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Sends what changed; `None` once the watcher is gone or the tenant cannot be read.
+async fn report(
+    tenant: &TenantHandle<Read>,
+    mut changed: Vec<ItemKey>,
+    send: &mpsc::Sender<Result<Event, Infallible>>,
+) -> Option<()> {
+    changed.sort_unstable();
+    changed.dedup();
+    changed.truncate(ITEMS_PER_BURST);
+    for item in ledger::items(tenant, changed).await.ok()? {
+        send.send(Ok(json_event("item", &item))).await.ok()?;
+    }
+    let totals = totals_event(tenant).await.ok()?;
+    send.send(Ok(totals)).await.ok()
+}

@@ -1,0 +1,137 @@
+//! The HTTP edge: routes, limits, headers, the embedded dashboard.
+//!
+//! Called by: `appliance`. Talks to: `app`.
+//! Invariants: handlers are thin; a tenant id is read from the path once, by [`extract::Tenant`],
+//! and a handler states the level it needs in its signature; errors leave as problem+json with a
+//! request id and never carry internals.
+
+mod api_page;
+mod dashboard;
+mod documents;
+mod error;
+mod events;
+mod extract;
+mod keys;
+mod ledger;
+mod maintain;
+mod metrics;
+mod search;
+mod session;
+mod status;
+mod tenants;
+mod upload;
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::{Next, map_response};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+pub use error::Problem;
+pub use extract::LocalOperator;
+
+/// Header that carries the id of a request, in and out.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Everything a page may load comes from here; nothing inline, nothing from elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; \
+     img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'";
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Cairn",
+    description = "Dump files in, ask, get cited answers. Offsets count Unicode scalar values."
+))]
+struct Description;
+
+/// The whole HTTP surface over one appliance.
+pub fn router(app: Arc<App>) -> Router {
+    let (api, description) = api().split_for_parts();
+    let description = Arc::new(description);
+    let api_json = description.clone();
+    api.route("/health", get(status::health))
+        .route("/ready", get(status::ready))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/openapi.json", get(move || async move { Json(api_json.as_ref().clone()) }))
+        .route("/api/docs", get(move || async move { api_page::page(&description) }))
+        .route("/api/docs.css", get(api_page::style))
+        .fallback(dashboard::asset)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .with_state(app)
+        .layer(CompressionLayer::new().compress_when(
+            DefaultPredicate::new().and(NotForContentType::const_new("text/event-stream")),
+        ))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(map_response(security_headers))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .layer(axum::middleware::from_fn(request_id))
+}
+
+fn api() -> OpenApiRouter<Arc<App>> {
+    let tenant = OpenApiRouter::new()
+        .routes(routes!(upload::upload_document, documents::list_documents))
+        .routes(routes!(documents::get_document, documents::delete_document))
+        .routes(routes!(documents::get_text))
+        .routes(routes!(documents::get_content))
+        .routes(routes!(maintain::retry_document))
+        .routes(routes!(maintain::retry_items))
+        .routes(routes!(maintain::rebuild))
+        .routes(routes!(ledger::get_ledger))
+        .routes(routes!(search::search))
+        .routes(routes!(search::ask))
+        .routes(routes!(events::events))
+        .routes(routes!(keys::list_keys, keys::create_key))
+        .routes(routes!(keys::revoke_key));
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(session::sign_in, session::get_session, session::sign_out))
+        .routes(routes!(session::create_link))
+        .routes(routes!(status::get_status))
+        .routes(routes!(status::get_doctor))
+        .routes(routes!(tenants::list_tenants, tenants::create_tenant))
+        .routes(routes!(tenants::get_tenant, tenants::delete_tenant))
+        .merge(tenant)
+}
+
+fn span(request: &Request) -> tracing::Span {
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
+    // The path may name a tenant but never a document's name or a query.
+    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request_id = id)
+}
+
+/// Gives every request a fresh id. One sent by the caller is not trusted to be unique.
+async fn request_id(mut request: Request, next: Next) -> Response {
+    let id = uuid::Uuid::now_v7().to_string();
+    let value = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("unknown"));
+    request.headers_mut().insert(REQUEST_ID, value.clone());
+    let mut response = error::REQUEST_ID.scope(id, next.run(request)).await;
+    response.headers_mut().insert(REQUEST_ID, value);
+    response
+}
+
+async fn security_headers(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let fixed = [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in fixed {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

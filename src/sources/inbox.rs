@@ -1,0 +1,312 @@
+//! The drop folders: files that appear there are taken in and removed.
+//!
+//! Called by: `appliance`. Talks to: `app::ingest`.
+//! Invariants: a file is removed only after it was acknowledged, and only if it is still the very
+//! file that was read; symlinks, devices and names that start with a dot are left where they are;
+//! a file that cannot be read is tried again, never dropped.
+//! Why: inotify tells early, a rescan tells for certain (network mounts have no inotify), so both
+//! only trigger the same scan.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use notify::{RecursiveMode, Watcher};
+use rustix::fs::{Mode, OFlags};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::io::ReaderStream;
+
+use super::settle::{Observed, STILL};
+use crate::app::ingest::{Upload, accept};
+use crate::app::{App, Error, TenantChange};
+use crate::auth::{SystemActor, Write};
+use crate::disk;
+use crate::error::chain;
+use crate::tenant::TenantHandle;
+use crate::types::TenantId;
+
+/// How long a folder stands empty before it is removed.
+const EMPTY_FOLDER_AGE: Duration = Duration::from_secs(60);
+
+/// Deepest folder below an inbox that is looked into.
+const MAX_DEPTH: usize = 32;
+
+/// Watches the drop folders of all tenants.
+pub struct Inboxes {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Inboxes {
+    /// Starts watching.
+    pub fn start(app: Arc<App>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(run(app, stopped));
+        Self { stop, task }
+    }
+
+    /// Stops watching after the file in progress.
+    pub async fn stop(self) {
+        // A watcher that ended already is no error.
+        let _ = self.stop.send(true);
+        if let Err(error) = self.task.await {
+            tracing::error!("the drop folder watcher died: {error}");
+        }
+    }
+}
+
+/// One tenant's drop folder.
+struct Inbox {
+    tenant: TenantHandle<Write>,
+    root: PathBuf,
+    observed: Observed,
+    /// Names already complained about, so that each is logged once.
+    refused: HashSet<PathBuf>,
+    /// Files that were taken in but cannot be removed, as they were then.
+    stuck: HashMap<PathBuf, (u64, i64, i64)>,
+}
+
+async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    let (touched, mut touches) = mpsc::channel::<()>(1);
+    let mut changes = app.schedule.tenant_changes();
+    let mut watcher = notify::recommended_watcher(move |_event| {
+        // A full channel means that a scan is due anyway.
+        let _ = touched.try_send(());
+    })
+    .map_err(|error| tracing::warn!("inotify is not available, folders are rescanned: {error}"))
+    .ok();
+    let mut inboxes: HashMap<TenantId, Inbox> = HashMap::new();
+    let rescan = Duration::from_secs(app.ingest.inbox_rescan_seconds);
+    let mut listed = false;
+    loop {
+        if !listed {
+            listed = open_all(&app, &mut inboxes, watcher.as_mut()).await;
+        }
+        for inbox in inboxes.values_mut() {
+            if let Err(error) = inbox.scan(&app).await {
+                tracing::warn!(tenant = %inbox.tenant.id(), "drop folder: {}", chain(&error));
+            }
+        }
+        let pending = inboxes.values().any(|inbox| inbox.observed.is_pending());
+        let pause = if pending { STILL.min(rescan) } else { rescan };
+        tokio::select! {
+            biased;
+            () = stop_asked(&mut stopped) => return,
+            change = changes.recv() => match change {
+                Ok(TenantChange::Departed(tenant)) => drop(inboxes.remove(&tenant)),
+                _ => listed = false,
+            },
+            Some(()) = touches.recv() => tokio::time::sleep(Duration::from_millis(200)).await,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Opens the inbox of every tenant that has none open; false where the list cannot be read.
+async fn open_all(
+    app: &Arc<App>,
+    inboxes: &mut HashMap<TenantId, Inbox>,
+    mut watcher: Option<&mut notify::RecommendedWatcher>,
+) -> bool {
+    let shared = app.clone();
+    let tenants = crate::app::blocking(move || {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = shared.system.list_tenants(cursor, 256)?;
+            let Some(last) = page.last() else {
+                return Ok(all);
+            };
+            cursor = Some(last.id);
+            all.extend(page.into_iter().map(|tenant| tenant.id));
+        }
+    })
+    .await;
+    let tenants = match tenants {
+        Ok(tenants) => tenants,
+        Err(error) => {
+            tracing::warn!("drop folders cannot be listed: {}", chain(&error));
+            return false;
+        }
+    };
+    for id in tenants {
+        if inboxes.contains_key(&id) {
+            continue;
+        }
+        match app.open_for_work(id, SystemActor::Inbox).await {
+            Ok(tenant) => {
+                let root = tenant.inbox();
+                if let Some(watcher) = watcher.as_mut()
+                    && let Err(error) = watcher.watch(&root, RecursiveMode::Recursive)
+                {
+                    tracing::warn!(tenant = %id, "drop folder is rescanned only: {error}");
+                }
+                let inbox = Inbox {
+                    tenant,
+                    root,
+                    observed: Observed::default(),
+                    refused: HashSet::new(),
+                    stuck: HashMap::new(),
+                };
+                inboxes.insert(id, inbox);
+            }
+            Err(error) => tracing::warn!(tenant = %id, "drop folder: {}", chain(&error)),
+        }
+    }
+    true
+}
+
+impl Inbox {
+    async fn scan(&mut self, app: &Arc<App>) -> Result<(), Error> {
+        let root = self.root.clone();
+        let (files, odd) =
+            tokio::task::spawn_blocking(move || list(&root)).await.map_err(Error::Interrupted)?;
+        for path in odd {
+            if self.refused.insert(path) {
+                tracing::warn!(
+                    tenant = %self.tenant.id(),
+                    "the drop folder holds a link or special file; it is not followed"
+                );
+            }
+        }
+        let seen: HashSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
+        self.observed.retain(|path| seen.contains(path));
+        let now = Instant::now();
+        for (path, meta) in &files {
+            if self.stuck.get(path) == Some(&look(meta)) {
+                continue;
+            }
+            if self.observed.has_settled(path, meta.len(), meta.modified().ok(), now) {
+                self.take_in(app, path).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one file in and removes it. A file that vanished, is locked or changes while it is
+    /// read is left for the next scan.
+    async fn take_in(&mut self, app: &Arc<App>, path: &Path) -> Result<(), Error> {
+        let opened = path.to_owned();
+        let file = tokio::task::spawn_blocking(move || open_regular(&opened))
+            .await
+            .map_err(Error::Interrupted)?;
+        let (file, before) = match file {
+            Ok(opened) => opened,
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::NotFound && self.refused.insert(path.into())
+                {
+                    tracing::warn!(tenant = %self.tenant.id(), "a dropped file cannot be read yet: {error}");
+                }
+                return Ok(());
+            }
+        };
+        let relative = path.strip_prefix(&self.root).unwrap_or(path);
+        let upload = Upload {
+            source: source_text(relative),
+            collection: None,
+            file_date: before.modified().ok().and_then(|time| Timestamp::try_from(time).ok()),
+            declared_type: None,
+            format: None,
+        };
+        let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file), 256 << 10);
+        accept(app, &self.tenant, upload, stream).await?;
+        self.observed.retain(|other| other != path);
+        let (taken, look) = (path.to_owned(), look(&before));
+        let removed = tokio::task::spawn_blocking(move || remove_if_same(&taken, &before))
+            .await
+            .map_err(Error::Interrupted)?;
+        if let Err(error) = removed {
+            tracing::warn!(
+                tenant = %self.tenant.id(),
+                "a file that was taken in cannot be removed from the drop folder: {error}"
+            );
+            self.stuck.insert(path.to_owned(), look);
+        }
+        Ok(())
+    }
+}
+
+/// A path below the inbox as a source.
+fn source_text(relative: &Path) -> String {
+    let steps: Vec<String> = relative.iter().map(|step| disk::name_text(step)).collect();
+    steps.join("/")
+}
+
+/// What tells one state of a file from another.
+fn look(meta: &Metadata) -> (u64, i64, i64) {
+    (meta.len(), meta.mtime(), meta.mtime_nsec())
+}
+
+/// Regular files below `root`, and entries that are neither file nor folder.
+fn list(root: &Path) -> (Vec<(PathBuf, Metadata)>, Vec<PathBuf>) {
+    let (mut files, mut odd) = (Vec::new(), Vec::new());
+    let mut folders = vec![(root.to_owned(), 0)];
+    while let Some((folder, depth)) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            // `symlink_metadata` does not follow, so nothing outside the inbox is reached.
+            let Ok(meta) = std::fs::symlink_metadata(&path) else {
+                continue;
+            };
+            if meta.is_dir() && depth < MAX_DEPTH {
+                remove_if_left_empty(&path);
+                folders.push((path, depth + 1));
+            } else if meta.is_file() {
+                files.push((path, meta));
+            } else if !meta.is_dir() {
+                odd.push(path);
+            }
+        }
+    }
+    (files, odd)
+}
+
+/// Opens a file that is regular and no link, without racing against its replacement.
+fn open_regular(path: &Path) -> std::io::Result<(std::fs::File, Metadata)> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = std::fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    Ok((file, meta))
+}
+
+/// Removes a file that was taken in. One that was replaced or grew meanwhile stays and is taken
+/// in as the next revision.
+fn remove_if_same(path: &Path, taken: &Metadata) -> std::io::Result<()> {
+    let Ok(now) = std::fs::symlink_metadata(path) else {
+        return Ok(());
+    };
+    let same = now.ino() == taken.ino() && now.dev() == taken.dev() && look(&now) == look(taken);
+    if same { std::fs::remove_file(path) } else { Ok(()) }
+}
+
+/// Removes a folder that has stood empty for a while, so that a folder somebody is still copying
+/// into is not pulled away.
+fn remove_if_left_empty(folder: &Path) {
+    let untouched = std::fs::symlink_metadata(folder)
+        .and_then(|meta| meta.modified())
+        .ok()
+        .and_then(|modified| modified.elapsed().ok());
+    if untouched.is_some_and(|age| age > EMPTY_FOLDER_AGE) {
+        // A folder that is not empty refuses to go, which is what is wanted.
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
+/// Resolves once the watcher is asked to stop, or nobody is left to ask.
+async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,343 @@
+//! Taking something in: the document row, its ledger item and its job, in one transaction.
+//!
+//! Called by: `app::ingest`. Talks to: `collection`, `document`, `item`, `job`.
+//! Invariants: the blob is durable before this runs; taking the same child of the same parent in
+//! twice changes nothing, so a container may be read again after a crash.
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::queue::JobKind;
+use super::{CatalogError, CatalogReader, CatalogWriter};
+use crate::types::{
+    CollectionId, DocumentId, DocumentKey, FormatHint, ItemId, ItemKey, ItemState, JobId,
+};
+
+/// Something dropped, whose bytes are stored.
+#[derive(Clone, Debug)]
+pub struct NewDrop {
+    pub collection: String,
+    pub source: String,
+    /// Digest of the bytes, naming the blob.
+    pub blob: String,
+    pub size_bytes: u64,
+    pub file_date: Option<Timestamp>,
+    /// Media type the sender declared.
+    pub declared_type: Option<String>,
+    pub format: Option<FormatHint>,
+    /// The item it was found in.
+    pub parent: Option<ItemKey>,
+}
+
+/// What became of a drop at the moment it was taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new document or revision; work is queued.
+    Accepted,
+    /// The same bytes are held under another source of the collection.
+    Duplicate,
+    /// The same bytes are held under this very source.
+    Unchanged,
+}
+
+impl Outcome {
+    /// The word used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Unchanged => "unchanged",
+        }
+    }
+}
+
+/// The acknowledgement of a drop.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    pub document: DocumentId,
+    pub item: ItemId,
+    pub item_key: ItemKey,
+    pub revision: u32,
+    pub job: Option<JobId>,
+    pub outcome: Outcome,
+}
+
+struct Current {
+    key: ItemKey,
+    id: ItemId,
+    revision: u32,
+    blob: Option<String>,
+    format: Option<String>,
+    state: ItemState,
+    parent: Option<ItemKey>,
+}
+
+impl CatalogReader<'_> {
+    fn current_item(&self, document: DocumentKey) -> Result<Option<Current>, CatalogError> {
+        self.one(
+            "read the current revision",
+            "SELECT i.key, i.id, i.revision, i.blob, i.format, i.state, i.parent \
+             FROM document d JOIN item i ON i.key = d.current_item \
+             WHERE d.key = ?1 AND d.deleted_at IS NULL",
+            [document.0],
+            |row| {
+                Ok(Current {
+                    key: ItemKey(row.get(0)?),
+                    id: super::rows::id(row, 1)?,
+                    revision: row.get(2)?,
+                    blob: row.get(3)?,
+                    format: row.get(4)?,
+                    state: super::rows::state(row, 5)?,
+                    parent: row.get::<_, Option<i64>>(6)?.map(ItemKey),
+                })
+            },
+        )
+    }
+
+    /// The live document of the collection that holds these bytes and is no duplicate itself.
+    fn holder_of(
+        &self,
+        collection: i64,
+        blob: &str,
+        format: Option<&str>,
+        other_than: DocumentKey,
+    ) -> Result<Option<(DocumentKey, String)>, CatalogError> {
+        self.one(
+            "look for the same bytes",
+            "SELECT d.key, d.source FROM item i JOIN document d ON d.current_item = i.key \
+             WHERE i.blob = ?1 AND i.format IS ?2 AND d.collection = ?3 AND d.key <> ?4 \
+             AND d.deleted_at IS NULL AND i.state <> 'duplicate' ORDER BY d.key LIMIT 1",
+            params![blob, format, collection, other_than.0],
+            |row| Ok((DocumentKey(row.get(0)?), row.get(1)?)),
+        )
+    }
+}
+
+impl CatalogWriter<'_> {
+    /// Records a drop and queues its extraction.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written; then nothing of the drop is recorded.
+    pub fn accept(&self, drop: &NewDrop) -> Result<Accepted, CatalogError> {
+        let collection = self.collection(&drop.collection)?;
+        let (document, document_id) = self.document(collection, drop)?;
+        let format = drop.format.map(format_word);
+        let current = self.current_item(document)?;
+        if let Some(current) = &current
+            && current.blob.as_deref() == Some(drop.blob.as_str())
+            && current.format.as_deref() == format
+        {
+            return self.accept_unchanged(drop, document, document_id, current);
+        }
+        let revision = 1 + self.count(
+            "find the next revision",
+            "SELECT max(revision) FROM item WHERE document = ?1",
+            [document.0],
+        )? as u32;
+        let holder = self.holder_of(collection, &drop.blob, format, document)?;
+        let item = ItemId::generate();
+        let (state, reason, detail, settled) = match &holder {
+            None => (ItemState::Waiting, "queued", "Waiting to be read.".to_owned(), None),
+            Some((_, source)) => (
+                ItemState::Duplicate,
+                "same_content",
+                format!("The same bytes are already here as {source}."),
+                Some(self.now_us()),
+            ),
+        };
+        let item_key = self.insert_item(&NewItem {
+            id: item,
+            document,
+            revision,
+            drop,
+            state,
+            reason,
+            detail: &detail,
+            duplicate_of: holder.as_ref().map(|(key, _)| *key),
+            settled,
+        })?;
+        self.execute(
+            "make the revision current",
+            "UPDATE document SET current_item = ?2, deleted_at = NULL WHERE key = ?1",
+            params![document.0, item_key.0],
+        )?;
+        if let Some(old) = current {
+            self.step_aside(document, &old, holder.is_some())?;
+        }
+        let (job, outcome) = if holder.is_some() {
+            (None, Outcome::Duplicate)
+        } else {
+            (Some(self.enqueue(JobKind::Extract, item_key)?), Outcome::Accepted)
+        };
+        Ok(Accepted { document: document_id, item, item_key, revision, job, outcome })
+    }
+
+    fn accept_unchanged(
+        &self,
+        drop: &NewDrop,
+        document: DocumentKey,
+        document_id: DocumentId,
+        current: &Current,
+    ) -> Result<Accepted, CatalogError> {
+        let same_child = drop.parent.is_some() && current.parent == drop.parent;
+        let (item, item_key) = if same_child {
+            (current.id, current.key)
+        } else {
+            let item = ItemId::generate();
+            let detail = "The same bytes were already here under this source.";
+            let key = self.insert_item(&NewItem {
+                id: item,
+                document,
+                revision: current.revision,
+                drop,
+                state: ItemState::Duplicate,
+                reason: "unchanged",
+                detail,
+                duplicate_of: Some(document),
+                settled: Some(self.now_us()),
+            })?;
+            (item, key)
+        };
+        Ok(Accepted {
+            document: document_id,
+            item,
+            item_key,
+            revision: current.revision,
+            job: None,
+            outcome: Outcome::Unchanged,
+        })
+    }
+
+    /// Retires the revision before the newest. One that is visible stays so until the new one's
+    /// first commit, unless the new one is a duplicate, which never commits.
+    fn step_aside(
+        &self,
+        document: DocumentKey,
+        old: &Current,
+        new_is_duplicate: bool,
+    ) -> Result<(), CatalogError> {
+        let visible = self.is_visible(old.key)?;
+        if visible && !new_is_duplicate {
+            return Ok(());
+        }
+        self.drop_jobs(old.key)?;
+        self.supersede(old.key)?;
+        if visible {
+            self.execute(
+                "hide the old revision",
+                "UPDATE document SET fulltext_item = NULL, vector_item = NULL WHERE key = ?1",
+                [document.0],
+            )?;
+        }
+        if old.state != ItemState::Duplicate {
+            self.promote_duplicates(document, old.key)?;
+        }
+        Ok(())
+    }
+
+    fn collection(&self, name: &str) -> Result<i64, CatalogError> {
+        let find = "SELECT key FROM collection WHERE name = ?1";
+        if let Some(key) = self.one("find a collection", find, [name], |row| row.get(0))? {
+            return Ok(key);
+        }
+        self.execute(
+            "add a collection",
+            "INSERT INTO collection (id, name, created_at) VALUES (?1, ?2, ?3)",
+            params![CollectionId::generate().to_string(), name, self.now_us()],
+        )?;
+        Ok(self.transaction.last_insert_rowid())
+    }
+
+    fn document(
+        &self,
+        collection: i64,
+        drop: &NewDrop,
+    ) -> Result<(DocumentKey, DocumentId), CatalogError> {
+        let parent = match drop.parent {
+            None => None,
+            Some(item) => self.one(
+                "find the parent document",
+                "SELECT document FROM item WHERE key = ?1",
+                [item.0],
+                |row| row.get::<_, i64>(0),
+            )?,
+        };
+        let found = self.one(
+            "find a document",
+            "SELECT key, id FROM document WHERE collection = ?1 AND source = ?2",
+            params![collection, drop.source],
+            |row| Ok((DocumentKey(row.get(0)?), super::rows::id(row, 1)?)),
+        )?;
+        if let Some((key, id)) = found {
+            self.execute(
+                "note the parent",
+                "UPDATE document SET parent = ?2 WHERE key = ?1 AND parent IS NOT ?2",
+                params![key.0, parent],
+            )?;
+            return Ok((key, id));
+        }
+        let id = DocumentId::generate();
+        self.execute(
+            "add a document",
+            "INSERT INTO document (id, collection, source, parent, created_at) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![id.to_string(), collection, drop.source, parent, self.now_us()],
+        )?;
+        Ok((DocumentKey(self.transaction.last_insert_rowid()), id))
+    }
+
+    fn insert_item(&self, new: &NewItem<'_>) -> Result<ItemKey, CatalogError> {
+        self.execute(
+            "add a ledger item",
+            "INSERT INTO item (id, document, revision, parent, blob, size_bytes, format, \
+             declared_type, file_date, received_at, settled_at, state, reason, detail, \
+             duplicate_of) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            params![
+                new.id.to_string(),
+                new.document.0,
+                new.revision,
+                new.drop.parent.map(|key| key.0),
+                new.drop.blob,
+                i64::try_from(new.drop.size_bytes).unwrap_or(i64::MAX),
+                new.drop.format.map(format_word),
+                new.drop.declared_type,
+                new.drop.file_date.map(Timestamp::as_microsecond),
+                self.now_us(),
+                new.settled,
+                new.state.as_str(),
+                new.reason,
+                new.detail,
+                new.duplicate_of.map(|key| key.0),
+            ],
+        )?;
+        Ok(ItemKey(self.transaction.last_insert_rowid()))
+    }
+}
+
+struct NewItem<'a> {
+    id: ItemId,
+    document: DocumentKey,
+    revision: u32,
+    drop: &'a NewDrop,
+    state: ItemState,
+    reason: &'static str,
+    detail: &'a str,
+    duplicate_of: Option<DocumentKey>,
+    settled: Option<i64>,
+}
+
+/// The word stored for a format hint.
+pub(super) fn format_word(format: FormatHint) -> &'static str {
+    match format {
+        FormatHint::DocumentsJsonl => "documents-jsonl",
+        FormatHint::DocumentJson => "document-json",
+    }
+}
+
+/// The format hint a stored word names.
+pub(super) fn parse_format(word: &str) -> Option<FormatHint> {
+    [FormatHint::DocumentsJsonl, FormatHint::DocumentJson]
+        .into_iter()
+        .find(|format| format_word(*format) == word)
+}

@@ -1,0 +1,254 @@
+//! Chunks and their embeddings.
+//!
+//! Called by: `app::index`, `app::search`. Talks to: `chunk`, `embedding`.
+//! Invariants: an embedding is keyed by model and by the digest of the exact text embedded, so
+//! each distinct text is embedded once per tenant and model; vectors are little-endian `f32`.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rusqlite::{params, params_from_iter};
+
+use super::rows::placeholders;
+use super::{CatalogError, CatalogReader, CatalogWriter};
+use crate::types::{Chunk, ChunkKey, ItemKey};
+
+/// A chunk about to be stored.
+#[derive(Clone, Debug)]
+pub struct ChunkInput {
+    pub chunk: Chunk,
+    /// Digest of the text given to the embedder (title, heading path and chunk text).
+    pub input: Vec<u8>,
+}
+
+/// A chunk as stored.
+#[derive(Clone, Debug)]
+pub struct StoredChunk {
+    pub key: ChunkKey,
+    pub item: ItemKey,
+    pub ordinal: u32,
+    pub start: u64,
+    pub end: u64,
+    pub page: Option<u32>,
+    /// Heading path, outermost first, joined by ` › `.
+    pub heading: Option<String>,
+    pub text: String,
+    pub input: Vec<u8>,
+}
+
+/// What a vector row needs besides the vector.
+#[derive(Clone, Debug)]
+pub struct VectorSource {
+    pub item: ItemKey,
+    pub title: String,
+    pub source: String,
+    pub media_type: String,
+    pub date: Timestamp,
+}
+
+/// Between the steps of a heading path.
+pub const HEADING_SEPARATOR: &str = " \u{203a} ";
+
+/// A heading path in its stored form; `None` where a chunk stands under no heading.
+pub fn heading_path(headings: &[String]) -> Option<String> {
+    (!headings.is_empty()).then(|| headings.join(HEADING_SEPARATOR))
+}
+
+const CHUNK_COLUMNS: &str = "key, item, ordinal, start_char, end_char, page, heading, body, input";
+
+fn read_chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChunk> {
+    Ok(StoredChunk {
+        key: ChunkKey(row.get(0)?),
+        item: ItemKey(row.get(1)?),
+        ordinal: row.get(2)?,
+        start: row.get::<_, i64>(3)?.unsigned_abs(),
+        end: row.get::<_, i64>(4)?.unsigned_abs(),
+        page: row.get(5)?,
+        heading: row.get(6)?,
+        text: row.get(7)?,
+        input: row.get(8)?,
+    })
+}
+
+impl CatalogReader<'_> {
+    /// The chunks with these keys, in no particular order; keys that are gone are left out.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn chunks(&self, keys: &[ChunkKey]) -> Result<Vec<StoredChunk>, CatalogError> {
+        let mut chunks = Vec::with_capacity(keys.len());
+        for group in keys.chunks(500) {
+            chunks.extend(self.all(
+                "read chunks",
+                &format!(
+                    "SELECT {CHUNK_COLUMNS} FROM chunk WHERE key IN ({})",
+                    placeholders(group.len())
+                ),
+                params_from_iter(group.iter().map(|key| key.0)),
+                read_chunk,
+            )?);
+        }
+        Ok(chunks)
+    }
+
+    /// Up to `limit` chunks of an item from `first_ordinal` on.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn item_chunks(
+        &self,
+        item: ItemKey,
+        first_ordinal: u32,
+        limit: usize,
+    ) -> Result<Vec<StoredChunk>, CatalogError> {
+        self.all(
+            "read the chunks of an item",
+            &format!(
+                "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 AND ordinal >= ?2 \
+                 ORDER BY ordinal LIMIT ?3"
+            ),
+            params![item.0, first_ordinal, limit as i64],
+            read_chunk,
+        )
+    }
+
+    /// What the vector rows of an item need; `None` where it is no longer current.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn vector_source(&self, item: ItemKey) -> Result<Option<VectorSource>, CatalogError> {
+        self.one(
+            "read what to embed",
+            "SELECT i.title, d.source, i.media_type, \
+                    coalesce(i.event_date, i.content_date, i.file_date, i.received_at) \
+             FROM item i JOIN document d ON d.key = i.document \
+             WHERE i.key = ?1 AND d.current_item = i.key AND d.deleted_at IS NULL",
+            [item.0],
+            |row| {
+                Ok(VectorSource {
+                    item,
+                    title: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+                    source: row.get(1)?,
+                    media_type: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
+                    date: super::rows::time(row, 3)?,
+                })
+            },
+        )
+    }
+
+    /// Embeddings that are stored already, by input digest.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn embeddings(
+        &self,
+        model: &str,
+        inputs: &[Vec<u8>],
+    ) -> Result<HashMap<Vec<u8>, Vec<f32>>, CatalogError> {
+        let mut found = HashMap::with_capacity(inputs.len());
+        for input in inputs {
+            if found.contains_key(input) {
+                continue;
+            }
+            let vector = self.one(
+                "read an embedding",
+                "SELECT vector FROM embedding WHERE model = ?1 AND input = ?2",
+                params![model, input],
+                |row| Ok(vector_from_bytes(row.get_ref(0)?.as_blob()?)),
+            )?;
+            if let Some(vector) = vector {
+                found.insert(input.clone(), vector);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A fixed pseudo-random sample of the tenant's embeddings: those with the smallest digests.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn embedding_sample(
+        &self,
+        model: &str,
+        limit: usize,
+    ) -> Result<Vec<Vec<f32>>, CatalogError> {
+        self.all(
+            "sample embeddings",
+            "SELECT vector FROM embedding WHERE model = ?1 ORDER BY input LIMIT ?2",
+            params![model, limit as i64],
+            |row| Ok(vector_from_bytes(row.get_ref(0)?.as_blob()?)),
+        )
+    }
+}
+
+impl CatalogWriter<'_> {
+    pub(super) fn insert_chunks(
+        &self,
+        item: ItemKey,
+        chunks: &[ChunkInput],
+    ) -> Result<(), CatalogError> {
+        for ChunkInput { chunk, input } in chunks {
+            let heading = heading_path(&chunk.headings);
+            self.execute(
+                "store a chunk",
+                "INSERT INTO chunk (item, ordinal, start_char, end_char, page, heading, body, \
+                 tokens, input) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    item.0,
+                    chunk.ordinal,
+                    chunk.start_char as i64,
+                    chunk.end_char as i64,
+                    chunk.page,
+                    heading,
+                    chunk.text,
+                    chunk.tokens,
+                    input
+                ],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Stores embeddings; one that is there already is kept.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn store_embeddings(
+        &self,
+        model: &str,
+        embeddings: &[(Vec<u8>, Vec<f32>)],
+    ) -> Result<(), CatalogError> {
+        for (input, vector) in embeddings {
+            self.execute(
+                "store an embedding",
+                "INSERT INTO embedding (model, input, vector) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO NOTHING",
+                params![model, input, vector_to_bytes(vector)],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Removes the text and chunks of an item, and embeddings that nothing else uses.
+    pub(super) fn clear_text(&self, item: ItemKey) -> Result<(), CatalogError> {
+        self.execute("remove a text", "DELETE FROM text WHERE item = ?1", [item.0])?;
+        self.execute(
+            "remove unused embeddings",
+            "DELETE FROM embedding WHERE input IN (SELECT input FROM chunk WHERE item = ?1) \
+             AND NOT EXISTS (SELECT 1 FROM chunk other \
+                             WHERE other.input = embedding.input AND other.item <> ?1)",
+            [item.0],
+        )?;
+        self.execute("remove chunks", "DELETE FROM chunk WHERE item = ?1", [item.0])?;
+        Ok(())
+    }
+}
+
+fn vector_to_bytes(vector: &[f32]) -> Vec<u8> {
+    vector.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn vector_from_bytes(bytes: &[u8]) -> Vec<f32> {
+    let (values, _) = bytes.as_chunks::<4>();
+    values.iter().map(|value| f32::from_le_bytes(*value)).collect()
+}

@@ -1,0 +1,190 @@
+//! A tenant's catalogue: the SQLite database that is the only truth about its documents.
+//!
+//! Called by: `tenant::handle`, which alone opens it. Talks to: `tenant.db`.
+//! Invariants: one writer at a time, every write is one short transaction; a reader sees one
+//! snapshot; `synchronous = FULL`, so a committed transaction survives power loss. No work other
+//! than SQL happens inside a transaction.
+
+mod accept;
+mod chunks;
+mod documents;
+mod ledger;
+mod lifecycle;
+mod queue;
+mod rows;
+mod stage;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+pub use accept::{Accepted, NewDrop, Outcome};
+pub use chunks::{ChunkInput, HEADING_SEPARATOR, StoredChunk, VectorSource, heading_path};
+pub use documents::{DocumentRow, HitDocument, OutlineEntry, StoredText};
+pub use ledger::{LedgerPage, LedgerQuery};
+pub use lifecycle::{Projection, PurgeItem};
+pub use queue::{ClaimedJob, JobKind};
+pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
+
+/// Format of `tenant.db`.
+const FORMAT: u32 = 1;
+
+/// Idle read connections kept per tenant.
+const IDLE_READERS: usize = 4;
+
+/// The catalogue could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    #[error("open catalogue {path}")]
+    Open { path: PathBuf, source: rusqlite::Error },
+    #[error("catalogue {path} has format {found}; this release reads format {FORMAT}")]
+    Format { path: PathBuf, found: u32 },
+    #[error("catalogue: {operation}")]
+    Sqlite { operation: &'static str, source: rusqlite::Error },
+    #[error("catalogue holds a value that cannot be read in {what}")]
+    Corrupt { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the task that ran a catalogue call ended early")]
+    Interrupted(#[source] tokio::task::JoinError),
+}
+
+impl CatalogError {
+    /// True where the disk holding the catalogue is full.
+    pub fn is_storage_full(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Sqlite { source, .. } => {
+                source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Connections to one `tenant.db`.
+pub(in crate::tenant) struct Catalog {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    idle_readers: Mutex<Vec<Connection>>,
+}
+
+impl Catalog {
+    pub(in crate::tenant) fn open(path: &Path) -> Result<Self, CatalogError> {
+        let open = |source| CatalogError::Open { path: path.to_owned(), source };
+        let writer = connect(path)?;
+        let found: u32 =
+            writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(open)?;
+        match found {
+            0 => writer
+                .execute_batch(&format!(
+                    "BEGIN; {} PRAGMA user_version = {FORMAT}; COMMIT;",
+                    include_str!("schema.sql")
+                ))
+                .map_err(open)?,
+            FORMAT => {}
+            found => {
+                return Err(CatalogError::Format { path: path.to_owned(), found });
+            }
+        }
+        // The home lock says that no other process works here: leases of a dead one are void.
+        writer.execute("UPDATE job SET lease_until = NULL", []).map_err(open)?;
+        Ok(Self {
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            idle_readers: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Runs `work` over one snapshot. Blocks.
+    pub(in crate::tenant) fn read<T>(
+        &self,
+        work: impl FnOnce(&CatalogReader<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match idle {
+            Some(connection) => connection,
+            None => connect(&self.path)?,
+        };
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(failed("begin snapshot"))?;
+        let outcome = work(&CatalogReader { transaction: &transaction });
+        drop(transaction);
+        let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_READERS {
+            idle.push(connection);
+        }
+        outcome
+    }
+
+    /// Runs `work` in one transaction and commits it if it succeeds. Blocks.
+    pub(in crate::tenant) fn write<T>(
+        &self,
+        now: Timestamp,
+        work: impl FnOnce(&CatalogWriter<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed("begin transaction"))?;
+        let writer = CatalogWriter { reader: CatalogReader { transaction: &transaction }, now };
+        let value = work(&writer)?;
+        transaction.commit().map_err(failed("commit"))?;
+        Ok(value)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that opens tenant.db")]
+fn connect(path: &Path) -> Result<Connection, CatalogError> {
+    let open = |source| CatalogError::Open { path: path.to_owned(), source };
+    let connection = Connection::open(path).map_err(open)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+             PRAGMA busy_timeout = 10000; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(open)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+/// Queries over one snapshot of the catalogue.
+pub struct CatalogReader<'a> {
+    transaction: &'a Transaction<'a>,
+}
+
+/// Changes inside one transaction; reads see the changes made so far.
+pub struct CatalogWriter<'a> {
+    reader: CatalogReader<'a>,
+    now: Timestamp,
+}
+
+impl<'a> std::ops::Deref for CatalogWriter<'a> {
+    type Target = CatalogReader<'a>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.reader
+    }
+}
+
+impl CatalogWriter<'_> {
+    fn now_us(&self) -> i64 {
+        self.now.as_microsecond()
+    }
+
+    fn execute(
+        &self,
+        operation: &'static str,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<usize, CatalogError> {
+        self.transaction
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params))
+            .map_err(failed(operation))
+    }
+}
+
+fn failed(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> CatalogError {
+    move |source| CatalogError::Sqlite { operation, source }
+}

@@ -1,0 +1,469 @@
+//! The stages of a document after it was taken in, each ending in one commit.
+//!
+//! Called by: `app::index`. Talks to: `item`, `document`, `text`, `chunk`, `job`.
+//! Invariants: every stage may run again and leaves the same rows; a new revision hides the old
+//! one everywhere with its first commit; finishing needs the job's lease.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::params;
+
+use super::chunks::ChunkInput;
+use super::documents::OutlineEntry;
+use super::queue::{ClaimedJob, JobKind};
+use super::rows::to_json;
+use super::{CatalogError, CatalogReader, CatalogWriter};
+use crate::types::{ChunkKey, DocumentKey, FormatHint, ItemKey, ItemState};
+
+/// What extraction needs to know about an item.
+#[derive(Clone, Debug)]
+pub struct ExtractInput {
+    pub item: ItemKey,
+    pub collection: String,
+    pub source: String,
+    pub blob: String,
+    pub declared_type: Option<String>,
+    pub format: Option<FormatHint>,
+    /// True where the item is the newest revision of a live document.
+    pub is_current: bool,
+}
+
+/// The outcome of extraction and chunking.
+#[derive(Clone, Debug)]
+pub struct ExtractionRecord {
+    pub media_type: String,
+    pub title: String,
+    /// ISO 639-1 code, or `other`.
+    pub language: String,
+    pub authors: Vec<String>,
+    pub metadata: BTreeMap<String, String>,
+    pub warnings: Vec<String>,
+    pub truncated_at: Option<u64>,
+    pub content_date: Option<Timestamp>,
+    pub text_zstd: Vec<u8>,
+    pub length_chars: u64,
+    pub outline: Vec<OutlineEntry>,
+    /// Offset of each page's first character.
+    pub page_starts: Vec<u64>,
+    pub chunks: Vec<ChunkInput>,
+    /// Holds nothing but other files.
+    pub container: bool,
+}
+
+/// A file without text, and why.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    pub state: ItemState,
+    pub reason: String,
+    pub detail: String,
+    pub media_type: Option<String>,
+}
+
+/// What the full-text index needs to know about an item.
+#[derive(Clone, Debug)]
+pub struct FulltextSource {
+    pub item: ItemKey,
+    pub title: String,
+    pub language: String,
+    pub headings: String,
+    pub text_zstd: Vec<u8>,
+    pub source: String,
+    pub media_type: String,
+    pub date: Timestamp,
+    pub chunks: Vec<(ChunkKey, String)>,
+}
+
+impl CatalogReader<'_> {
+    /// What extraction needs to know; `None` where the item is gone.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn extract_input(&self, item: ItemKey) -> Result<Option<ExtractInput>, CatalogError> {
+        self.one(
+            "read what to extract",
+            "SELECT i.key, c.name, d.source, i.blob, i.declared_type, i.format, \
+                    d.current_item = i.key AND d.deleted_at IS NULL \
+             FROM item i JOIN document d ON d.key = i.document \
+             JOIN collection c ON c.key = d.collection \
+             WHERE i.key = ?1 AND i.blob IS NOT NULL",
+            [item.0],
+            |row| {
+                Ok(ExtractInput {
+                    item: ItemKey(row.get(0)?),
+                    collection: row.get(1)?,
+                    source: row.get(2)?,
+                    blob: row.get(3)?,
+                    declared_type: row.get(4)?,
+                    format: row
+                        .get::<_, Option<String>>(5)?
+                        .and_then(|word| super::accept::parse_format(&word)),
+                    is_current: row.get(6)?,
+                })
+            },
+        )
+    }
+
+    /// What the full-text index needs; `None` where the item has no text or is no longer current.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn fulltext_source(&self, item: ItemKey) -> Result<Option<FulltextSource>, CatalogError> {
+        let found = self.one(
+            "read what to index",
+            "SELECT i.title, i.language, t.outline, t.body_zstd, d.source, i.media_type, \
+                    coalesce(i.event_date, i.content_date, i.file_date, i.received_at) \
+             FROM item i JOIN document d ON d.key = i.document JOIN text t ON t.item = i.key \
+             WHERE i.key = ?1 AND d.current_item = i.key AND d.deleted_at IS NULL",
+            [item.0],
+            |row| {
+                let outline: Vec<OutlineEntry> = super::rows::json(row, 2)?;
+                let headings: Vec<&str> = outline.iter().map(|entry| entry.text.as_str()).collect();
+                Ok(FulltextSource {
+                    item,
+                    title: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+                    language: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                    headings: headings.join("\n"),
+                    text_zstd: row.get(3)?,
+                    source: row.get(4)?,
+                    media_type: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+                    date: super::rows::time(row, 6)?,
+                    chunks: Vec::new(),
+                })
+            },
+        )?;
+        let Some(mut source) = found else {
+            return Ok(None);
+        };
+        source.chunks = self.all(
+            "read chunks to index",
+            "SELECT key, body FROM chunk WHERE item = ?1 ORDER BY ordinal",
+            [item.0],
+            |row| Ok((ChunkKey(row.get(0)?), row.get(1)?)),
+        )?;
+        Ok(Some(source))
+    }
+
+    pub(super) fn is_visible(&self, item: ItemKey) -> Result<bool, CatalogError> {
+        let count = self.count(
+            "check visibility",
+            "SELECT count(*) FROM document WHERE fulltext_item = ?1 OR vector_item = ?1",
+            [item.0],
+        )?;
+        Ok(count > 0)
+    }
+
+    fn document_of(
+        &self,
+        item: ItemKey,
+    ) -> Result<Option<(DocumentKey, bool, Option<ItemKey>, Option<ItemKey>)>, CatalogError> {
+        self.one(
+            "read the document of an item",
+            "SELECT d.key, d.current_item = ?1 AND d.deleted_at IS NULL, d.fulltext_item, \
+             d.vector_item FROM item i JOIN document d ON d.key = i.document WHERE i.key = ?1",
+            [item.0],
+            |row| {
+                Ok((
+                    DocumentKey(row.get(0)?),
+                    row.get(1)?,
+                    row.get::<_, Option<i64>>(2)?.map(ItemKey),
+                    row.get::<_, Option<i64>>(3)?.map(ItemKey),
+                ))
+            },
+        )
+    }
+}
+
+impl CatalogWriter<'_> {
+    /// Commits the text and chunks of an item and queues its projections; false where the lease
+    /// was lost. An item that is no longer current is left to its purge.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn record_extraction(
+        &self,
+        job: &ClaimedJob,
+        record: &ExtractionRecord,
+    ) -> Result<bool, CatalogError> {
+        if !self.finish_job(job)? {
+            return Ok(false);
+        }
+        let item = job.item;
+        self.clear_text(item)?;
+        self.execute(
+            "record an extraction",
+            "UPDATE item SET media_type = ?2, title = ?3, language = ?4, authors = ?5, \
+             metadata = ?6, warnings = ?7, truncated_at = ?8, content_date = ?9, extracted = 1, \
+             chunk_count = ?10, reason = 'indexing', detail = 'Read; waiting to be indexed.' \
+             WHERE key = ?1",
+            params![
+                item.0,
+                record.media_type,
+                record.title,
+                record.language,
+                to_json(&record.authors)?,
+                to_json(&record.metadata)?,
+                to_json(&record.warnings)?,
+                record.truncated_at.map(|at| i64::try_from(at).unwrap_or(i64::MAX)),
+                record.content_date.map(Timestamp::as_microsecond),
+                record.chunks.len() as i64,
+            ],
+        )?;
+        self.execute(
+            "record a text",
+            "INSERT INTO text (item, body_zstd, length_chars, outline, page_starts) \
+             VALUES (?1, ?2, ?3, ?4, ?5)",
+            params![
+                item.0,
+                record.text_zstd,
+                record.length_chars as i64,
+                to_json(&record.outline)?,
+                to_json(&record.page_starts)?
+            ],
+        )?;
+        self.insert_chunks(item, &record.chunks)?;
+        self.remove_vanished_children(item)?;
+        if record.container && record.chunks.is_empty() {
+            let children = self.count(
+                "count children",
+                "SELECT count(*) FROM item WHERE parent = ?1",
+                [item.0],
+            )?;
+            return self.settle_container(item, children).map(|()| true);
+        }
+        self.enqueue(JobKind::Fulltext, item)?;
+        Ok(true)
+    }
+
+    /// Removes documents that an older revision of this container held and this one does not.
+    fn remove_vanished_children(&self, item: ItemKey) -> Result<(), CatalogError> {
+        let vanished = self.all(
+            "list vanished children",
+            "SELECT d.id FROM document d JOIN item i ON i.key = ?1 \
+             WHERE d.parent = i.document AND d.deleted_at IS NULL AND NOT EXISTS \
+             (SELECT 1 FROM item child WHERE child.document = d.key AND child.parent = ?1)",
+            [item.0],
+            |row| super::rows::id(row, 0),
+        )?;
+        for document in vanished {
+            self.remove_document(document)?;
+        }
+        Ok(())
+    }
+
+    fn settle_container(&self, item: ItemKey, children: u64) -> Result<(), CatalogError> {
+        let documents =
+            if children == 1 { "1 document".to_owned() } else { format!("{children} documents") };
+        self.settle(
+            item,
+            ItemState::Indexed,
+            Some("container"),
+            Some(&format!("Holds {documents}, each listed by itself.")),
+        )?;
+        if let Some((document, true, old, _)) = self.document_of(item)? {
+            self.execute(
+                "show a container",
+                "UPDATE document SET fulltext_item = ?2, vector_item = ?2 WHERE key = ?1",
+                params![document.0, item.0],
+            )?;
+            if let Some(old) = old.filter(|old| *old != item) {
+                self.retire(document, old)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that an item has no text, and why; false where the lease was lost.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn record_unreadable(
+        &self,
+        job: &ClaimedJob,
+        unreadable: &Unreadable,
+    ) -> Result<bool, CatalogError> {
+        if !self.finish_job(job)? {
+            return Ok(false);
+        }
+        self.drop_jobs(job.item)?;
+        if let Some(media_type) = &unreadable.media_type {
+            self.execute(
+                "note the media type",
+                "UPDATE item SET media_type = ?2 WHERE key = ?1",
+                params![job.item.0, media_type],
+            )?;
+        }
+        self.settle(
+            job.item,
+            unreadable.state,
+            Some(&unreadable.reason),
+            Some(&unreadable.detail),
+        )?;
+        Ok(true)
+    }
+
+    /// Flips a group of items to searchable by full text. `embed` says whether vectors follow;
+    /// where they cannot, the item settles as found by keyword only.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn fulltext_ready(&self, jobs: &[ClaimedJob], embed: bool) -> Result<(), CatalogError> {
+        for job in jobs {
+            if !self.finish_job(job)? {
+                continue;
+            }
+            let item = job.item;
+            let Some((document, current, fulltext, vector)) = self.document_of(item)? else {
+                continue;
+            };
+            if !current {
+                self.enqueue(JobKind::Purge, item)?;
+                continue;
+            }
+            self.execute(
+                "flip full text",
+                "UPDATE document SET fulltext_item = ?2, \
+                 vector_item = CASE WHEN vector_item = ?2 THEN vector_item END WHERE key = ?1",
+                params![document.0, item.0],
+            )?;
+            for old in [fulltext, vector].into_iter().flatten().filter(|old| *old != item) {
+                self.retire(document, old)?;
+            }
+            if vector == Some(item) {
+                self.settle(item, ItemState::Indexed, None, None)?;
+            } else {
+                self.enqueue(JobKind::Embed, item)?;
+                if embed {
+                    self.mark_waiting(
+                        item,
+                        "awaiting_vectors",
+                        "Found by keyword; its vectors are being computed.",
+                    )?;
+                } else {
+                    self.settle_without_vectors(item)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles an item whose vectors cannot be computed for now. Its embed job stays queued and
+    /// goes on once a model is there.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn settle_without_vectors(&self, item: ItemKey) -> Result<(), CatalogError> {
+        self.settle(
+            item,
+            ItemState::Indexed,
+            Some("no_vectors"),
+            Some("Found by keyword only: the embedding model is not available."),
+        )
+    }
+
+    /// Flips a group of items to searchable by vector.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn vectors_ready(&self, jobs: &[ClaimedJob]) -> Result<(), CatalogError> {
+        for job in jobs {
+            if !self.finish_job(job)? {
+                continue;
+            }
+            let item = job.item;
+            let Some((document, current, fulltext, _)) = self.document_of(item)? else {
+                continue;
+            };
+            if !current {
+                self.enqueue(JobKind::Purge, item)?;
+                continue;
+            }
+            self.execute(
+                "flip vectors",
+                "UPDATE document SET vector_item = ?2 WHERE key = ?1",
+                params![document.0, item.0],
+            )?;
+            if fulltext == Some(item) {
+                self.settle(item, ItemState::Indexed, None, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an item whose job failed too often.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn give_up(
+        &self,
+        job: &ClaimedJob,
+        kind: JobKind,
+        cause: &str,
+    ) -> Result<(), CatalogError> {
+        if !self.finish_job(job)? || kind == JobKind::Purge {
+            return Ok(());
+        }
+        self.drop_jobs(job.item)?;
+        self.settle(
+            job.item,
+            ItemState::Failed,
+            Some("gave_up"),
+            Some(&format!("Gave up after {} attempts: {cause}", job.attempts)),
+        )
+    }
+
+    /// Ends a purge.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn finish_purge(&self, job: &ClaimedJob) -> Result<bool, CatalogError> {
+        self.finish_job(job)
+    }
+
+    pub(super) fn settle(
+        &self,
+        item: ItemKey,
+        state: ItemState,
+        reason: Option<&str>,
+        detail: Option<&str>,
+    ) -> Result<(), CatalogError> {
+        self.execute(
+            "settle an item",
+            "UPDATE item SET state = ?2, reason = ?3, detail = ?4, settled_at = ?5 WHERE key = ?1",
+            params![item.0, state.as_str(), reason, detail, self.now_us()],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn mark_waiting(
+        &self,
+        item: ItemKey,
+        reason: &str,
+        detail: &str,
+    ) -> Result<(), CatalogError> {
+        self.execute(
+            "mark an item as waiting",
+            "UPDATE item SET state = 'waiting', reason = ?2, detail = ?3, settled_at = NULL \
+             WHERE key = ?1",
+            params![item.0, reason, detail],
+        )?;
+        Ok(())
+    }
+
+    /// Ends a revision that a newer one has replaced, and frees the bytes' other sources from it.
+    fn retire(&self, document: DocumentKey, old: ItemKey) -> Result<(), CatalogError> {
+        self.supersede(old)?;
+        self.promote_duplicates(document, old)
+    }
+
+    pub(super) fn supersede(&self, old: ItemKey) -> Result<(), CatalogError> {
+        self.drop_jobs(old)?;
+        self.settle(
+            old,
+            ItemState::Superseded,
+            Some("newer_revision"),
+            Some("A newer revision of this document has taken its place."),
+        )?;
+        self.enqueue(JobKind::Purge, old).map(drop)
+    }
+}

@@ -1,0 +1,347 @@
+//! Full text of a tenant: words to documents, words to passages.
+//!
+//! Called by: `tenant`, `app`. Talks to: one directory with two tantivy indexes.
+//! Invariants: holds nothing that the catalogue cannot give again; writing a group twice, also
+//! after a crash halfway, leaves what writing it once leaves; all methods block.
+//! Why commits come in this order: passages first, so that no search finds a document whose
+//! passages are not there yet.
+
+mod analysis;
+mod collect;
+mod compile;
+mod directory;
+mod error;
+mod files;
+mod highlight;
+mod query;
+mod schema;
+mod statistics;
+mod store;
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+use tantivy::schema::Schema;
+use tantivy::{IndexWriter, TantivyDocument, Term};
+
+use self::analysis::Analysis;
+use self::collect::{BestChunks, BestItems, MatchingItems};
+use self::compile::{Compiler, Corpus};
+use self::schema::{DocumentFields, PassageFields};
+use self::store::Store;
+use crate::disk;
+use crate::types::{ChunkKey, ItemKey, Language, SearchFilter};
+
+pub use self::error::FulltextError;
+pub use self::query::{ParsedQuery, Query};
+
+/// An item to index.
+#[derive(Clone, Debug)]
+pub struct FulltextEntry<'a> {
+    pub item: ItemKey,
+    /// Language whose word forms apply.
+    pub language: Language,
+    pub title: &'a str,
+    pub headings: &'a str,
+    pub body: &'a str,
+    pub source: &'a str,
+    pub media_type: &'a str,
+    /// The date to filter by.
+    pub date: Timestamp,
+    /// Chunks with their texts.
+    pub chunks: Vec<(ChunkKey, &'a str)>,
+}
+
+/// A document found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeywordHit {
+    pub item: ItemKey,
+    pub score: f32,
+}
+
+/// The best documents, and what it takes to compare their scores with those of all others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KeywordHits {
+    /// Best first; equal scores by item.
+    pub hits: Vec<KeywordHit>,
+    /// Documents in the index, filter or no filter; those that do not match score 0.
+    pub documents: u64,
+    /// Documents that match, of which `hits` are the best.
+    pub matched: u64,
+    /// Sum of the scores of all that match.
+    pub score_sum: f64,
+    /// Sum of the squares of the same.
+    pub score_square_sum: f64,
+}
+
+/// The full-text index of one tenant.
+pub struct Fulltext {
+    analysis: Analysis,
+    document_fields: DocumentFields,
+    passage_fields: PassageFields,
+    documents: Store,
+    passages: Store,
+}
+
+impl Fulltext {
+    /// Opens the index in `dir`, or makes one there.
+    ///
+    /// # Errors
+    /// [`FulltextError::Outdated`] where it has to be erased and built anew; otherwise where it
+    /// cannot be read.
+    pub(in crate::tenant) fn open(dir: &Path) -> Result<Self, FulltextError> {
+        let analysis = Analysis::new();
+        let document_fields = DocumentFields::new();
+        let passage_fields = PassageFields::new();
+        let store = |name: &str, schema: &Schema| {
+            Store::open(dir.join(name), schema, analysis.tokenizers())
+        };
+        let documents = store("documents", &document_fields.schema)?;
+        let passages = store("passages", &passage_fields.schema)?;
+        Ok(Self { analysis, document_fields, passage_fields, documents, passages })
+    }
+
+    /// Removes the index in `dir`, which must not be open. Every item has to be indexed again.
+    ///
+    /// # Errors
+    /// When the directory cannot be removed.
+    pub(in crate::tenant) fn erase(dir: &Path) -> Result<(), FulltextError> {
+        match std::fs::remove_dir_all(dir) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(FulltextError::Erase { path: dir.to_owned(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Puts `entries` in the place of what the index holds of the same items, and drops `remove`.
+    /// Durable and visible on return. An item named twice is what its last entry says.
+    ///
+    /// # Errors
+    /// When the index cannot be written; then the group has to be written again.
+    pub fn write_group(
+        &self,
+        entries: &[FulltextEntry<'_>],
+        remove: &[ItemKey],
+    ) -> Result<(), FulltextError> {
+        if entries.is_empty() && remove.is_empty() {
+            return Ok(());
+        }
+        self.passages.write(|writer| {
+            let forget = |item: ItemKey| {
+                writer.delete_term(Term::from_field_i64(self.passage_fields.item, item.0));
+            };
+            remove.iter().copied().for_each(forget);
+            entries.iter().try_for_each(|entry| {
+                forget(entry.item);
+                self.add_passages(writer, entry)
+            })
+        })?;
+        self.documents.write(|writer| {
+            let forget = |item: ItemKey| {
+                writer.delete_term(Term::from_field_i64(self.document_fields.item, item.0));
+            };
+            remove.iter().copied().for_each(forget);
+            entries.iter().try_for_each(|entry| {
+                forget(entry.item);
+                writer.add_document(self.document(entry)).map(drop)
+            })
+        })
+    }
+
+    fn add_passages(&self, writer: &IndexWriter, entry: &FulltextEntry<'_>) -> tantivy::Result<()> {
+        let fields = &self.passage_fields;
+        for (chunk, text) in &entry.chunks {
+            let mut passage = TantivyDocument::new();
+            passage.add_i64(fields.item, entry.item.0);
+            passage.add_i64(fields.chunk, chunk.0);
+            passage.add_text(fields.language, entry.language.code());
+            passage.add_text(fields.text.get(entry.language), text);
+            writer.add_document(passage)?;
+        }
+        Ok(())
+    }
+
+    fn document(&self, entry: &FulltextEntry<'_>) -> TantivyDocument {
+        let fields = &self.document_fields;
+        let language = entry.language;
+        let title = entry.title.trim();
+        let media_type = entry.media_type.to_lowercase();
+        let mut document = TantivyDocument::new();
+        document.add_i64(fields.item, entry.item.0);
+        document.add_i64(fields.date, entry.date.as_microsecond());
+        document.add_text(fields.source_path, entry.source);
+        document.add_text(fields.source, entry.source);
+        document.add_text(fields.media_type, &media_type);
+        document.add_text(fields.media_words, &media_type);
+        document.add_text(fields.language, language.code());
+        document.add_text(fields.title.get(language), title);
+        document.add_text(fields.headings.get(language), entry.headings);
+        // A text that opens with its title has it already.
+        if !entry.body.trim_start().starts_with(title) {
+            document.add_text(fields.body.get(language), title);
+        }
+        document.add_text(fields.body.get(language), entry.body);
+        document
+    }
+
+    /// Ranks documents by the words of `query`, in the `languages` the tenant's documents have.
+    /// A query that asks for nothing lists what `filter` and its exclusions leave, unranked; one
+    /// that limits nothing either finds nothing.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn search_documents(
+        &self,
+        query: &Query,
+        filter: &SearchFilter,
+        languages: &[Language],
+        limit: usize,
+    ) -> Result<KeywordHits, FulltextError> {
+        let fields = &self.document_fields;
+        let corpus = Corpus::Documents(fields);
+        let searcher = self.documents.searcher();
+        let scored = Compiler::new(&self.analysis, corpus, &searcher, query, languages)
+            .and_then(|compiler| compiler.documents(fields, filter))
+            .and_then(|compiled| match compiled {
+                Some(compiled) => searcher.search_with_statistics_provider(
+                    &compiled.query,
+                    &BestItems { limit },
+                    &compiled.statistics,
+                ),
+                None => Ok(collect::Scored::default()),
+            })
+            .map_err(|source| self.documents.search_error(source))?;
+        let hit = |(item, score)| KeywordHit { item: ItemKey(item), score };
+        Ok(KeywordHits {
+            hits: scored.best.into_iter().map(hit).collect(),
+            documents: searcher.num_docs(),
+            matched: scored.matched,
+            score_sum: scored.sum,
+            score_square_sum: scored.square_sum,
+        })
+    }
+
+    /// Those of `items` that `filter` and the required, excluded and field clauses of `query`
+    /// admit: what a search by other means has to respect as well.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn admitted(
+        &self,
+        query: &Query,
+        filter: &SearchFilter,
+        languages: &[Language],
+        items: &[ItemKey],
+    ) -> Result<HashSet<ItemKey>, FulltextError> {
+        if items.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let fields = &self.document_fields;
+        let corpus = Corpus::Documents(fields);
+        let searcher = self.documents.searcher();
+        let found = Compiler::new(&self.analysis, corpus, &searcher, query, languages)
+            .and_then(|compiler| compiler.admitted(fields, filter, items))
+            .and_then(|query| searcher.search(&query, &MatchingItems))
+            .map_err(|source| self.documents.search_error(source))?;
+        Ok(found.into_iter().map(ItemKey).collect())
+    }
+
+    /// Those of `items` the index holds, for comparing it with the catalogue.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn contained(&self, items: &[ItemKey]) -> Result<HashSet<ItemKey>, FulltextError> {
+        self.admitted(&Query::default(), &SearchFilter::default(), &[], items)
+    }
+
+    /// The best `per_item` chunks of each of `items` that have a word of `query`, best first.
+    /// Items without such a chunk are left out.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn search_passages(
+        &self,
+        query: &Query,
+        languages: &[Language],
+        items: &[ItemKey],
+        per_item: usize,
+    ) -> Result<HashMap<ItemKey, Vec<(ChunkKey, f32)>>, FulltextError> {
+        if items.is_empty() || per_item == 0 {
+            return Ok(HashMap::new());
+        }
+        let fields = &self.passage_fields;
+        let corpus = Corpus::Passages(fields);
+        let searcher = self.passages.searcher();
+        let best = Compiler::new(&self.analysis, corpus, &searcher, query, languages)
+            .and_then(|compiler| compiler.passages(fields, items))
+            .and_then(|compiled| match compiled {
+                Some(compiled) => searcher.search_with_statistics_provider(
+                    &compiled.query,
+                    &BestChunks { per_item },
+                    &compiled.statistics,
+                ),
+                None => Ok(HashMap::new()),
+            })
+            .map_err(|source| self.passages.search_error(source))?;
+        Ok(best.into_iter().map(|(item, chunks)| (ItemKey(item), chunk_keys(chunks))).collect())
+    }
+
+    /// The words of `text` that `query` asks for, as `[start, end)` in Unicode scalar values.
+    pub fn highlight(&self, query: &Query, language: Language, text: &str) -> Vec<[u32; 2]> {
+        highlight::highlight(&self.analysis, query, language, text)
+    }
+
+    /// The distinct terms of `query` that `text` has.
+    pub fn matched_words(&self, query: &Query, language: Language, text: &str) -> HashSet<String> {
+        highlight::matched_words(&self.analysis, query, language, text)
+    }
+
+    /// Documents in the index.
+    pub fn document_count(&self) -> u64 {
+        self.documents.searcher().num_docs()
+    }
+
+    /// Takes everything out.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn clear(&self) -> Result<(), FulltextError> {
+        self.documents.write(|writer| writer.delete_all_documents().map(drop))?;
+        self.passages.write(|writer| writer.delete_all_documents().map(drop))
+    }
+
+    /// Takes the texts of removed items off the disk: rewrites what still holds them and removes
+    /// files no longer used. Merging on its own does so only once enough has been removed.
+    ///
+    /// # Errors
+    /// When the index cannot be written.
+    pub fn compact(&self) -> Result<(), FulltextError> {
+        self.passages.compact()?;
+        self.documents.compact()
+    }
+
+    /// Waits for merges under way and gives back the memory and threads for writing. The next
+    /// write takes them again.
+    ///
+    /// # Errors
+    /// When a merge failed.
+    pub fn release_writer(&self) -> Result<(), FulltextError> {
+        self.passages.release_writer()?;
+        self.documents.release_writer()
+    }
+
+    /// Bytes on disk.
+    pub fn bytes(&self) -> u64 {
+        disk::tree_bytes(self.documents.path()) + disk::tree_bytes(self.passages.path())
+    }
+}
+
+fn chunk_keys(chunks: Vec<(i64, f32)>) -> Vec<(ChunkKey, f32)> {
+    chunks.into_iter().map(|(chunk, score)| (ChunkKey(chunk), score)).collect()
+}
+
+#[cfg(test)]
+mod tests;

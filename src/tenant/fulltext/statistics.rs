@@ -1,0 +1,77 @@
+//! The numbers BM25 scores with, where the index's own would mislead.
+//!
+//! Called by: `compile`, and tantivy while it scores. Talks to: tantivy.
+//! Invariants: with one language in use, every number is the index's own.
+//! Why: tantivy divides a field's length and a term's documents by all documents, but a field of
+//! one language holds the documents of that language alone. Among many English documents a few
+//! German ones would count as endless, and each of their words as rare. So a field's length is
+//! brought to what it would be if all documents were like those that have it, and a word is as
+//! frequent as its forms are in all languages together.
+//!
+//! Deleted documents are counted until a merge drops them, in every number alike: a score may
+//! shift a little when one happens.
+
+use std::collections::HashMap;
+
+use tantivy::query::Bm25StatisticsProvider;
+use tantivy::schema::Field;
+use tantivy::{Searcher, Term};
+
+/// Statistics of one searcher, adjusted for languages.
+pub(super) struct Statistics<'a> {
+    searcher: &'a Searcher,
+    /// Documents in a word's forms, for terms that are forms of one word.
+    frequencies: HashMap<Term, u64>,
+    /// Documents that can have the field.
+    holders: HashMap<Field, u64>,
+}
+
+impl<'a> Statistics<'a> {
+    pub(super) fn new(searcher: &'a Searcher) -> Self {
+        Self { searcher, frequencies: HashMap::new(), holders: HashMap::new() }
+    }
+
+    /// Says how many documents can have `field` at all.
+    pub(super) fn set_holders(&mut self, field: Field, documents: u64) {
+        self.holders.insert(field, documents);
+    }
+
+    /// Makes terms at the same place in different languages' `forms` count as one word.
+    pub(super) fn unite(&mut self, forms: &[Vec<(usize, Term)>]) -> tantivy::Result<()> {
+        let mut together: HashMap<usize, u64> = HashMap::new();
+        for (place, term) in forms.iter().flatten() {
+            *together.entry(*place).or_default() += self.searcher.doc_freq(term)?;
+        }
+        for (place, term) in forms.iter().flatten() {
+            // Two words may share a form in one language and not in the other.
+            let known = self.frequencies.entry(term.clone()).or_default();
+            *known = (*known).max(together[place]);
+        }
+        Ok(())
+    }
+}
+
+impl Bm25StatisticsProvider for Statistics<'_> {
+    fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
+        let tokens = self.searcher.total_num_tokens(field)?;
+        match self.holders.get(&field) {
+            Some(&holders) if holders > 0 => {
+                let scaled = u128::from(tokens) * u128::from(self.total_num_docs()?);
+                Ok(u64::try_from(scaled / u128::from(holders)).unwrap_or(u64::MAX))
+            }
+            _ => Ok(tokens),
+        }
+    }
+
+    fn total_num_docs(&self) -> tantivy::Result<u64> {
+        self.searcher.total_num_docs()
+    }
+
+    fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
+        match self.frequencies.get(term) {
+            // More documents than there are would be an error to tantivy.
+            Some(&together) => Ok(together.min(self.total_num_docs()?)),
+            None => self.searcher.doc_freq(term),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Tenants and all their stores.
+//!
+//! Called by: `app`. Talks to: one directory per tenant.
+//! Invariants: a store opens only through a [`TenantHandle`], and a handle only through
+//! [`Registry::open`] with a grant; the directory's path never leaves this module but for the drop
+//! folder. A projection shows nothing that the catalogue does not name as ready.
+
+mod blobs;
+mod catalog;
+mod fulltext;
+mod handle;
+mod registry;
+mod vectors;
+
+pub use blobs::{BlobError, BlobWriter, Blobs, StoredBlob};
+pub use catalog::{
+    Accepted, CatalogError, CatalogReader, CatalogWriter, ChunkInput, ClaimedJob, DocumentRow,
+    ExtractInput, ExtractionRecord, FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind,
+    LedgerPage, LedgerQuery, NewDrop, Outcome, OutlineEntry, Projection, PurgeItem, StoredChunk,
+    StoredText, Unreadable, VectorSource, heading_path,
+};
+pub use fulltext::{
+    Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,
+};
+pub use handle::{StoreBytes, TenantEvent, TenantHandle};
+pub use registry::{Registry, RegistryError};
+pub use vectors::{
+    IndexChange, IndexKind, IndexState, Maintenance, VectorError, VectorHit, VectorRow,
+    VectorSettings, Vectors,
+};

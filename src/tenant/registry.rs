@@ -1,0 +1,131 @@
+//! Creates, opens and removes tenants. The only place that makes a handle.
+//!
+//! Called by: `app`. Talks to: `system`, the tenants' directories.
+//! Invariants: one set of stores per tenant and process; a tenant exists when `system.db` names
+//! it, so a directory left by a crash between the two is an orphan and never opened.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::blobs::BlobError;
+use super::catalog::CatalogError;
+use super::handle::{OpenContext, TenantHandle, Unlocked};
+use super::vectors::VectorSettings;
+use crate::auth::{Access, Grant, Manage};
+use crate::clock::SharedClock;
+use crate::disk;
+use crate::failpoint::FaultPlan;
+use crate::system::{System, SystemError, TenantRecord};
+use crate::types::{ModelInfo, TenantId};
+
+/// A tenant could not be created, opened or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    #[error("tenant {tenant}: make its directory")]
+    Directory { tenant: TenantId, source: io::Error },
+    #[error("tenant {tenant}")]
+    Catalog { tenant: TenantId, source: CatalogError },
+    #[error("tenant {tenant}")]
+    Blobs { tenant: TenantId, source: BlobError },
+    #[error(
+        "{name:?} is no tenant name: use 1 to 64 letters, digits, '-', '_' or '.', starting with a letter or digit"
+    )]
+    Name { name: String },
+    #[error("appliance database")]
+    System(#[source] SystemError),
+}
+
+/// All tenants of an appliance.
+pub struct Registry {
+    root: PathBuf,
+    system: Arc<System>,
+    context: OpenContext,
+    open: Mutex<HashMap<TenantId, Arc<Unlocked>>>,
+}
+
+impl Registry {
+    /// A registry over the directory that holds the tenants' directories. `model` is the
+    /// embedding model in use, if one is available.
+    pub fn new(
+        root: PathBuf,
+        system: Arc<System>,
+        clock: SharedClock,
+        faults: FaultPlan,
+        model: Option<ModelInfo>,
+        vector_settings: VectorSettings,
+    ) -> Self {
+        let context = OpenContext { clock, faults, model, vector_settings };
+        Self { root, system, context, open: Mutex::default() }
+    }
+
+    /// Makes a tenant. Blocks.
+    ///
+    /// # Errors
+    /// A name that is taken or malformed; a directory or database that cannot be written.
+    pub fn create(&self, name: &str) -> Result<TenantRecord, RegistryError> {
+        if !is_tenant_name(name) {
+            return Err(RegistryError::Name { name: name.to_owned() });
+        }
+        let id = TenantId::generate();
+        let record =
+            TenantRecord { id, name: name.to_owned(), created_at: self.context.clock.now() };
+        let root = self.root.join(id.to_string());
+        for dir in ["blobs", "fulltext", "vectors", "inbox"] {
+            disk::create_private_dir(&root.join(dir))
+                .map_err(|source| RegistryError::Directory { tenant: id, source })?;
+        }
+        disk::sync_dir(&self.root)
+            .map_err(|source| RegistryError::Directory { tenant: id, source })?;
+        self.system.add_tenant(&record).map_err(|error| {
+            // The name was taken: the empty directory has no owner.
+            let _ = std::fs::remove_dir_all(&root);
+            RegistryError::System(error)
+        })?;
+        Ok(record)
+    }
+
+    /// Opens a tenant for the holder of a grant. Blocks on first use.
+    ///
+    /// # Errors
+    /// When a store cannot be opened.
+    pub fn open<A: Access>(&self, grant: &Grant<A>) -> Result<TenantHandle<A>, RegistryError> {
+        let id = grant.tenant();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = match open.get(&id) {
+            Some(inner) => inner.clone(),
+            None => {
+                let root = self.root.join(id.to_string());
+                let inner = Arc::new(Unlocked::open(id, root, &self.context)?);
+                open.insert(id, inner.clone());
+                inner
+            }
+        };
+        Ok(TenantHandle::new(inner, grant.actor().clone()))
+    }
+
+    /// Removes a tenant with everything it holds. Blocks.
+    ///
+    /// # Errors
+    /// When the database cannot be written or a file cannot be removed.
+    pub fn remove(&self, grant: &Grant<Manage>) -> Result<(), RegistryError> {
+        let id = grant.tenant();
+        self.system.remove_tenant(id).map_err(RegistryError::System)?;
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        match std::fs::remove_dir_all(self.root.join(id.to_string())) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(RegistryError::Directory { tenant: id, source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_tenant_name(name: &str) -> bool {
+    let mut chars = name.chars();
+    chars.next().is_some_and(|first| first.is_ascii_alphanumeric())
+        && name.len() <= 64
+        && name.parse::<TenantId>().is_err()
+        && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}

@@ -1,0 +1,26 @@
+//! Plain data shared by every layer: ids, documents, ledger items, search results.
+//!
+//! Called by: every layer. Talks to: nothing; imports no other module of this crate.
+//! Invariants: serde only; no I/O, no clock, no business rule beyond what a value means.
+
+mod chunk;
+mod extracted;
+mod ids;
+mod item;
+mod language;
+mod search;
+
+pub use chunk::{Chunk, ModelInfo};
+pub use extracted::{
+    Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
+    FormatHint,
+};
+pub use ids::{
+    ApiKeyId, ChunkKey, CollectionId, DocumentId, DocumentKey, ItemId, ItemKey, JobId, TenantId,
+};
+pub use item::{DateBasis, Dates, ItemState, LedgerItem, LedgerTotals, Throughput};
+pub use language::Language;
+pub use search::{
+    Answer, Citation, Evidence, Passage, ScoreParts, SearchFilter, SearchMode, SearchResponse,
+    SearchResult,
+};
