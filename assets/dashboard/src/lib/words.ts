@@ -1,0 +1,89 @@
+// The words the page uses for states, types, dates and modes.
+import type { DateBasis, Dates, ItemState, LedgerItem, SearchMode } from './types.ts';
+
+/** In the order the ledger shows them. */
+export const STATES: readonly ItemState[] = [
+  'indexed',
+  'waiting',
+  'duplicate',
+  'unsupported',
+  'failed',
+  'superseded',
+  'deleted',
+];
+
+export const STATE_MEANING: Record<ItemState, string> = {
+  waiting: 'Taken in; work on it goes on by itself',
+  indexed: 'Found by search and questions',
+  duplicate: 'Same content as another document',
+  unsupported: 'Kept, but this type is not read yet',
+  failed: 'Could not be read; see the reason',
+  superseded: 'A newer revision took its place',
+  deleted: 'Removed on request',
+};
+
+export const MODES: readonly { mode: SearchMode; label: string; meaning: string }[] = [
+  { mode: 'hybrid', label: 'Hybrid', meaning: 'Words and meaning together' },
+  { mode: 'keyword', label: 'Keyword', meaning: 'The exact words, phrases and fields' },
+  { mode: 'vector', label: 'Meaning', meaning: 'Similar meaning, other words allowed' },
+];
+
+export const TYPES: readonly { type: string; label: string }[] = [
+  { type: 'application/pdf', label: 'PDF' },
+  { type: 'message/rfc822', label: 'Mail' },
+  { type: 'text/html', label: 'Web page' },
+  { type: 'text/markdown', label: 'Markdown' },
+  { type: 'text/plain', label: 'Plain text' },
+  { type: 'text/csv', label: 'CSV table' },
+  { type: 'application/json', label: 'JSON' },
+  { type: 'text/', label: 'Any text' },
+];
+
+const OTHER_TYPES: Record<string, string> = {
+  'application/mbox': 'Mailbox',
+  'application/x-ndjson': 'JSON Lines',
+  'application/jsonl': 'JSON Lines',
+  'text/tab-separated-values': 'TSV table',
+  'application/zip': 'Zip archive',
+  'application/octet-stream': 'Unknown type',
+};
+
+export function typeLabel(mediaType: string | null): string {
+  if (!mediaType) return 'Unknown type';
+  return TYPES.find(({ type }) => type === mediaType)?.label ?? OTHER_TYPES[mediaType] ?? mediaType;
+}
+
+export const DATE_LABEL: Record<DateBasis, string> = {
+  event: 'Event date',
+  content: 'Content date',
+  file: 'File date',
+  ingest: 'Added',
+};
+
+export const DATE_MEANING: Record<DateBasis, string> = {
+  event: 'when what the text speaks of happened',
+  content: 'written in the document or its mail header',
+  file: 'last change according to its file system',
+  ingest: 'when Cairn took it in',
+};
+
+export const DATE_ORDER: readonly DateBasis[] = ['event', 'content', 'file', 'ingest'];
+
+/** The date to show: event, else content, else file, else ingest. */
+export function effectiveDate(dates: Dates): { basis: DateBasis; date: string } {
+  for (const basis of DATE_ORDER) {
+    const date = dates[basis];
+    if (date) return { basis, date };
+  }
+  return { basis: 'ingest', date: dates.ingest };
+}
+
+/** Why an item stands where it stands, as a sentence. */
+export function reasonSentence(item: Pick<LedgerItem, 'state' | 'reason' | 'detail'>): string {
+  if (item.detail) return item.detail;
+  if (item.reason) return `${item.reason.replaceAll('_', ' ')}.`.replace(/^./, (first) => first.toUpperCase());
+  return STATE_MEANING[item.state];
+}
+
+export const canRetry = (state: ItemState): boolean => state === 'failed' || state === 'unsupported';
+export const canRemove = (state: ItemState): boolean => state !== 'deleted' && state !== 'superseded';
