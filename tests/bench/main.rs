@@ -1,0 +1,158 @@
+//! `make bench`: quality, speed, memory and disk on two public sets, in one table.
+//!
+//! Called by: `make bench` (release profile). Talks to: the built binary.
+//! Invariants: every number is measured in this run; what was not measured says so. With
+//! `--answers FILE` the evidence behind every answer is written as CSV, for calibration.
+
+mod answers;
+#[expect(dead_code, reason = "the tests use more of it than the benchmark")]
+#[path = "../it/harness/mod.rs"]
+mod harness;
+mod inference;
+mod report;
+
+use std::time::Instant;
+
+use harness::{Home, fixture};
+use report::Report;
+use serde_json::Value;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    // Cargo asks every bench target to list its tests when it runs tests.
+    if arguments.iter().any(|argument| argument == "--test" || argument == "--list") {
+        return;
+    }
+    let answers_file = arguments
+        .iter()
+        .position(|argument| argument == "--answers")
+        .and_then(|at| arguments.get(at + 1))
+        .cloned();
+    let mut report = Report::default();
+    start_up(&mut report);
+    for set in ["scifact", "hotpot30"] {
+        measure_set(&mut report, set, answers_file.as_deref());
+    }
+    report.print();
+}
+
+/// Time from starting the process until it answers, and what it holds then.
+fn start_up(report: &mut Report) {
+    let home = Home::new();
+    let started = Instant::now();
+    let server = home.serve();
+    report.row("start-up until the port answers", format!("{} ms", started.elapsed().as_millis()));
+    report.row("resident memory idle", mebibytes(proc_status(server.pid(), "VmRSS")));
+}
+
+fn measure_set(report: &mut Report, set: &str, answers_file: Option<&str>) {
+    let home = Home::new();
+    let server = home.serve();
+    let key = server.key("demo");
+    let busy_before = metric(&server, "cairn_inference_busy_seconds_total");
+    let evaluate = |extra: &[&str]| {
+        let file = |name: &str| fixture(&format!("{set}/{name}")).display().to_string();
+        let (corpus, queries, qrels) =
+            (file("corpus.jsonl"), file("queries.jsonl"), file("qrels.tsv"));
+        let mut arguments =
+            vec!["eval", "demo", "--corpus", &corpus, "--queries", &queries, "--qrels", &qrels];
+        arguments.extend_from_slice(extra);
+        home.json(&arguments)
+    };
+    let bytes_in = std::fs::metadata(fixture(&format!("{set}/corpus.jsonl"))).unwrap().len();
+    freshness(report, set, &home);
+    let quality = evaluate(&[]);
+    let seconds = quality["ingest"]["seconds"].as_f64().unwrap();
+    let tenant = home.json(&["tenant", "show", "demo"]);
+    let chunks = tenant["vectors"]["rows"].as_f64().unwrap();
+    let documents = tenant["totals"]["indexed"].as_f64().unwrap();
+    let busy = metric(&server, "cairn_inference_busy_seconds_total") - busy_before;
+    let name = |what: &str| format!("{set}: {what}");
+    for mode in ["keyword", "vector", "hybrid"] {
+        let found = &quality[mode];
+        report.row(
+            name(&format!("{mode} nDCG@10 / Recall@100 / MRR")),
+            format!(
+                "{:.4} / {:.4} / {:.4}",
+                found["ndcg_at_10"].as_f64().unwrap(),
+                found["recall_at_100"].as_f64().unwrap(),
+                found["mrr"].as_f64().unwrap()
+            ),
+        );
+    }
+    report.row(name("documents/s ingested"), format!("{:.1}", documents / seconds));
+    report.row(name("chunks/s ingested"), format!("{:.1}", chunks / seconds));
+    let raw = inference::seconds(&fixture(&format!("{set}/corpus.jsonl")));
+    report.row(name("ingest wall time"), format!("{seconds:.1} s"));
+    report.row(name("raw inference of the same chunks, same threads"), format!("{raw:.1} s"));
+    report
+        .row(name("ingest / raw inference (at most 1.25 wanted)"), format!("{:.2}", seconds / raw));
+    report.row(
+        name("time inside the model (all sessions) / wall time"),
+        format!("{:.0} %", 100.0 * busy / seconds),
+    );
+    report.row(name("peak resident memory"), mebibytes(proc_status(server.pid(), "VmHWM")));
+    let stored: f64 = ["blobs", "catalogue", "fulltext", "vectors"]
+        .iter()
+        .map(|store| tenant["bytes"][store].as_f64().unwrap())
+        .sum();
+    report.row(name("bytes on disk per byte in"), format!("{:.2}", stored / bytes_in as f64));
+    for concurrency in ["1", "8"] {
+        let timed = evaluate(&["--no-ingest", "--concurrency", concurrency]);
+        for mode in ["keyword", "vector", "hybrid"] {
+            report.row(
+                name(&format!("{mode} p50 / p95 / p99 at concurrency {concurrency}")),
+                latencies(&timed[mode]),
+            );
+        }
+    }
+    answers::measure(report, &server, &key, set, answers_file);
+}
+
+/// Time until a new text is found, on an idle machine.
+fn freshness(report: &mut Report, set: &str, home: &Home) {
+    for (mode, wanted) in [("keyword", "1 s"), ("vector", "5 s")] {
+        let word = format!("zanzibar{mode}");
+        let started = Instant::now();
+        home.json(&["add", "demo", "--no-wait", &written(&word)]);
+        harness::wait_for("the new text", || {
+            let found = home.search(&word, mode);
+            let sources = harness::sources(&found);
+            sources.iter().any(|source| source.contains(&word)).then_some(())
+        });
+        let spent = started.elapsed().as_millis();
+        report.row(
+            format!("{set}: new text found by {mode} ({wanted} wanted)"),
+            format!("{spent} ms, three commands included"),
+        );
+    }
+}
+
+/// A small file that holds `word`.
+fn written(word: &str) -> String {
+    let path = std::env::temp_dir().join(format!("{word}.txt"));
+    std::fs::write(&path, format!("The ship {word} sails at dawn.")).unwrap();
+    path.display().to_string()
+}
+
+fn latencies(timed: &Value) -> String {
+    let ms = |name: &str| timed[name].as_f64().unwrap_or(f64::NAN);
+    format!("{:.1} / {:.1} / {:.1} ms", ms("p50_ms"), ms("p95_ms"), ms("p99_ms"))
+}
+
+/// A field of `/proc/<pid>/status`, in bytes.
+fn proc_status(pid: u32, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+fn metric(server: &harness::Server<'_>, name: &str) -> f64 {
+    let text = server.anonymous("GET", "/metrics", b"").text();
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
