@@ -75,7 +75,7 @@ pub async fn detail<A: CanRead>(
             };
             let text = catalog.text(text_item(catalog, &row)?)?;
             Ok(Some(DocumentDetail {
-                also_at: catalog.also_at(row.key)?,
+                also_at: other_sources(catalog, &row)?,
                 children: catalog.child_count(row.key)?,
                 text,
                 row,
@@ -83,6 +83,20 @@ pub async fn detail<A: CanRead>(
         })
         .await?
         .ok_or(Error::NotFound)
+}
+
+/// Every other source of the same bytes.
+fn other_sources(
+    catalog: &CatalogReader<'_>,
+    row: &DocumentRow,
+) -> Result<Vec<String>, crate::tenant::CatalogError> {
+    let Some(holder) = row.duplicate_of else { return catalog.also_at(row.key) };
+    let mut sources = Vec::new();
+    if let Some(holder) = catalog.document_by_key(holder)? {
+        sources.push(holder.source);
+    }
+    sources.extend(catalog.also_at(holder)?.into_iter().filter(|source| *source != row.source));
+    Ok(sources)
 }
 
 /// The revision whose text people read: the one that searches show, so that offsets of a passage

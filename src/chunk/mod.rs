@@ -3,8 +3,8 @@
 //! Called by: `app::index`. Talks to: nothing; pure.
 //! Invariants: chunks are disjoint, in order, each within the token budget and exactly the slice
 //! of the text its offsets name; everything but white space is in some chunk.
-//! Why: chunks follow the structure that was extracted. A heading or a page starts a new chunk
-//! unless the one before is still tiny, and a cut falls between sentences wherever one fits, so a
+//! Why: chunks follow the structure that was extracted. A page starts a new chunk, a heading
+//! does unless the one before is still tiny, and a cut falls between sentences wherever one fits, so a
 //! passage reads as something a person wrote. A ready-made splitter would re-tokenise every
 //! candidate span; here each block is tokenised once.
 
@@ -107,7 +107,8 @@ impl Packer {
     }
 
     fn turn_page(&mut self, page: Option<u32>) {
-        self.close_unless_tiny();
+        // However short: a passage names one page, and that has to be the right one.
+        self.close();
         self.page = page;
         let page = page.unwrap_or(1) as usize;
         // Pages without text start where the next one does.

@@ -244,7 +244,13 @@ fn print_summary(
     }
     for (word, list) in [("skipped", &report.skipped), ("not sent", &report.errors)] {
         let lines = list.iter().map(|not| (not.source.as_str(), not.error.as_str()));
-        print_reasons(output, word, lines)?;
+        if word == "not sent" {
+            for (source, why) in lines {
+                eprintln!("  {word}: {}: {}", printable(source), printable(why));
+            }
+        } else {
+            print_reasons(output, word, lines)?;
+        }
     }
     if report.without_vectors > 0 {
         output.line(format!(

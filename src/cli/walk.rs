@@ -72,6 +72,8 @@ impl Walk {
     fn visit(&mut self, path: &Path, source: String, given: bool, ancestors: &mut Vec<(u64, u64)>) {
         let link = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
+            // What somebody typed is shown as it was typed.
+            Err(error) if given => return self.error(path.display().to_string(), &error),
             Err(error) => return self.error(source, &error),
         };
         let is_link = link.file_type().is_symlink();

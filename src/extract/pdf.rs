@@ -85,7 +85,7 @@ fn facts(document: &PdfDocument<'_>, out: &mut Output<'_>) {
     let metadata = document.metadata();
     let tag = |kind| metadata.get(kind).map(|tag| tag.value().to_owned()).unwrap_or_default();
     let title = tag(PdfDocumentMetadataTagType::Title);
-    if !title.trim().eq_ignore_ascii_case("untitled") {
+    if says_something(&title) {
         out.title(title.trim().trim_start_matches("Microsoft Word - "));
     }
     let authors = tag(PdfDocumentMetadataTagType::Author);
@@ -130,4 +130,12 @@ fn page_text(text: &str, number: u32, out: &mut Output<'_>) -> Result<(), Stop> 
     text::paragraphs(text)
         .iter()
         .try_for_each(|paragraph| out.block(&BlockKind::Paragraph, paragraph, Some(number)))
+}
+
+/// False for the titles that programs fill in when nobody gave one.
+fn says_something(title: &str) -> bool {
+    let title = title.trim().to_lowercase();
+    let blank = ["untitled", "(anonymous)", "anonymous", "unspecified", "none"];
+    let file_name = [".pdf", ".doc", ".docx", ".ppt", ".pptx", ".indd", ".tmp"];
+    !blank.contains(&title.as_str()) && !file_name.iter().any(|ending| title.ends_with(ending))
 }

@@ -71,7 +71,8 @@ pub(super) fn sniff(source: &Source<'_>, name: &str, declared: Option<&str>) -> 
     if looks_like_text(evidence.head) {
         return text::sniff(&evidence);
     }
-    Detected::new(Format::Unsupported, binary_type(&evidence))
+    text::mail_with_binary_body(&evidence)
+        .unwrap_or_else(|| Detected::new(Format::Unsupported, binary_type(&evidence)))
 }
 
 /// The part of a file name after its last dot, in lower case.

@@ -10,6 +10,7 @@ use std::io;
 use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{Config, DEFAULT_LOG};
@@ -39,7 +40,7 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
         .map_err(|source| TelemetryError::Open { path, source })?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(log)
+        .with_writer(log.and(io::stderr))
         .with_target(false)
         .with_ansi(false);
     if config.server.log_json {

@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 10 << 20;
 /// Old log files kept.
 const KEPT: usize = 5;
 
-/// Writes to a rotating file and to standard error.
+/// Writes to a rotating file.
 #[derive(Clone)]
 pub(super) struct RotatingLog {
     shared: Arc<Mutex<Current>>,
@@ -69,8 +69,6 @@ impl Current {
 
 impl Write for RotatingLog {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Whoever started the process may have closed its standard error.
-        let _ = io::stderr().write_all(line);
         let mut current = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if current.bytes + line.len() as u64 > current.max_bytes {
             let _ = current.rotate();
@@ -104,7 +102,8 @@ mod tests {
         let path = dir.path().join("cairn.log");
         let mut log = RotatingLog::with_limit(&path, 100).unwrap();
         for number in 0..100 {
-            writeln!(log, "{number:03} a line of thirty characters").unwrap();
+            let line = format!("{number:03} a line of thirty characters\n");
+            log.write_all(line.as_bytes()).unwrap();
         }
         let files = std::fs::read_dir(dir.path()).unwrap().count();
         assert_eq!(files, KEPT + 1);

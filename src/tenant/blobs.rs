@@ -156,6 +156,15 @@ impl Blobs {
             .collect()
     }
 
+    /// Bytes of all blobs in place. Blocks.
+    pub fn bytes(&self) -> u64 {
+        let sizes = self.digests().into_iter().filter_map(|digest| {
+            let meta = std::fs::metadata(self.path(&digest).ok()?).ok()?;
+            Some(meta.len())
+        });
+        sizes.sum()
+    }
+
     fn path(&self, digest: &str) -> Result<PathBuf, BlobError> {
         if digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(BlobError::Digest { digest: digest.to_owned() });

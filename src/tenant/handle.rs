@@ -223,7 +223,7 @@ impl<A: CanRead> TenantHandle<A> {
         let root: &Path = &self.inner.root;
         let file = |name: &str| std::fs::metadata(root.join(name)).map_or(0, |meta| meta.len());
         StoreBytes {
-            blobs: crate::disk::tree_bytes(&root.join("blobs")),
+            blobs: self.inner.blobs.bytes(),
             catalogue: file("tenant.db") + file("tenant.db-wal"),
             fulltext: crate::disk::tree_bytes(&root.join("fulltext")),
             vectors: crate::disk::tree_bytes(&root.join("vectors")),

@@ -78,6 +78,7 @@ fn files_below(folder: &Path) -> usize {
     };
     entries
         .flatten()
+        .filter(|entry| entry.file_name() != "format")
         .map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { 1 })
         .sum()
 }

@@ -69,7 +69,6 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
     if let Err(error) = outcome {
         give_back(app, tenant, JobKind::Embed, unfinished, &error).await?;
     }
-    app.schedule.wake_for(JobKind::Purge, tenant.id());
     Ok(Progress::Busy)
 }
 

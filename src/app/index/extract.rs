@@ -57,8 +57,6 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
             break;
         }
     }
-    app.schedule.wake_for(JobKind::Fulltext, tenant.id());
-    app.schedule.wake_for(JobKind::Purge, tenant.id());
     Ok(Progress::Busy)
 }
 

@@ -33,8 +33,6 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
         }
         rest = later;
     }
-    app.schedule.wake_for(JobKind::Embed, tenant.id());
-    app.schedule.wake_for(JobKind::Purge, tenant.id());
     Ok(Progress::Busy)
 }
 

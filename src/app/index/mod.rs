@@ -52,12 +52,17 @@ pub async fn run_unit(
     tenant: &TenantHandle<Write>,
     kind: JobKind,
 ) -> Result<Progress, Error> {
-    match kind {
+    let progress = match kind {
         JobKind::Extract => Box::pin(extract::run(app, tenant)).await,
         JobKind::Fulltext => Box::pin(fulltext::run(app, tenant)).await,
         JobKind::Embed => Box::pin(embed::run(app, tenant)).await,
         JobKind::Purge => Box::pin(purge::run(app, tenant)).await,
+    }?;
+    if progress == Progress::Busy {
+        // Any stage may queue work for any other: a flip frees duplicates to be read, say.
+        app.schedule.wake(tenant.id());
     }
+    Ok(progress)
 }
 
 async fn claim(

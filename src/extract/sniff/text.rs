@@ -48,6 +48,22 @@ pub(super) fn sniff(evidence: &Evidence<'_>) -> Detected {
     Detected::new(Format::Text, media_type)
 }
 
+/// A mail whose header is text and whose body is not, which 8-bit and binary transfer encodings
+/// allow.
+pub(super) fn mail_with_binary_body(evidence: &Evidence<'_>) -> Option<Detected> {
+    let head = evidence.head;
+    let end = (1..head.len())
+        .find(|at| head[*at] == b'\n' && matches!(head.get(at + 1), Some(b'\n' | b'\r')))?;
+    let header = String::from_utf8_lossy(&head[..end]);
+    if header.contains('\0') {
+        return None;
+    }
+    if header.starts_with("From ") && is_mbox(&header) {
+        return Some(Detected::new(Format::Mbox, "application/mbox"));
+    }
+    is_mail(&header, evidence).then(|| Detected::new(Format::Mail, "message/rfc822"))
+}
+
 /// The first characters, and whether they are all there are.
 fn sample(evidence: &Evidence<'_>) -> (String, bool) {
     let head = evidence.head;
