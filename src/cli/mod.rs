@@ -165,6 +165,7 @@ impl Session {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    crate::native::silence_telemetry();
     let line = match CommandLine::try_parse() {
         Ok(line) => line,
         Err(error) => {

@@ -41,6 +41,11 @@ pub(super) fn start(private_dir: &Path) -> Result<&'static Runtime, NativeError>
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime);
     }
+    if std::env::var_os(native::TELEMETRY_SWITCH).is_none_or(|value| value != "1") {
+        let refusal =
+            format!("{}=1 is not set, so it could report to its vendor", native::TELEMETRY_SWITCH);
+        return Err(NativeError::load(NativeLibrary::OnnxRuntime, refusal));
+    }
     let path = native::onnxruntime(private_dir)?;
     let environment = ort::init_from(path)
         .map_err(load_failure)?

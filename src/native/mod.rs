@@ -163,6 +163,21 @@ fn missing_symbol_version(failure: &(dyn Error + 'static)) -> Option<String> {
     None
 }
 
+/// The environment variable that keeps ONNX Runtime from reporting to its vendor and from writing
+/// a device id below `$HOME`. Its own switch, which the binding offers, comes too late: the
+/// library sets its reporter up when it is loaded.
+pub const TELEMETRY_SWITCH: &str = "ORT_DISABLE_TELEMETRY";
+
+/// Throws that switch. Call it first thing in `main`, before any thread is started; the runtime
+/// is not loaded without it.
+pub fn silence_telemetry() {
+    // SAFETY: the process has one thread so far, so nothing reads the environment meanwhile.
+    #[expect(unsafe_code, reason = "the library takes this setting from the environment only")]
+    unsafe {
+        std::env::set_var(TELEMETRY_SWITCH, "1");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,7 +39,7 @@ const TABLE: &[(&str, &str)] = &[
         "types clock failpoint error config disk crypto native extract chunk telemetry \
          system auth inference extraction tenant app sources http worker",
     ),
-    ("cli", "types error config disk telemetry auth app appliance chunk extract extraction"),
+    ("cli", "types error config disk native telemetry auth app appliance chunk extract extraction"),
     ("main", "cli"),
 ];
 
