@@ -17,10 +17,11 @@ export CAIRN_CACHE CAIRN_NATIVE_DIR CARGO_TARGET_DIR BUNDLE_OUT
 # rustup's own folder last, for shells that have not read its profile yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup setup-test build run test test-dashboard bench bundle clean
+.PHONY: help setup setup-test build run lint test test-dashboard bench bundle clean
 
 help:
 	@echo 'make run      set up, build, fill a demo tenant with sample documents, serve on 127.0.0.1:8420'
+	@echo 'make lint     rustfmt and clippy, warnings are errors'
 	@echo 'make test     the whole test suite; also what .ci/run calls'
 	@echo 'make setup    check Rust, install what else is missing, build the dashboard'
 	@echo 'make build    setup, then the binary at bin/cairn (profile dev)'
@@ -42,8 +43,15 @@ build: setup
 run: build
 	@installer/demo
 
-test: setup-test test-dashboard
+test: setup-test test-dashboard lint
 	cargo test --locked --features fault-injection
+
+# Clippy as the compiler of our own crate only: `cargo clippy` would check all dependencies anew,
+# because it shares nothing with a build.
+lint: setup
+	cargo fmt --check
+	RUSTC_WORKSPACE_WRAPPER="$$(rustup which clippy-driver)" CLIPPY_ARGS=-Dwarnings \
+	    cargo build --locked --features fault-injection --lib --bins
 
 test-dashboard: setup-test
 	@export PATH="$$(installer/node):$$PATH"; npm --prefix assets/dashboard run --silent test

@@ -58,10 +58,13 @@ impl Listener for OperatorsOnly {
             match stream.peer_cred() {
                 Ok(peer) if peer.uid() == own || peer.uid() == 0 => return (stream, address),
                 Ok(peer) => {
-                    tracing::warn!(uid = peer.uid(), "a connection to the local socket was refused")
+                    tracing::warn!(
+                        uid = peer.uid(),
+                        "a connection to the local socket was refused"
+                    );
                 }
                 Err(error) => {
-                    tracing::warn!("a connection to the local socket has no peer: {error}")
+                    tracing::warn!("a connection to the local socket has no peer: {error}");
                 }
             }
         }

@@ -171,7 +171,7 @@ async fn send_all(
                 report.take(accepted);
             }
             Err(error) => {
-                report.errors.push(NotSent { source: upload.source.clone(), error: error.message })
+                report.errors.push(NotSent { source: upload.source.clone(), error: error.message });
             }
         }
     }

@@ -131,7 +131,7 @@ async fn extract(
         children: 1,
         time_limit: defaults.extraction_time(),
         memory_limit_bytes: defaults.extraction_memory,
-        limits: limits.clone(),
+        limits,
         documents_per_child: 1,
     });
     let request = ExtractRequest {

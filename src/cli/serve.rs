@@ -36,7 +36,7 @@ pub async fn run(session: &Session, args: &ServeArgs) -> Result<Exit, CliError> 
         ))
         .hint("Create it with `cairn init`, or name another one with --home or CAIRN_HOME."));
     }
-    let _telemetry = crate::telemetry::init(&config)
+    crate::telemetry::init(&config)
         .map_err(|error| CliError::because("logging cannot be set up", &error))?;
     let appliance = Box::pin(Appliance::open(config)).await?;
     Box::pin(appliance.serve()).await?;

@@ -68,7 +68,7 @@ fn is_header_field(line: &[u8]) -> bool {
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {
         return false;
     };
-    (1..=76).contains(&colon) && line[..colon].iter().all(|b| b.is_ascii_graphic())
+    (1..=76).contains(&colon) && line[..colon].iter().all(u8::is_ascii_graphic)
 }
 
 /// True for `>From `, with any number of `>`.

@@ -98,7 +98,7 @@ fn is_pdf(evidence: &Evidence<'_>) -> bool {
 /// Text has no zero bytes (UTF-16 apart) and next to no control characters.
 fn looks_like_text(head: &[u8]) -> bool {
     if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
-        return head.len() % 2 == 0 || head.len() > 64;
+        return head.len().is_multiple_of(2) || head.len() > 64;
     }
     if utf16_without_mark(head).is_some() {
         return true;

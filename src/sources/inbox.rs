@@ -232,7 +232,7 @@ impl Inbox {
 
 /// A path below the inbox as a source.
 fn source_text(relative: &Path) -> String {
-    let steps: Vec<String> = relative.iter().map(|step| disk::name_text(step)).collect();
+    let steps: Vec<String> = relative.iter().map(disk::name_text).collect();
     steps.join("/")
 }
 

@@ -151,7 +151,7 @@ impl Blobs {
             .flatten()
             .filter(|shard| shard.file_name().len() == 2)
             .filter_map(|shard| std::fs::read_dir(shard.path()).ok())
-            .flat_map(|entries| entries.flatten())
+            .flat_map(Iterator::flatten)
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect()
     }

@@ -153,25 +153,31 @@ impl CatalogReader<'_> {
         Ok(count > 0)
     }
 
-    fn document_of(
-        &self,
-        item: ItemKey,
-    ) -> Result<Option<(DocumentKey, bool, Option<ItemKey>, Option<ItemKey>)>, CatalogError> {
+    fn document_of(&self, item: ItemKey) -> Result<Option<Owner>, CatalogError> {
         self.one(
             "read the document of an item",
             "SELECT d.key, d.current_item = ?1 AND d.deleted_at IS NULL, d.fulltext_item, \
              d.vector_item FROM item i JOIN document d ON d.key = i.document WHERE i.key = ?1",
             [item.0],
             |row| {
-                Ok((
-                    DocumentKey(row.get(0)?),
-                    row.get(1)?,
-                    row.get::<_, Option<i64>>(2)?.map(ItemKey),
-                    row.get::<_, Option<i64>>(3)?.map(ItemKey),
-                ))
+                Ok(Owner {
+                    document: DocumentKey(row.get(0)?),
+                    is_current: row.get(1)?,
+                    fulltext: row.get::<_, Option<i64>>(2)?.map(ItemKey),
+                    vectors: row.get::<_, Option<i64>>(3)?.map(ItemKey),
+                })
             },
         )
     }
+}
+
+/// The document an item belongs to, and what is visible of it.
+struct Owner {
+    document: DocumentKey,
+    /// True where the item is the newest revision of a live document.
+    is_current: bool,
+    fulltext: Option<ItemKey>,
+    vectors: Option<ItemKey>,
 }
 
 impl CatalogWriter<'_> {
@@ -260,7 +266,9 @@ impl CatalogWriter<'_> {
             Some("container"),
             Some(&format!("Holds {documents}, each listed by itself.")),
         )?;
-        if let Some((document, true, old, _)) = self.document_of(item)? {
+        if let Some(Owner { document, is_current: true, fulltext: old, .. }) =
+            self.document_of(item)?
+        {
             self.execute(
                 "show a container",
                 "UPDATE document SET fulltext_item = ?2, vector_item = ?2 WHERE key = ?1",
@@ -313,10 +321,10 @@ impl CatalogWriter<'_> {
                 continue;
             }
             let item = job.item;
-            let Some((document, current, fulltext, vector)) = self.document_of(item)? else {
+            let Some(owner) = self.document_of(item)? else {
                 continue;
             };
-            if !current {
+            if !owner.is_current {
                 self.enqueue(JobKind::Purge, item)?;
                 continue;
             }
@@ -324,12 +332,14 @@ impl CatalogWriter<'_> {
                 "flip full text",
                 "UPDATE document SET fulltext_item = ?2, \
                  vector_item = CASE WHEN vector_item = ?2 THEN vector_item END WHERE key = ?1",
-                params![document.0, item.0],
+                params![owner.document.0, item.0],
             )?;
-            for old in [fulltext, vector].into_iter().flatten().filter(|old| *old != item) {
-                self.retire(document, old)?;
+            let mut old = vec![owner.fulltext, owner.vectors];
+            old.dedup();
+            for old in old.into_iter().flatten().filter(|old| *old != item) {
+                self.retire(owner.document, old)?;
             }
-            if vector == Some(item) {
+            if owner.vectors == Some(item) {
                 self.settle(item, ItemState::Indexed, None, None)?;
             } else {
                 self.enqueue(JobKind::Embed, item)?;
@@ -371,19 +381,19 @@ impl CatalogWriter<'_> {
                 continue;
             }
             let item = job.item;
-            let Some((document, current, fulltext, _)) = self.document_of(item)? else {
+            let Some(owner) = self.document_of(item)? else {
                 continue;
             };
-            if !current {
+            if !owner.is_current {
                 self.enqueue(JobKind::Purge, item)?;
                 continue;
             }
             self.execute(
                 "flip vectors",
                 "UPDATE document SET vector_item = ?2 WHERE key = ?1",
-                params![document.0, item.0],
+                params![owner.document.0, item.0],
             )?;
-            if fulltext == Some(item) {
+            if owner.fulltext == Some(item) {
                 self.settle(item, ItemState::Indexed, None, None)?;
             }
         }

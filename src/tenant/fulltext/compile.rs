@@ -53,6 +53,9 @@ enum Target<'a> {
     Neutral(Field, Score),
 }
 
+/// A query and its term, where it has a single one.
+type Leaf = (Box<dyn IndexQuery>, Option<Term>);
+
 impl<'a> Corpus<'a> {
     fn targets(self, scope: Scope) -> Vec<Target<'a>> {
         match (self, scope) {
@@ -239,10 +242,7 @@ impl<'a> Compiler<'a> {
 
     /// One query for each field and language the clause can be found in, with its term where it
     /// has a single one.
-    fn leaves(
-        &mut self,
-        clause: &Clause,
-    ) -> tantivy::Result<Vec<(Box<dyn IndexQuery>, Option<Term>)>> {
+    fn leaves(&mut self, clause: &Clause) -> tantivy::Result<Vec<Leaf>> {
         let languages = self.languages.clone();
         let dropped: Vec<bool> = languages.iter().map(|&l| self.dropped(clause, l)).collect();
         let mut leaves = Vec::new();

@@ -34,6 +34,7 @@ pub(super) struct Store {
 
 impl Store {
     /// Opens the index in `path`, or makes one there.
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens an index")]
     pub(super) fn open(
         path: PathBuf,
         schema: &Schema,

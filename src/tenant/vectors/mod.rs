@@ -120,6 +120,7 @@ impl Vectors {
         Self::open_through(dir, root, files, model, settings).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens a table")]
     async fn open_through(
         dir: &Path,
         root: provider::Root,
