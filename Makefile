@@ -44,7 +44,7 @@ run: build
 	@installer/demo
 
 test: setup-test test-dashboard lint
-	cargo test --locked --features fault-injection
+	cargo test --locked --no-fail-fast --features fault-injection
 
 # Clippy as the compiler of our own crate only: `cargo clippy` would check all dependencies anew,
 # because it shares nothing with a build.

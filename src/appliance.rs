@@ -51,8 +51,6 @@ pub enum ApplianceError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("open the appliance database")]
     System(#[source] SystemError),
-    #[error("start the workers")]
-    Workers(#[source] app::Error),
     #[error("a task ended early")]
     Interrupted(#[source] tokio::task::JoinError),
 }
@@ -116,7 +114,7 @@ impl Appliance {
         let socket_path = app.home.socket_path();
         let socket = local::LocalSocket::open(&socket_path, local_router(&app))
             .map_err(|source| ApplianceError::Io { what: "bind", path: socket_path, source })?;
-        let workers = Workers::start(&app).await.map_err(ApplianceError::Workers)?;
+        let workers = Workers::start(&app);
         Ok(Self { app, workers, socket, _lock: lock })
     }
 

@@ -322,6 +322,6 @@ mod tests {
         let words = [absent.to_str().unwrap(), file.to_str().unwrap()];
         let (uploads, found, bytes) = planned(&words).await.unwrap();
         assert_eq!((uploads.len(), bytes), (1, 5));
-        assert_eq!(found.errors[0].source, "absent.txt");
+        assert_eq!(found.errors[0].source, absent.to_str().unwrap());
     }
 }

@@ -41,7 +41,7 @@ pub(super) async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-async fn tenants(app: &Arc<App>) -> Result<Vec<TenantId>, Error> {
+pub(super) async fn tenants(app: &Arc<App>) -> Result<Vec<TenantId>, Error> {
     let app = app.clone();
     crate::app::blocking(move || {
         let (mut all, mut cursor) = (Vec::new(), None);

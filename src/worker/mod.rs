@@ -32,11 +32,8 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts every lane and wakes every tenant that may have work left from before.
-    ///
-    /// # Errors
-    /// When the list of tenants cannot be read.
-    pub async fn start(app: &Arc<App>) -> Result<Self, Error> {
+    /// Starts every lane, and puts every tenant in order behind them.
+    pub fn start(app: &Arc<App>) -> Self {
         let (stop, stopped) = watch::channel(false);
         let mut lanes = JoinSet::new();
         for kind in JobKind::ALL {
@@ -45,19 +42,9 @@ impl Workers {
                 lanes.spawn(lane(app.clone(), kind, stopped.clone()));
             }
         }
+        lanes.spawn(prepare_all(app.clone(), stopped.clone()));
         lanes.spawn(maintenance::run(app.clone(), stopped));
-        let mut cursor = None;
-        loop {
-            let shared = app.clone();
-            let page =
-                crate::app::blocking(move || Ok(shared.system.list_tenants(cursor, 256)?)).await?;
-            let Some(last) = page.last() else { break };
-            cursor = Some(last.id);
-            for tenant in &page {
-                prepare(app, tenant.id).await;
-            }
-        }
-        Ok(Self { stop, lanes })
+        Self { stop, lanes }
     }
 
     /// Stops the lanes, letting units in progress finish within a bounded time.
@@ -69,6 +56,24 @@ impl Workers {
             tracing::warn!("a unit of work was abandoned; its lease lets it run again");
             self.lanes.abort_all();
         }
+    }
+}
+
+/// Wakes every tenant that may have work left from before. It runs beside the lanes, so that a
+/// server with many tenants is ready at once.
+async fn prepare_all(app: Arc<App>, stopped: watch::Receiver<bool>) {
+    let tenants = match maintenance::tenants(&app).await {
+        Ok(tenants) => tenants,
+        Err(error) => {
+            tracing::error!("tenants cannot be listed at the start: {}", chain(&error));
+            return;
+        }
+    };
+    for tenant in tenants {
+        if *stopped.borrow() {
+            return;
+        }
+        prepare(&app, tenant).await;
     }
 }
 
