@@ -213,6 +213,7 @@ fn compose(config: Config) -> Result<App, ApplianceError> {
             allow_index: true,
         },
     );
+    registry.sweep();
     Ok(App {
         authority: Authority::new(system.clone(), clock.clone()),
         started_at: clock.now(),

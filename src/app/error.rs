@@ -66,6 +66,7 @@ impl Error {
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::VectorsUnavailable { .. } => ErrorCode::VectorsUnavailable,
             Self::Registry(RegistryError::Name { .. }) => ErrorCode::InvalidRequest,
+            Self::Registry(RegistryError::Absent { .. }) => ErrorCode::NotFound,
             Self::Registry(RegistryError::System(SystemError::NameTaken { .. }))
             | Self::System(SystemError::NameTaken { .. }) => ErrorCode::Conflict,
             other if other.is_storage_full() => ErrorCode::StorageFull,
@@ -78,6 +79,7 @@ impl Error {
         match self {
             Self::Catalog(error) => error.is_storage_full(),
             Self::Blobs(error) => error.is_storage_full(),
+            Self::Fulltext(error) => error.is_storage_full(),
             other => crate::error::is_storage_full(other),
         }
     }

@@ -73,14 +73,14 @@ where
         format: upload.format,
         parent: None,
     };
-    let (accepted, item) = tenant
+    // The blob goes along: should the caller give up waiting, it is still held until the commit.
+    let (accepted, item, _blob) = tenant
         .write(move |catalog| {
             let accepted = catalog.accept(&new)?;
             let item = catalog.ledger_item(accepted.item_key)?;
-            Ok((accepted, item))
+            Ok((accepted, item, blob))
         })
         .await?;
-    drop(blob);
     tenant.announce(vec![accepted.item_key]);
     if accepted.outcome == Outcome::Accepted {
         app.schedule.wake(tenant.id());
@@ -92,7 +92,7 @@ where
 
 /// A source as stored: forward slashes, no `.` or `..` steps, no leading slash, no control
 /// characters other than those a file name may really have, which are escaped.
-fn clean_source(source: &str) -> Result<String, Error> {
+pub(super) fn clean_source(source: &str) -> Result<String, Error> {
     let mut steps: Vec<&str> = Vec::new();
     for step in source.split('/') {
         match step {

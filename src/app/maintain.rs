@@ -93,18 +93,15 @@ pub async fn rebuild<A: CanWrite>(
 ) -> Result<u64, Error> {
     let mut queued = 0;
     for projection in projections.iter().copied() {
-        queued += tenant.write(move |catalog| catalog.rebuild(projection)).await?;
+        // Cleared first: what is written from now on is either kept or written again.
         match projection {
             Projection::Fulltext => {
                 let handle = tenant.clone();
-                blocking(move || Ok(handle.fulltext()?.clear()?)).await?;
+                blocking(move || Ok(handle.clear_fulltext()?)).await?;
             }
-            Projection::Vectors => {
-                if let Some(vectors) = tenant.vectors().await? {
-                    vectors.clear().await?;
-                }
-            }
+            Projection::Vectors => tenant.clear_vectors().await?,
         }
+        queued += tenant.write(move |catalog| catalog.rebuild(projection)).await?;
     }
     tenant.announce(Vec::new());
     app.schedule.wake(tenant.id());
@@ -137,6 +134,10 @@ pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(),
         super::index::remove_blob(tenant, &digest).await?;
     }
     rebuild_what_is_lost(app, tenant).await?;
+    let ready = app.inference.is_ready();
+    tenant
+        .write(move |catalog| if ready { Ok(()) } else { catalog.settle_all_without_vectors() })
+        .await?;
     if let Some(model) = app.inference.model() {
         let id = model.id.clone();
         let queued = tenant

@@ -28,7 +28,7 @@ use crate::disk::Reserve;
 use crate::extraction::ExtractionPool;
 use crate::inference::Embedder;
 use crate::system::System;
-use crate::tenant::{Registry, TenantHandle};
+use crate::tenant::{Registry, RegistryError, TenantHandle};
 use crate::types::{ModelInfo, TenantId};
 
 pub use error::Error;
@@ -167,7 +167,11 @@ impl App {
         who: SystemActor,
     ) -> Result<TenantHandle<Write>, Error> {
         let app = self.clone();
-        blocking(move || Ok(app.registry.open(&system_grant(tenant, who))?)).await
+        blocking(move || match app.registry.open(&system_grant(tenant, who)) {
+            Err(RegistryError::Absent { .. }) => Err(Error::NotFound),
+            opened => Ok(opened?),
+        })
+        .await
     }
 }
 

@@ -119,5 +119,7 @@ pub async fn remove(app: &Arc<App>, actor: Actor, tenant: String) -> Result<(), 
     })
     .await?;
     app.schedule.depart(id);
+    app.extraction.forget(id);
+    app.statistics.forget(id);
     Ok(())
 }

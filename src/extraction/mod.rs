@@ -61,7 +61,8 @@ pub trait ChildSink: Send {
     ) -> io::Result<()>;
 }
 
-/// A fault that is not the file's: the same file may be read later.
+/// A fault that is not the file's: the same file may be read later. What it says may be logged,
+/// so it leaves the file's name out.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtractionError {
     #[error("the extraction worker {} cannot be started", .exe.display())]
@@ -70,19 +71,19 @@ pub enum ExtractionError {
         #[source]
         source: io::Error,
     },
-    #[error("the request for {name} cannot be sent to an extraction worker")]
+    #[error("the request cannot be sent to an extraction worker")]
     Request {
         name: String,
         #[source]
         source: ProtocolError,
     },
-    #[error("the bytes of {name} cannot be read")]
+    #[error("the bytes of the file cannot be read")]
     Source {
         name: String,
         #[source]
         source: io::Error,
     },
-    #[error("a file found inside {name} cannot be taken in")]
+    #[error("a file found inside cannot be taken in")]
     Sink {
         name: String,
         #[source]

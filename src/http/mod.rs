@@ -23,7 +23,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, map_response};
 use axum::response::Response;
@@ -71,6 +71,8 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(dashboard::asset)
         .method_not_allowed_fallback(error::method_not_allowed)
         .with_state(app)
+        // Uploads have a limit of their own and JSON bodies a small one.
+        .layer(DefaultBodyLimit::disable())
         .layer(CompressionLayer::new().compress_when(
             DefaultPredicate::new().and(NotForContentType::const_new("text/event-stream")),
         ))

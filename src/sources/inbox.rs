@@ -181,7 +181,18 @@ impl Inbox {
                 continue;
             }
             if self.observed.has_settled(path, meta.len(), meta.modified().ok(), now) {
-                self.take_in(app, path).await?;
+                match self.take_in(app, path).await {
+                    Ok(()) => {}
+                    Err(error) if error.is_storage_full() => return Err(error),
+                    Err(error) => {
+                        // It stays where it is; one that is changed is tried again.
+                        tracing::warn!(
+                            tenant = %self.tenant.id(),
+                            "a dropped file cannot be taken in: {}", chain(&error)
+                        );
+                        self.stuck.insert(path.clone(), look(meta));
+                    }
+                }
             }
         }
         Ok(())
@@ -279,6 +290,8 @@ fn open_regular(path: &Path) -> std::io::Result<(std::fs::File, Metadata)> {
     if !meta.is_file() {
         return Err(std::io::Error::other("it is no regular file"));
     }
+    // A program that locks the file while it writes says when it is done.
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockShared)?;
     Ok((file, meta))
 }
 

@@ -2,16 +2,18 @@
 //!
 //! Called by: `app::ingest`, `app::index`, `app::documents`. Talks to: `blobs/`.
 //! Invariants: a file in place is complete and durable; bytes are written here before the
-//! catalogue names them, and removed only after it no longer does, under a lock that keeps a
-//! concurrent upload of the same bytes from losing them.
+//! catalogue names them, and removed only after it no longer does, and never while
+//! an upload of the same bytes is about to name them.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::sync::Notify;
 
 use crate::crypto::hex;
 use crate::disk;
@@ -46,16 +48,87 @@ impl BlobError {
 pub struct Blobs {
     root: PathBuf,
     faults: FaultPlan,
-    /// Held for reading from before a blob is in place until the catalogue names it, and for
-    /// writing while an unnamed one is removed.
-    naming: std::sync::Arc<RwLock<()>>,
+    naming: Arc<Naming>,
+}
+
+/// Which blobs are about to be named and which are about to go. The two exclude each other per
+/// blob, so that nobody waits for the upload of anything else.
+#[derive(Default)]
+struct Naming {
+    state: Mutex<NamingState>,
+    removed: Notify,
+}
+
+#[derive(Default)]
+struct NamingState {
+    pending: HashMap<String, u32>,
+    removing: HashSet<String>,
+}
+
+impl Naming {
+    fn state(&self) -> MutexGuard<'_, NamingState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Announces that a blob is about to be named, waiting while it is being removed.
+    async fn announce(self: &Arc<Self>, digest: &str) -> Pending {
+        loop {
+            let removed = self.removed.notified();
+            {
+                let mut state = self.state();
+                if !state.removing.contains(digest) {
+                    *state.pending.entry(digest.to_owned()).or_default() += 1;
+                    return Pending { naming: self.clone(), digest: digest.to_owned() };
+                }
+            }
+            removed.await;
+        }
+    }
+
+    /// Claims a blob for removal; `None` while somebody is about to name it.
+    fn claim(self: &Arc<Self>, digest: &str) -> Option<Removing> {
+        let mut state = self.state();
+        let free = !state.pending.contains_key(digest) && state.removing.insert(digest.to_owned());
+        free.then(|| Removing { naming: self.clone(), digest: digest.to_owned() })
+    }
+}
+
+/// A blob about to be named, until dropped.
+struct Pending {
+    naming: Arc<Naming>,
+    digest: String,
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut state = self.naming.state();
+        if let Some(count) = state.pending.get_mut(&self.digest) {
+            *count -= 1;
+            if *count == 0 {
+                state.pending.remove(&self.digest);
+            }
+        }
+    }
+}
+
+/// A blob about to go, until dropped.
+struct Removing {
+    naming: Arc<Naming>,
+    digest: String,
+}
+
+impl Drop for Removing {
+    fn drop(&mut self) {
+        self.naming.state().removing.remove(&self.digest);
+        self.naming.removed.notify_waiters();
+    }
 }
 
 /// A stored blob that the catalogue may be about to name.
 pub struct StoredBlob {
     pub digest: String,
     pub size_bytes: u64,
-    _naming: OwnedRwLockReadGuard<()>,
+    _pending: Pending,
 }
 
 impl Blobs {
@@ -74,7 +147,7 @@ impl Blobs {
             }
             Err(source) => return Err(failed(source)),
         }
-        Ok(Self { root, faults, naming: std::sync::Arc::default() })
+        Ok(Self { root, faults, naming: Arc::default() })
     }
 
     /// Starts a blob. Dropping the writer discards what was written.
@@ -113,7 +186,8 @@ impl Blobs {
         digest: &str,
         is_named: impl AsyncFnOnce() -> Result<bool, E>,
     ) -> Result<(), E> {
-        let _exclusive = self.naming.write().await;
+        // Somebody about to name it keeps it; a later purge looks again.
+        let Some(_removing) = self.naming.claim(digest) else { return Ok(()) };
         if is_named().await? {
             return Ok(());
         }
@@ -237,8 +311,8 @@ impl BlobWriter<'_> {
             self.file.sync_all().await.map_err(failed)?;
         }
         self.blobs.faults.pass(Failpoint::BlobWritten).map_err(failed)?;
-        let naming = self.blobs.naming.clone().read_owned().await;
         let digest = hex(&self.digest.clone().finalize());
+        let pending = self.blobs.naming.announce(&digest).await;
         let target = self.blobs.path(&digest)?;
         let shard = target.parent().map(Path::to_owned).unwrap_or_default();
         let (root, source) = (self.blobs.root.clone(), self.temporary.0.clone());
@@ -262,6 +336,6 @@ impl BlobWriter<'_> {
         .map_err(|_| failed(io::Error::other("the task that stored a blob ended early")))?
         .map_err(failed)?;
         self.blobs.faults.pass(Failpoint::BlobStored).map_err(failed)?;
-        Ok(StoredBlob { digest, size_bytes: self.size_bytes, _naming: naming })
+        Ok(StoredBlob { digest, size_bytes: self.size_bytes, _pending: pending })
     }
 }

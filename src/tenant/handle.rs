@@ -252,6 +252,34 @@ impl<A: CanWrite> TenantHandle<A> {
             .map_err(CatalogError::Interrupted)?
     }
 
+    /// Empties the full-text index, whatever state it is in. Blocks.
+    ///
+    /// # Errors
+    /// When its files cannot be removed.
+    pub fn clear_fulltext(&self) -> Result<(), FulltextError> {
+        match self.fulltext() {
+            Ok(fulltext) => fulltext.clear(),
+            // Damaged beyond opening: the next use makes a new one.
+            Err(_) => Fulltext::erase(&self.inner.root.join("fulltext")),
+        }
+    }
+
+    /// Empties the vector table, whatever state it is in.
+    ///
+    /// # Errors
+    /// When its files cannot be removed.
+    pub async fn clear_vectors(&self) -> Result<(), VectorError> {
+        match self.vectors().await {
+            Ok(Some(vectors)) => vectors.clear().await,
+            Ok(None) => Ok(()),
+            Err(_) => {
+                let path = self.inner.root.join("vectors");
+                disk::empty_private_dir(&path)
+                    .map_err(|source| VectorError::Leftovers { path, source })
+            }
+        }
+    }
+
     /// Tells watchers that items changed.
     pub fn announce(&self, items: Vec<ItemKey>) {
         // Nobody watching is no error.

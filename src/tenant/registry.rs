@@ -33,6 +33,8 @@ pub enum RegistryError {
         "{name:?} is no tenant name: use 1 to 64 letters, digits, '-', '_' or '.', starting with a letter or digit"
     )]
     Name { name: String },
+    #[error("there is no tenant {tenant}")]
+    Absent { tenant: TenantId },
     #[error("appliance database")]
     System(#[source] SystemError),
 }
@@ -96,6 +98,10 @@ impl Registry {
         let inner = match open.get(&id) {
             Some(inner) => inner.clone(),
             None => {
+                let known = self.system.find_tenant(&id.to_string());
+                if known.map_err(RegistryError::System)?.is_none() {
+                    return Err(RegistryError::Absent { tenant: id });
+                }
                 let root = self.root.join(id.to_string());
                 let inner = Arc::new(Unlocked::open(id, root, &self.context)?);
                 open.insert(id, inner.clone());
@@ -111,16 +117,33 @@ impl Registry {
     /// When the database cannot be written or a file cannot be removed.
     pub fn remove(&self, grant: &Grant<Manage>) -> Result<(), RegistryError> {
         let id = grant.tenant();
+        let failed = |source| RegistryError::Directory { tenant: id, source };
         self.system.remove_tenant(id).map_err(RegistryError::System)?;
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-        match std::fs::remove_dir_all(self.root.join(id.to_string())) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(RegistryError::Directory { tenant: id, source })
+        // Renamed first: work that still holds the tenant open cannot write into it any more.
+        let removed = self.root.join(format!("{REMOVED}{id}"));
+        match std::fs::rename(self.root.join(id.to_string()), &removed) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            renamed => renamed.map_err(failed)?,
+        }
+        std::fs::remove_dir_all(&removed).map_err(failed)
+    }
+
+    /// Removes what is left of tenants whose removal was interrupted. Blocks.
+    pub fn sweep(&self) {
+        let Ok(entries) = std::fs::read_dir(&self.root) else { return };
+        for entry in entries.flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(REMOVED.as_bytes())
+                && let Err(error) = std::fs::remove_dir_all(entry.path())
+            {
+                tracing::warn!("what is left of a removed tenant cannot be removed: {error}");
             }
-            _ => Ok(()),
         }
     }
 }
+
+/// Before the id of a tenant whose files are going.
+const REMOVED: &str = ".removed-";
 
 fn is_tenant_name(name: &str) -> bool {
     let mut chars = name.chars();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::index::{JobKind, Progress, run_unit};
+use crate::app::index::{JobKind, LEASE, Progress, run_unit};
 use crate::app::{App, Error};
 use crate::auth::SystemActor;
 use crate::error::chain;
@@ -84,6 +84,7 @@ async fn prepare(app: &Arc<App>, tenant: TenantId) {
     };
     if let Err(error) = prepared.await {
         tracing::error!(tenant = %tenant, "a tenant cannot be put in order: {}", chain(&error));
+        app.schedule.wake(tenant);
     }
 }
 
@@ -99,19 +100,28 @@ async fn lane(app: Arc<App>, kind: JobKind, mut stopped: watch::Receiver<bool>) 
         match unit.await {
             Ok(Ok(Progress::Busy)) => app.schedule.wake_for(kind, tenant),
             Ok(Ok(Progress::Idle)) => {}
+            // Removed while it stood in the line.
+            Ok(Err(Error::NotFound)) => {}
             Ok(Err(error)) => {
                 tracing::error!(
                     tenant = %tenant, kind = kind.as_str(), code = error.code().as_str(),
                     "a tenant cannot be worked on: {}", chain(&error)
                 );
-                app.schedule.wake_later(kind, tenant, AFTER_FAILURE);
+                come_back(&app, kind, tenant);
             }
             Err(panicked) => {
                 tracing::error!(tenant = %tenant, kind = kind.as_str(), "a unit of work died: {panicked}");
-                app.schedule.wake_later(kind, tenant, AFTER_FAILURE);
+                come_back(&app, kind, tenant);
             }
         }
     }
+}
+
+/// Visits a tenant again after a failure: soon, and once more when the leases of what was being
+/// worked on have run out.
+fn come_back(app: &App, kind: JobKind, tenant: TenantId) {
+    app.schedule.wake_later(kind, tenant, AFTER_FAILURE);
+    app.schedule.wake_later(kind, tenant, LEASE.unsigned_abs() + AFTER_FAILURE);
 }
 
 async fn visit(app: Arc<App>, tenant: TenantId, kind: JobKind) -> Result<Progress, Error> {

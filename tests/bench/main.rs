@@ -2,7 +2,8 @@
 //!
 //! Called by: `make bench` (release profile). Talks to: the built binary.
 //! Invariants: every number is measured in this run; what was not measured says so. With
-//! `--answers FILE` the evidence behind every answer is written as CSV, for calibration.
+//! `--answers FILE` the evidence behind every answer is written as CSV, for calibration; `--set
+//! NAME` measures one of the sets.
 
 mod answers;
 #[expect(dead_code, reason = "the tests use more of it than the benchmark")]
@@ -23,14 +24,18 @@ fn main() {
     if arguments.iter().any(|argument| argument == "--test" || argument == "--list") {
         return;
     }
-    let answers_file = arguments
-        .iter()
-        .position(|argument| argument == "--answers")
-        .and_then(|at| arguments.get(at + 1))
-        .cloned();
+    let option = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1).cloned()
+    };
+    let answers_file = option("--answers");
+    let only = option("--set");
     let mut report = Report::default();
     start_up(&mut report);
     for set in ["scifact", "hotpot30"] {
+        if only.as_deref().is_some_and(|only| only != set) {
+            continue;
+        }
         measure_set(&mut report, set, answers_file.as_deref());
     }
     report.print();

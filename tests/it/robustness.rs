@@ -281,3 +281,29 @@ fn kill(pid: u32) -> bool {
     let killed = Command::new("kill").args(["-9", &pid]).output().unwrap();
     killed.status.success()
 }
+
+#[test]
+fn removing_documents_while_a_large_container_is_read_stalls_nothing() {
+    let home = Home::new();
+    let server = home.serve();
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("loose");
+    fs::create_dir(&folder).unwrap();
+    for number in 0..20 {
+        fs::write(folder.join(format!("{number}.txt")), format!("Loose leaf number {number}."))
+            .unwrap();
+    }
+    home.add(&[&folder]);
+    let lines: String = (0..1500)
+        .map(|n| format!("{{\"_id\":\"line-{n}\",\"title\":\"Line {n}\",\"text\":\"Short.\"}}\n"))
+        .collect();
+    let container = dir.path().join("many.jsonl");
+    fs::write(&container, lines).unwrap();
+    home.json(&["add", "demo", "--no-wait", "--documents-jsonl", container.to_str().unwrap()]);
+    for number in 0..20 {
+        home.run(&["remove", "demo", &format!("loose/{number}.txt")]);
+    }
+    let ledger = server.settle();
+    assert_adds_up(&ledger);
+    assert_eq!((&ledger["indexed"], &ledger["deleted"]), (&1501.into(), &20.into()));
+}

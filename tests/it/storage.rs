@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Home, assert_adds_up, fixture, sources};
+use crate::harness::{Home, assert_adds_up, fixture, sources, wait_for};
 
 fn copy_tree(from: &Path, to: &Path) {
     let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
@@ -91,10 +91,11 @@ fn lost_projections_are_made_anew_by_themselves() {
         std::fs::remove_dir_all(tenant.join(projection)).unwrap();
         std::fs::create_dir(tenant.join(projection)).unwrap();
     }
-    let server = home.serve();
-    server.settle();
+    let _server = home.serve();
     for mode in ["keyword", "vector"] {
-        assert_eq!(sources(&home.search("lighthouse", mode)), ["a.txt"], "{mode}");
+        wait_for(&format!("the projection behind {mode} search"), || {
+            (sources(&home.search("lighthouse", mode)) == ["a.txt"]).then_some(())
+        });
     }
 }
 

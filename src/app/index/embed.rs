@@ -98,11 +98,10 @@ impl<'a> Group<'a> {
 
     async fn run(&mut self) -> Result<(), Error> {
         let vectors = self.vectors().await?;
-        let retried: Vec<_> =
-            self.unfinished.iter().filter(|job| job.attempts > 1).map(|job| job.item).collect();
-        if !retried.is_empty() {
-            vectors.remove_items(&retried).await?;
-        }
+        // A crash or a rebuild may have left rows of these items; none is the usual case and
+        // costs no commit.
+        let items: Vec<_> = self.unfinished.iter().map(|job| job.item).collect();
+        vectors.remove_items(&items).await?;
         let jobs = self.unfinished.clone();
         let mut next = 0;
         while next < jobs.len() {

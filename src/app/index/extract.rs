@@ -20,8 +20,8 @@ use crate::extract::{ExtractLimits, ExtractRequest};
 use crate::extraction::ChildSink;
 use crate::failpoint::Failpoint;
 use crate::tenant::{
-    ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord, JobKind, NewDrop, OutlineEntry,
-    StoredBlob, TenantHandle, Unreadable, heading_path,
+    CatalogError, ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord, JobKind, NewDrop,
+    OutlineEntry, StoredBlob, TenantHandle, Unreadable, heading_path,
 };
 use crate::types::{
     ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, ItemKey, ItemState,
@@ -47,6 +47,10 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
     let jobs = claim(tenant, JobKind::Extract, CLAIM).await?;
     if jobs.is_empty() {
         return Ok(Progress::Idle);
+    }
+    if jobs.len() == CLAIM {
+        // There may be more: another worker of the lane can take it at once.
+        app.schedule.wake_for(JobKind::Extract, tenant.id());
     }
     for (at, job) in jobs.iter().enumerate() {
         let (outcome, alone) = patiently(app, tenant, job, &jobs[at + 1..]).await?;
@@ -80,7 +84,7 @@ async fn patiently(
                 for job in &rest {
                     catalog.return_job(job, SignedDuration::ZERO, "", false)?;
                 }
-                catalog.renew_jobs(&[own], LEASE)
+                catalog.renew_jobs(&[own], LEASE).map(drop)
             })
             .await?;
         app.schedule.wake_for(JobKind::Extract, tenant.id());
@@ -145,6 +149,7 @@ async fn record(
     let finished = job.clone();
     tenant.write(move |catalog| catalog.record_extraction(&finished, &record)).await?;
     tenant.announce(vec![job.item]);
+    app.schedule.wake_for(JobKind::Fulltext, tenant.id());
     Ok(())
 }
 
@@ -270,13 +275,20 @@ impl ChildIntake<'_> {
         let (drops, blobs): (Vec<NewDrop>, Vec<StoredBlob>) = self.group.drain(..).unzip();
         self.tenant.blobs().sync().await?;
         let job = self.job.clone();
-        let items: Vec<ItemKey> = self
+        let items: Option<Vec<ItemKey>> = self
             .tenant
             .write(move |catalog| {
-                catalog.renew_jobs(std::slice::from_ref(&job), LEASE)?;
-                drops.iter().map(|drop| Ok(catalog.accept(drop)?.item_key)).collect()
+                if catalog.renew_jobs(std::slice::from_ref(&job), LEASE)? == 0 {
+                    return Ok(None);
+                }
+                let items = drops.iter().map(|drop| Ok(catalog.accept(drop)?.item_key));
+                items.collect::<Result<_, CatalogError>>().map(Some)
             })
             .await?;
+        let Some(items) = items else {
+            // Removed or replaced while it was being read: what is inside must not come back.
+            return Err(Error::Conflict { detail: "the container is gone".to_owned() });
+        };
         drop(blobs);
         self.tenant.announce(items);
         self.app.schedule.wake_for(JobKind::Extract, self.tenant.id());
@@ -307,6 +319,7 @@ impl ChildSink for ChildIntake<'_> {
         } else {
             format!("{}/{}", self.parent.source, header.name)
         };
+        let source = crate::app::ingest::clean_source(&source).map_err(std::io::Error::other)?;
         let new = NewDrop {
             collection: self.parent.collection.clone(),
             source,

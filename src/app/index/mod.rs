@@ -40,6 +40,9 @@ pub const LEASE: SignedDuration = SignedDuration::from_secs(90);
 /// How often a running unit renews its leases.
 pub const HEARTBEAT: Duration = Duration::from_secs(20);
 
+/// Free bytes below which any failure is put down to the full disk.
+const FULL_BYTES: u64 = 32 << 20;
+
 /// Attempts after which a job is given up.
 const MAX_ATTEMPTS: u32 = 5;
 
@@ -75,7 +78,16 @@ async fn claim(
     if !tenant.read(move |catalog| catalog.has_ready_job(kind, now)).await? {
         return Ok(Vec::new());
     }
-    Ok(tenant.write(move |catalog| catalog.claim_jobs(kind, limit, LEASE)).await?)
+    Ok(tenant
+        .write(move |catalog| {
+            let mut claimed = catalog.claim_jobs(kind, limit, LEASE)?;
+            // Work that takes the process with it never comes to be given back.
+            for job in claimed.extract_if(.., |job| job.attempts > MAX_ATTEMPTS) {
+                catalog.give_up(&job, kind, "the work ended without a word every time")?;
+            }
+            Ok(claimed)
+        })
+        .await?)
 }
 
 /// Gives jobs back after a failure: a full disk or a missing model is waited out, anything else
@@ -88,7 +100,9 @@ async fn give_back(
     error: &Error,
 ) -> Result<(), Error> {
     let cause = chain(error);
-    let waits = error.is_storage_full() || matches!(error, Error::VectorsUnavailable { .. });
+    let waits = error.is_storage_full()
+        || matches!(error, Error::VectorsUnavailable { .. })
+        || crate::disk::free_bytes(&app.home.path).is_ok_and(|free| free < FULL_BYTES);
     tracing::warn!(
         tenant = %tenant.id(), kind = kind.as_str(), jobs = jobs.len(), code = error.code().as_str(),
         "a unit of work failed: {cause}"

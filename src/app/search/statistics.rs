@@ -90,6 +90,11 @@ impl StatisticsCache {
         Ok(Background::of(&vectors, query))
     }
 
+    /// Drops what is known of a tenant.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.lock().remove(&tenant);
+    }
+
     fn keep(&self, tenant: TenantId, vectors: Arc<Vec<Vec<f32>>>) {
         let mut samples = self.lock();
         if samples.len() >= TENANTS

@@ -68,7 +68,6 @@ struct Current {
     revision: u32,
     blob: Option<String>,
     format: Option<String>,
-    state: ItemState,
     parent: Option<ItemKey>,
 }
 
@@ -76,7 +75,7 @@ impl CatalogReader<'_> {
     fn current_item(&self, document: DocumentKey) -> Result<Option<Current>, CatalogError> {
         self.one(
             "read the current revision",
-            "SELECT i.key, i.id, i.revision, i.blob, i.format, i.state, i.parent \
+            "SELECT i.key, i.id, i.revision, i.blob, i.format, i.parent \
              FROM document d JOIN item i ON i.key = d.current_item \
              WHERE d.key = ?1 AND d.deleted_at IS NULL",
             [document.0],
@@ -87,8 +86,7 @@ impl CatalogReader<'_> {
                     revision: row.get(2)?,
                     blob: row.get(3)?,
                     format: row.get(4)?,
-                    state: super::rows::state(row, 5)?,
-                    parent: row.get::<_, Option<i64>>(6)?.map(ItemKey),
+                    parent: row.get::<_, Option<i64>>(5)?.map(ItemKey),
                 })
             },
         )
@@ -179,9 +177,13 @@ impl CatalogWriter<'_> {
         document_id: DocumentId,
         current: &Current,
     ) -> Result<Accepted, CatalogError> {
-        let same_child = drop.parent.is_some() && current.parent == drop.parent;
-        let (item, item_key) = if same_child {
-            (current.id, current.key)
+        let known = if current.parent == drop.parent && drop.parent.is_some() {
+            Some((current.id, current.key))
+        } else {
+            self.child_item(document, drop)?
+        };
+        let (item, item_key) = if let Some(known) = known {
+            known
         } else {
             let item = ItemId::generate();
             let detail = "The same bytes were already here under this source.";
@@ -208,6 +210,21 @@ impl CatalogWriter<'_> {
         })
     }
 
+    /// The item of a child that its parent's reading was interrupted after.
+    fn child_item(
+        &self,
+        document: DocumentKey,
+        drop: &NewDrop,
+    ) -> Result<Option<(ItemId, ItemKey)>, CatalogError> {
+        let Some(parent) = drop.parent else { return Ok(None) };
+        self.one(
+            "look for a child taken in before",
+            "SELECT id, key FROM item WHERE document = ?1 AND parent = ?2 AND blob = ?3",
+            params![document.0, parent.0, drop.blob],
+            |row| Ok((super::rows::id(row, 0)?, ItemKey(row.get(1)?))),
+        )
+    }
+
     /// Retires the revision before the newest. One that is visible stays so until the new one's
     /// first commit, unless the new one is a duplicate, which never commits.
     fn step_aside(
@@ -216,23 +233,32 @@ impl CatalogWriter<'_> {
         old: &Current,
         new_is_duplicate: bool,
     ) -> Result<(), CatalogError> {
-        let visible = self.is_visible(old.key)?;
-        if visible && !new_is_duplicate {
+        if !new_is_duplicate && self.is_visible(old.key)? {
             return Ok(());
         }
-        self.drop_jobs(old.key)?;
-        self.supersede(old.key)?;
-        if visible {
+        self.retire(document, old.key)?;
+        if new_is_duplicate {
+            // What is visible may be older still, if the revision before this one failed.
+            for visible in self.visible_items(document)? {
+                self.retire(document, visible)?;
+            }
             self.execute(
-                "hide the old revision",
+                "hide the old revisions",
                 "UPDATE document SET fulltext_item = NULL, vector_item = NULL WHERE key = ?1",
                 [document.0],
             )?;
         }
-        if old.state != ItemState::Duplicate {
-            self.promote_duplicates(document, old.key)?;
-        }
         Ok(())
+    }
+
+    fn visible_items(&self, document: DocumentKey) -> Result<Vec<ItemKey>, CatalogError> {
+        self.all(
+            "list what is visible of a document",
+            "SELECT fulltext_item FROM document WHERE key = ?1 AND fulltext_item IS NOT NULL \
+             UNION SELECT vector_item FROM document WHERE key = ?1 AND vector_item IS NOT NULL",
+            [document.0],
+            |row| Ok(ItemKey(row.get(0)?)),
+        )
     }
 
     fn collection(&self, name: &str) -> Result<i64, CatalogError> {

@@ -86,6 +86,9 @@ impl Catalog {
                 return Err(CatalogError::Format { path: path.to_owned(), found });
             }
         }
+        writer
+            .execute_batch("CREATE INDEX IF NOT EXISTS item_language ON item (language)")
+            .map_err(open)?;
         // The home lock says that no other process works here: leases of a dead one are void.
         writer.execute("UPDATE job SET lease_until = NULL", []).map_err(open)?;
         Ok(Self {

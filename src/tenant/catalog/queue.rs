@@ -77,13 +77,15 @@ impl CatalogReader<'_> {
 }
 
 impl CatalogWriter<'_> {
-    /// Puts a job in the queue; one that is queued already is made ready at once.
+    /// Puts a job in the queue; one that is queued already is made ready at once, and whoever
+    /// holds it can no longer finish it.
     pub(super) fn enqueue(&self, kind: JobKind, item: ItemKey) -> Result<JobId, CatalogError> {
         let id = JobId::generate();
         self.execute(
             "enqueue a job",
             "INSERT INTO job (id, kind, item, queued_at, run_after) VALUES (?1, ?2, ?3, ?4, ?4) \
-             ON CONFLICT (kind, item) DO UPDATE SET run_after = excluded.run_after, attempts = 0",
+             ON CONFLICT (kind, item) DO UPDATE SET run_after = excluded.run_after, attempts = 0, \
+             lease = lease + 1, lease_until = NULL",
             params![id.to_string(), kind.as_str(), item.0, self.now_us()],
         )?;
         Ok(id)
@@ -121,7 +123,7 @@ impl CatalogWriter<'_> {
         Ok(claimed)
     }
 
-    /// Extends the lease of jobs that are still being worked on.
+    /// Extends the lease of jobs that are still being worked on; returns how many are still held.
     ///
     /// # Errors
     /// When the catalogue cannot be written.
@@ -129,16 +131,17 @@ impl CatalogWriter<'_> {
         &self,
         jobs: &[ClaimedJob],
         lease_for: SignedDuration,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<usize, CatalogError> {
         let until = self.now.saturating_add(lease_for).unwrap_or(self.now);
+        let mut held = 0;
         for job in jobs {
-            self.execute(
+            held += self.execute(
                 "renew a lease",
                 "UPDATE job SET lease_until = ?3 WHERE key = ?1 AND lease = ?2",
                 params![job.key, job.lease, until.as_microsecond()],
             )?;
         }
-        Ok(())
+        Ok(held)
     }
 
     /// Gives a job back to be tried again after `delay`. `counts` says whether the attempt counts

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
 use super::chunks::ChunkInput;
@@ -197,6 +197,12 @@ impl CatalogWriter<'_> {
         let item = job.item;
         self.clear_text(item)?;
         self.execute(
+            "hide what was made of older chunks",
+            "UPDATE document SET fulltext_item = nullif(fulltext_item, ?1), \
+             vector_item = nullif(vector_item, ?1) WHERE fulltext_item = ?1 OR vector_item = ?1",
+            [item.0],
+        )?;
+        self.execute(
             "record an extraction",
             "UPDATE item SET media_type = ?2, title = ?3, language = ?4, authors = ?5, \
              metadata = ?6, warnings = ?7, truncated_at = ?8, content_date = ?9, extracted = 1, \
@@ -317,10 +323,11 @@ impl CatalogWriter<'_> {
     /// When the catalogue cannot be written.
     pub fn fulltext_ready(&self, jobs: &[ClaimedJob], embed: bool) -> Result<(), CatalogError> {
         for job in jobs {
+            let item = job.item;
             if !self.finish_job(job)? {
+                self.purge_if_gone(item)?;
                 continue;
             }
-            let item = job.item;
             let Some(owner) = self.document_of(item)? else {
                 continue;
             };
@@ -357,6 +364,28 @@ impl CatalogWriter<'_> {
         Ok(())
     }
 
+    /// Queues the purge of an item that was removed while a projection was being written.
+    fn purge_if_gone(&self, item: ItemKey) -> Result<(), CatalogError> {
+        match self.document_of(item)? {
+            Some(owner) if !owner.is_current => self.enqueue(JobKind::Purge, item).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Settles every item that waits for vectors, in a process that has no model.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn settle_all_without_vectors(&self) -> Result<(), CatalogError> {
+        let items = self.all(
+            "list items that wait for vectors",
+            "SELECT key FROM item WHERE state = 'waiting' AND reason = 'awaiting_vectors'",
+            [],
+            |row| Ok(ItemKey(row.get(0)?)),
+        )?;
+        items.into_iter().try_for_each(|item| self.settle_without_vectors(item))
+    }
+
     /// Settles an item whose vectors cannot be computed for now. Its embed job stays queued and
     /// goes on once a model is there.
     ///
@@ -377,10 +406,11 @@ impl CatalogWriter<'_> {
     /// When the catalogue cannot be written.
     pub fn vectors_ready(&self, jobs: &[ClaimedJob]) -> Result<(), CatalogError> {
         for job in jobs {
+            let item = job.item;
             if !self.finish_job(job)? {
+                self.purge_if_gone(item)?;
                 continue;
             }
-            let item = job.item;
             let Some(owner) = self.document_of(item)? else {
                 continue;
             };
@@ -410,7 +440,11 @@ impl CatalogWriter<'_> {
         kind: JobKind,
         cause: &str,
     ) -> Result<(), CatalogError> {
-        if !self.finish_job(job)? || kind == JobKind::Purge {
+        if kind == JobKind::Purge {
+            // What was removed has to go in the end, however long it takes.
+            return self.return_job(job, SignedDuration::from_mins(5), cause, false);
+        }
+        if !self.finish_job(job)? {
             return Ok(());
         }
         self.drop_jobs(job.item)?;
@@ -461,7 +495,7 @@ impl CatalogWriter<'_> {
     }
 
     /// Ends a revision that a newer one has replaced, and frees the bytes' other sources from it.
-    fn retire(&self, document: DocumentKey, old: ItemKey) -> Result<(), CatalogError> {
+    pub(super) fn retire(&self, document: DocumentKey, old: ItemKey) -> Result<(), CatalogError> {
         self.supersede(old)?;
         self.promote_duplicates(document, old)
     }
