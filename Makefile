@@ -49,6 +49,8 @@ test: setup-test test-dashboard lint
 # Clippy as the compiler of our own crate only: `cargo clippy` would check all dependencies anew,
 # because it shares nothing with a build.
 lint: setup
+	@cargo fmt --version >/dev/null 2>&1 && rustup which clippy-driver >/dev/null 2>&1 || \
+	    { echo 'lint: rustfmt or clippy is missing; run: rustup component add rustfmt clippy' >&2; exit 1; }
 	cargo fmt --check
 	RUSTC_WORKSPACE_WRAPPER="$$(rustup which clippy-driver)" CLIPPY_ARGS=-Dwarnings \
 	    cargo build --locked --features fault-injection --lib --bins

@@ -37,7 +37,12 @@ impl Workers {
         let (stop, stopped) = watch::channel(false);
         let mut lanes = JoinSet::new();
         for kind in JobKind::ALL {
-            let workers = if kind == JobKind::Extract { app.extraction.concurrency() } else { 1 };
+            let workers = match kind {
+                JobKind::Extract => app.extraction.concurrency(),
+                // One reads and stores while the other keeps the model busy.
+                JobKind::Embed => 2,
+                JobKind::Fulltext | JobKind::Purge => 1,
+            };
             for _ in 0..workers {
                 lanes.spawn(lane(app.clone(), kind, stopped.clone()));
             }

@@ -18,7 +18,7 @@ use crate::tenant::{
 };
 
 /// Documents whose jobs are claimed at once.
-const CLAIM: usize = 128;
+const CLAIM: usize = 64;
 
 /// Chunks embedded between two commits of their embeddings.
 const WINDOW: usize = 128;
@@ -62,6 +62,10 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
     let jobs = claim(tenant, JobKind::Embed, CLAIM).await?;
     if jobs.is_empty() {
         return Ok(Progress::Idle);
+    }
+    if jobs.len() == CLAIM {
+        // There may be more: the other worker of the lane can take it at once.
+        app.schedule.wake_for(JobKind::Embed, tenant.id());
     }
     let mut group = Group::new(app, tenant, &jobs);
     let outcome = group.run().await;
