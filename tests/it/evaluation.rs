@@ -9,9 +9,9 @@ use crate::harness::{Home, assert_adds_up, fixture};
 
 /// Hybrid may fall behind keyword by no more than rounding.
 const SLACK: f64 = 0.005;
-const KEYWORD_FLOOR: f64 = 0.55;
-const HYBRID_FLOOR: f64 = 0.60;
-const VECTOR_FLOOR: f64 = 0.50;
+const KEYWORD_FLOOR: f64 = 0.79;
+const HYBRID_FLOOR: f64 = 0.80;
+const VECTOR_FLOOR: f64 = 0.74;
 
 fn evaluate(home: &Home) -> Value {
     let file = |name: &str| fixture("hotpot30").join(name).to_str().unwrap().to_owned();

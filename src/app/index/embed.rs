@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{HEARTBEAT, LEASE, Progress, claim, give_back};
+use super::{HEARTBEAT, LEASE, Progress, claim, give_back, groups};
 use crate::app::{App, Error};
 use crate::auth::Write;
 use crate::failpoint::Failpoint;
@@ -67,11 +67,13 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
         // There may be more: the other worker of the lane can take it at once.
         app.schedule.wake_for(JobKind::Embed, tenant.id());
     }
-    let mut group = Group::new(app, tenant, &jobs);
-    let outcome = group.run().await;
-    let unfinished = group.unfinished;
-    if let Err(error) = outcome {
-        give_back(app, tenant, JobKind::Embed, unfinished, &error).await?;
+    for jobs in groups(&jobs) {
+        let mut group = Group::new(app, tenant, jobs);
+        let outcome = group.run().await;
+        let unfinished = group.unfinished;
+        if let Err(error) = outcome {
+            give_back(app, tenant, JobKind::Embed, unfinished, &error).await?;
+        }
     }
     Ok(Progress::Busy)
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{Progress, claim, decompress, give_back};
+use super::{Progress, claim, decompress, give_back, groups};
 use crate::app::{App, Error, blocking};
 use crate::auth::Write;
 use crate::failpoint::Failpoint;
@@ -20,20 +20,30 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
     wait_for_group(app, tenant).await?;
     let jobs = claim(tenant, JobKind::Fulltext, app.ingest.group_documents).await?;
     if jobs.is_empty() {
-        release_idle_writer(app, tenant).await?;
+        release_idle_writer(tenant).await?;
         return Ok(Progress::Idle);
     }
-    let mut rest = jobs.as_slice();
+    for jobs in groups(&jobs) {
+        index(app, tenant, jobs).await?;
+    }
+    Ok(Progress::Busy)
+}
+
+/// Writes jobs in groups of bounded size, giving the rest back at the first failure.
+async fn index(
+    app: &App,
+    tenant: &TenantHandle<Write>,
+    mut rest: &[ClaimedJob],
+) -> Result<(), Error> {
     while !rest.is_empty() {
         let (group, taken) = load_group(tenant, rest).await?;
         let (now, later) = rest.split_at(taken);
         if let Err(error) = write_group(app, tenant, group, now).await {
-            give_back(app, tenant, JobKind::Fulltext, rest.to_vec(), &error).await?;
-            return Ok(Progress::Busy);
+            return give_back(app, tenant, JobKind::Fulltext, rest.to_vec(), &error).await;
         }
         rest = later;
     }
-    Ok(Progress::Busy)
+    Ok(())
 }
 
 /// Lets a group fill while extraction still delivers.
@@ -108,8 +118,7 @@ async fn write_group(
 }
 
 /// Gives the writer's memory back once nothing is on its way.
-async fn release_idle_writer(app: &App, tenant: &TenantHandle<Write>) -> Result<(), Error> {
-    let _ = app;
+async fn release_idle_writer(tenant: &TenantHandle<Write>) -> Result<(), Error> {
     let handle = tenant.clone();
     blocking(move || Ok(handle.fulltext()?.release_writer()?)).await
 }

@@ -90,6 +90,13 @@ async fn claim(
         .await?)
 }
 
+/// Splits claimed jobs into groups: one, or, once a group has failed twice, one for each job, so
+/// that a document nothing can be done with takes no other with it.
+fn groups(jobs: &[ClaimedJob]) -> impl Iterator<Item = &[ClaimedJob]> {
+    let suspect = jobs.iter().any(|job| job.attempts > 2);
+    jobs.chunks(if suspect { 1 } else { jobs.len().max(1) })
+}
+
 /// Gives jobs back after a failure: a full disk or a missing model is waited out, anything else
 /// is tried again a few times and then recorded as failed.
 async fn give_back(
