@@ -73,6 +73,27 @@ pub async fn list(
     .await
 }
 
+/// Tenants read at a time when all are wanted.
+const PAGE: usize = 256;
+
+/// Every tenant, for Cairn's own rounds.
+///
+/// # Errors
+/// When the appliance database cannot be read.
+pub async fn all(app: &Arc<App>) -> Result<Vec<TenantId>, Error> {
+    let app = app.clone();
+    blocking(move || {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = app.system.list_tenants(cursor, PAGE)?;
+            let Some(last) = page.last() else { return Ok(all) };
+            cursor = Some(last.id);
+            all.extend(page.iter().map(|tenant| tenant.id));
+        }
+    })
+    .await
+}
+
 /// A tenant with its numbers.
 ///
 /// # Errors

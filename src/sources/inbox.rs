@@ -23,7 +23,7 @@ use tokio_util::io::ReaderStream;
 
 use super::settle::{Observed, STILL};
 use crate::app::ingest::{Upload, accept};
-use crate::app::{App, Error, TenantChange};
+use crate::app::{App, Error, TenantChange, tenants};
 use crate::auth::{SystemActor, Write};
 use crate::disk;
 use crate::error::chain;
@@ -113,20 +113,7 @@ async fn open_all(
     inboxes: &mut HashMap<TenantId, Inbox>,
     mut watcher: Option<&mut notify::RecommendedWatcher>,
 ) -> bool {
-    let shared = app.clone();
-    let tenants = crate::app::blocking(move || {
-        let (mut all, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = shared.system.list_tenants(cursor, 256)?;
-            let Some(last) = page.last() else {
-                return Ok(all);
-            };
-            cursor = Some(last.id);
-            all.extend(page.into_iter().map(|tenant| tenant.id));
-        }
-    })
-    .await;
-    let tenants = match tenants {
+    let tenants = match tenants::all(app).await {
         Ok(tenants) => tenants,
         Err(error) => {
             tracing::warn!("drop folders cannot be listed: {}", chain(&error));

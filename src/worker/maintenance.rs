@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::app::{App, Error, maintain};
+use crate::app::{App, Error, maintain, tenants};
 use crate::auth::SystemActor;
 use crate::error::chain;
 use crate::types::TenantId;
@@ -23,7 +23,7 @@ pub(super) async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
             () = super::stop_asked(&mut stopped) => return,
             () = tokio::time::sleep(ROUND) => {}
         }
-        let tenants = match tenants(&app).await {
+        let tenants = match tenants::all(&app).await {
             Ok(tenants) => tenants,
             Err(error) => {
                 tracing::error!("tenants cannot be listed for upkeep: {}", chain(&error));
@@ -39,22 +39,6 @@ pub(super) async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
             }
         }
     }
-}
-
-pub(super) async fn tenants(app: &Arc<App>) -> Result<Vec<TenantId>, Error> {
-    let app = app.clone();
-    crate::app::blocking(move || {
-        let (mut all, mut cursor) = (Vec::new(), None);
-        loop {
-            let page = app.system.list_tenants(cursor, 256)?;
-            let Some(last) = page.last() else {
-                return Ok(all);
-            };
-            cursor = Some(last.id);
-            all.extend(page.iter().map(|tenant| tenant.id));
-        }
-    })
-    .await
 }
 
 async fn upkeep(app: &Arc<App>, tenant: TenantId) -> Result<(), Error> {

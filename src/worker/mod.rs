@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::index::{JobKind, LEASE, Progress, run_unit};
-use crate::app::{App, Error};
+use crate::app::{App, Error, tenants};
 use crate::auth::SystemActor;
 use crate::error::chain;
 use crate::types::TenantId;
@@ -67,7 +67,7 @@ impl Workers {
 /// Wakes every tenant that may have work left from before. It runs beside the lanes, so that a
 /// server with many tenants is ready at once.
 async fn prepare_all(app: Arc<App>, stopped: watch::Receiver<bool>) {
-    let tenants = match maintenance::tenants(&app).await {
+    let tenants = match tenants::all(&app).await {
         Ok(tenants) => tenants,
         Err(error) => {
             tracing::error!("tenants cannot be listed at the start: {}", chain(&error));

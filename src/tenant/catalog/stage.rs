@@ -324,17 +324,7 @@ impl CatalogWriter<'_> {
     pub fn fulltext_ready(&self, jobs: &[ClaimedJob], embed: bool) -> Result<(), CatalogError> {
         for job in jobs {
             let item = job.item;
-            if !self.finish_job(job)? {
-                self.purge_if_gone(item)?;
-                continue;
-            }
-            let Some(owner) = self.document_of(item)? else {
-                continue;
-            };
-            if !owner.is_current {
-                self.enqueue(JobKind::Purge, item)?;
-                continue;
-            }
+            let Some(owner) = self.owner_to_flip(job)? else { continue };
             self.execute(
                 "flip full text",
                 "UPDATE document SET fulltext_item = ?2, \
@@ -364,12 +354,16 @@ impl CatalogWriter<'_> {
         Ok(())
     }
 
-    /// Queues the purge of an item that was removed while a projection was being written.
-    fn purge_if_gone(&self, item: ItemKey) -> Result<(), CatalogError> {
-        match self.document_of(item)? {
-            Some(owner) if !owner.is_current => self.enqueue(JobKind::Purge, item).map(drop),
-            _ => Ok(()),
+    /// Finishes a projection's job and gives the document to flip; `None` where the lease was lost
+    /// or the item is no longer current, in which case what was written is queued to be purged.
+    fn owner_to_flip(&self, job: &ClaimedJob) -> Result<Option<Owner>, CatalogError> {
+        let held = self.finish_job(job)?;
+        let Some(owner) = self.document_of(job.item)? else { return Ok(None) };
+        if !owner.is_current {
+            self.enqueue(JobKind::Purge, job.item)?;
+            return Ok(None);
         }
+        Ok(held.then_some(owner))
     }
 
     /// Settles every item that waits for vectors, in a process that has no model.
@@ -407,17 +401,7 @@ impl CatalogWriter<'_> {
     pub fn vectors_ready(&self, jobs: &[ClaimedJob]) -> Result<(), CatalogError> {
         for job in jobs {
             let item = job.item;
-            if !self.finish_job(job)? {
-                self.purge_if_gone(item)?;
-                continue;
-            }
-            let Some(owner) = self.document_of(item)? else {
-                continue;
-            };
-            if !owner.is_current {
-                self.enqueue(JobKind::Purge, item)?;
-                continue;
-            }
+            let Some(owner) = self.owner_to_flip(job)? else { continue };
             self.execute(
                 "flip vectors",
                 "UPDATE document SET vector_item = ?2 WHERE key = ?1",
