@@ -16,8 +16,8 @@ pub use blobs::{BlobError, BlobWriter, Blobs, StoredBlob};
 pub use catalog::{
     Accepted, CatalogError, CatalogReader, CatalogWriter, ChunkInput, ClaimedJob, DocumentRow,
     ExtractInput, ExtractionRecord, FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind,
-    LedgerPage, LedgerQuery, NewDrop, Outcome, OutlineEntry, Projection, PurgeItem, StoredChunk,
-    StoredText, Unreadable, VectorSource, heading_path,
+    LedgerPage, LedgerQuery, NewDrop, Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem,
+    StoredChunk, StoredText, Unreadable, VectorSource, heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,

@@ -3,7 +3,7 @@
 //! Called by: `make bench` (release profile). Talks to: the built binary.
 //! Invariants: every number is measured in this run; what was not measured says so. With
 //! `--answers FILE` the evidence behind every answer is written as CSV, for calibration; `--set
-//! NAME` measures one of the sets.
+//! NAME` measures one of the sets (`vectors` is one).
 
 mod answers;
 #[expect(dead_code, reason = "the tests use more of it than the benchmark")]
@@ -11,6 +11,7 @@ mod answers;
 mod harness;
 mod inference;
 mod report;
+mod vectors;
 
 use std::time::Instant;
 
@@ -37,6 +38,9 @@ fn main() {
             continue;
         }
         measure_set(&mut report, set, answers_file.as_deref());
+    }
+    if only.as_deref().is_none_or(|only| only == "vectors") {
+        vectors::measure(&mut report);
     }
     report.print();
 }
@@ -111,7 +115,53 @@ fn measure_set(report: &mut Report, set: &str, answers_file: Option<&str>) {
             );
         }
     }
+    page_of_results(report, &server, &key, set);
     answers::measure(report, &server, &key, set, answers_file);
+    drop(server);
+    restart(report, set, &home);
+}
+
+/// Latency of the search that people make: hybrid, ten results with their passages.
+fn page_of_results(report: &mut Report, server: &harness::Server<'_>, key: &str, set: &str) {
+    let queries = std::fs::read_to_string(fixture(&format!("{set}/queries.jsonl"))).unwrap();
+    let mut taken: Vec<f64> = queries
+        .lines()
+        .map(|line| {
+            let query: Value = serde_json::from_str(line).unwrap();
+            let text = query["text"].as_str().unwrap();
+            let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+            let path = format!("/api/v1/tenants/demo/search?q={encoded}");
+            let started = Instant::now();
+            let answer = server.with_key(key, "GET", &path, b"");
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            started.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    taken.sort_by(f64::total_cmp);
+    let at = |share: usize| taken[(taken.len() * share / 100).min(taken.len() - 1)];
+    report.row(
+        format!(
+            "{set}: hybrid search of ten results over HTTP, p50 / p95 / p99 (p95 of 30 ms wanted)"
+        ),
+        format!("{:.1} / {:.1} / {:.1} ms", at(50), at(95), at(99)),
+    );
+}
+
+/// The same home opened again, with everything in it.
+fn restart(report: &mut Report, set: &str, home: &Home) {
+    let started = Instant::now();
+    let server = home.serve();
+    harness::wait_for("the server to be ready", || {
+        (server.anonymous("GET", "/ready", b"").status == 200).then_some(())
+    });
+    let spent = started.elapsed().as_millis();
+    report.row(format!("{set}: start until ready (1 s wanted)"), format!("{spent} ms"));
+    // What the start itself needed is given back after a moment.
+    std::thread::sleep(std::time::Duration::from_secs(10));
+    report.row(
+        format!("{set}: resident memory idle with the whole set (250 MiB wanted)"),
+        mebibytes(proc_status(server.pid(), "VmRSS")),
+    );
 }
 
 /// Time until a new text is found, on an idle machine.

@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 
 use super::legs::VectorLeg;
-use crate::tenant::{HitDocument, KeywordHits};
+use crate::tenant::{KeywordHits, ReadyItem};
 use crate::types::{ChunkKey, ItemKey, ScoreParts};
 
 /// Share of the keyword leg. Quality is flat between .25 and .4 on SciFact (nDCG@10 .735 to .737)
@@ -27,12 +27,12 @@ pub(super) struct Scored {
     pub(super) parts: ScoreParts,
 }
 
-/// Ranks all visible documents that a leg found.
+/// Ranks all documents that a leg found and that are ready to be shown.
 pub(super) fn fuse(
     keyword: Option<&KeywordHits>,
     vector: Option<&VectorLeg>,
     chunks: &HashMap<ItemKey, Vec<(ChunkKey, f32)>>,
-    documents: &HashMap<ItemKey, HitDocument>,
+    ready: &[ReadyItem],
 ) -> Vec<Scored> {
     let keyword_scale = keyword.map(keyword_scale);
     let keyword_scores: HashMap<ItemKey, f64> = keyword
@@ -45,13 +45,13 @@ pub(super) fn fuse(
     // A document whose chunks are not among the hits is at most as similar as the last of them.
     let vector_floor = vector
         .and_then(|leg| leg.hits.iter().map(|hit| f64::from(hit.similarity)).reduce(f64::min));
-    let mut scored: Vec<Scored> = documents
-        .values()
-        .filter_map(|document| {
-            let keyword = keyword_scores.get(&document.item).filter(|_| document.in_fulltext);
+    let mut scored: Vec<Scored> = ready
+        .iter()
+        .filter_map(|ready| {
+            let keyword = keyword_scores.get(&ready.item).filter(|_| ready.in_fulltext);
             let vector = chunks
-                .get(&document.item)
-                .filter(|_| document.in_vectors)
+                .get(&ready.item)
+                .filter(|_| ready.in_vectors)
                 .and_then(|found| found.first())
                 .map(|(_, similarity)| f64::from(*similarity));
             if keyword.is_none() && vector.is_none() {
@@ -67,7 +67,7 @@ pub(super) fn fuse(
                         .unwrap_or_else(|| scale.mean.min(vector_floor.unwrap_or(scale.mean))))
                 }),
             };
-            Some(Scored { item: document.item, score: mixed(&parts), parts })
+            Some(Scored { item: ready.item, score: mixed(&parts), parts })
         })
         .collect();
     scored.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.item.cmp(&b.item)));

@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::fusion::Scored;
 use super::{App, Error};
 use crate::auth::CanRead;
 use crate::tenant::{CatalogError, HitDocument, Query, TenantHandle, VectorHit};
@@ -123,18 +124,20 @@ pub(crate) async fn retrieve<A: CanRead>(
         async { if wants_vector { Box::pin(legs.vector()).await.map(Some) } else { Ok(None) } };
     let (keyword, vector) = tokio::try_join!(keyword, vector)?;
 
-    let mut items: HashSet<ItemKey> = HashSet::new();
+    let mut found: HashSet<ItemKey> = HashSet::new();
     if let Some(leg) = &keyword {
-        items.extend(leg.hits.iter().map(|hit| hit.item));
+        found.extend(leg.hits.iter().map(|hit| hit.item));
     }
     if let Some(leg) = &vector {
-        items.extend(leg.hits.iter().map(|hit| hit.item));
+        found.extend(leg.hits.iter().map(|hit| hit.item));
     }
-    let mut documents = visible(tenant, items).await?;
+    let found: Vec<ItemKey> = found.into_iter().collect();
+    let ready = tenant.read(move |catalog| catalog.ready_items(&found)).await?;
     let chunks = vector.as_ref().map(|leg| by_item(&leg.hits)).unwrap_or_default();
-    let mut scored = fusion::fuse(keyword.as_ref(), vector.as_ref(), &chunks, &documents);
+    let mut scored = fusion::fuse(keyword.as_ref(), vector.as_ref(), &chunks, &ready);
     scored.truncate(request.limit);
-    let mut ranked: Vec<Ranked> = scored
+    let mut documents = shown(tenant, &scored).await?;
+    let ranked: Vec<Ranked> = scored
         .into_iter()
         .filter_map(|scored| {
             Some(Ranked {
@@ -145,7 +148,6 @@ pub(crate) async fn retrieve<A: CanRead>(
             })
         })
         .collect();
-    add_other_sources(tenant, &mut ranked).await?;
     Ok(Retrieved {
         notices: notices(&query, wants_vector, awaiting),
         query,
@@ -182,13 +184,20 @@ fn notices(query: &Query, wants_vector: bool, awaiting: u64) -> Vec<String> {
     notices
 }
 
-/// The documents behind `items` that are ready to be shown.
-async fn visible<A: CanRead>(
+/// The documents that a result shows, with the other sources of the same bytes.
+async fn shown<A: CanRead>(
     tenant: &TenantHandle<A>,
-    items: HashSet<ItemKey>,
+    scored: &[Scored],
 ) -> Result<HashMap<ItemKey, HitDocument>, Error> {
-    let items: Vec<ItemKey> = items.into_iter().collect();
-    Ok(tenant.read(move |catalog| catalog.hit_documents(&items)).await?)
+    let items: Vec<ItemKey> = scored.iter().map(|scored| scored.item).collect();
+    let read = tenant.read(move |catalog| {
+        let mut documents = catalog.hit_documents(&items)?;
+        for document in documents.values_mut() {
+            document.also_at = catalog.also_at(document.document)?;
+        }
+        Ok::<_, CatalogError>(documents)
+    });
+    Ok(read.await?)
 }
 
 fn by_item(hits: &[VectorHit]) -> HashMap<ItemKey, Vec<(ChunkKey, f32)>> {
@@ -200,22 +209,4 @@ fn by_item(hits: &[VectorHit]) -> HashMap<ItemKey, Vec<(ChunkKey, f32)>> {
         found.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     }
     chunks
-}
-
-async fn add_other_sources<A: CanRead>(
-    tenant: &TenantHandle<A>,
-    ranked: &mut [Ranked],
-) -> Result<(), Error> {
-    let keys: Vec<_> = ranked.iter().map(|ranked| ranked.document.document).collect();
-    let sources = tenant
-        .read(move |catalog| {
-            keys.into_iter()
-                .map(|key| catalog.also_at(key))
-                .collect::<Result<Vec<_>, CatalogError>>()
-        })
-        .await?;
-    for (ranked, also_at) in ranked.iter_mut().zip(sources) {
-        ranked.document.also_at = also_at;
-    }
-    Ok(())
 }

@@ -77,6 +77,14 @@ pub struct HitDocument {
     pub in_vectors: bool,
 }
 
+/// An item that some projection may show.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadyItem {
+    pub item: ItemKey,
+    pub in_fulltext: bool,
+    pub in_vectors: bool,
+}
+
 const DOCUMENT_SELECT: &str = "SELECT d.key, d.id, d.source, i.key, i.revision, p.id, i.title, \
      coalesce(i.media_type, i.declared_type), i.size_bytes, i.language, i.state, i.reason, \
      i.detail, i.file_date, i.content_date, i.event_date, i.received_at, i.authors, i.metadata, \
@@ -222,8 +230,38 @@ impl CatalogReader<'_> {
         )
     }
 
-    /// The documents behind items that a projection found. Items that are no ready revision any
-    /// more are left out: this is what makes a stale projection row invisible.
+    /// Those of `items` that are the ready revision of a live document in some projection: this is
+    /// what makes a stale projection row invisible.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn ready_items(&self, items: &[ItemKey]) -> Result<Vec<ReadyItem>, CatalogError> {
+        let mut ready = Vec::with_capacity(items.len());
+        for group in items.chunks(500) {
+            ready.extend(self.all(
+                "read ready items",
+                &format!(
+                    "SELECT i.key, d.fulltext_item IS i.key, d.vector_item IS i.key \
+                     FROM item i JOIN document d ON d.key = i.document \
+                     WHERE i.key IN ({}) AND d.deleted_at IS NULL \
+                     AND (d.fulltext_item = i.key OR d.vector_item = i.key)",
+                    placeholders(group.len())
+                ),
+                params_from_iter(group.iter().map(|key| key.0)),
+                |row| {
+                    Ok(ReadyItem {
+                        item: ItemKey(row.get(0)?),
+                        in_fulltext: row.get(1)?,
+                        in_vectors: row.get(2)?,
+                    })
+                },
+            )?);
+        }
+        Ok(ready)
+    }
+
+    /// The documents behind items that a search shows, without items that are no ready revision
+    /// any more.
     ///
     /// # Errors
     /// When the catalogue cannot be read.

@@ -22,7 +22,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 pub use accept::{Accepted, NewDrop, Outcome};
 pub use chunks::{ChunkInput, HEADING_SEPARATOR, StoredChunk, VectorSource, heading_path};
-pub use documents::{DocumentRow, HitDocument, OutlineEntry, StoredText};
+pub use documents::{DocumentRow, HitDocument, OutlineEntry, ReadyItem, StoredText};
 pub use ledger::{LedgerPage, LedgerQuery};
 pub use lifecycle::{Projection, PurgeItem};
 pub use queue::{ClaimedJob, JobKind};

@@ -6,25 +6,9 @@
 use super::*;
 use crate::app::search::statistics::Background;
 use crate::tenant::{KeywordHit, VectorHit};
-use crate::types::{Dates, DocumentId, DocumentKey};
 
-fn document(item: i64) -> (ItemKey, HitDocument) {
-    let dates =
-        Dates { file: None, content: None, event: None, ingest: jiff::Timestamp::UNIX_EPOCH };
-    let document = HitDocument {
-        item: ItemKey(item),
-        document: DocumentKey(item),
-        id: DocumentId::generate(),
-        source: format!("{item}.txt"),
-        also_at: Vec::new(),
-        title: String::new(),
-        media_type: "text/plain".to_owned(),
-        language: "en".to_owned(),
-        dates,
-        in_fulltext: true,
-        in_vectors: true,
-    };
-    (ItemKey(item), document)
+fn ready(item: i64) -> ReadyItem {
+    ReadyItem { item: ItemKey(item), in_fulltext: true, in_vectors: true }
 }
 
 fn keyword(scores: &[(i64, f32)], documents: u64) -> KeywordHits {
@@ -56,9 +40,9 @@ fn vector(similarities: &[(i64, f32)]) -> VectorLeg {
 }
 
 fn order(keyword: Option<&KeywordHits>, vector: Option<&VectorLeg>) -> Vec<i64> {
-    let documents: HashMap<ItemKey, HitDocument> = (1..=5).map(document).collect();
+    let ready: Vec<ReadyItem> = (1..=5).map(ready).collect();
     let chunks = vector.map(|leg| crate::app::search::by_item(&leg.hits)).unwrap_or_default();
-    fuse(keyword, vector, &chunks, &documents).iter().map(|scored| scored.item.0).collect()
+    fuse(keyword, vector, &chunks, &ready).iter().map(|scored| scored.item.0).collect()
 }
 
 #[test]

@@ -1,0 +1,165 @@
+//! How fast vector search is at sizes that a real ingest takes an hour to reach.
+//!
+//! Called by: `bench`. Talks to: a vector table of its own, through the registry.
+//! Invariants: vectors are clustered and made from a fixed seed, so every run searches the same
+//! table; recall is measured against a comparison of all vectors.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use cairn::auth::{SystemActor, system_grant};
+use cairn::clock::SystemClock;
+use cairn::failpoint::FaultPlan;
+use cairn::system::System;
+use cairn::tenant::{IndexChange, Registry, VectorRow, VectorSettings, Vectors};
+use cairn::types::{ChunkKey, ItemKey, ModelInfo, SearchFilter};
+
+use crate::report::Report;
+
+const DIMENSION: usize = 384;
+const CLUSTERS: usize = 200;
+/// Length of the noise around a cluster's centre of length one.
+const SPREAD: f32 = 0.7;
+const QUERIES: usize = 60;
+/// Hits per query, as hybrid search asks for them.
+const DEPTH: usize = 1000;
+
+/// Measures exact search at growing sizes, then the index over the largest.
+pub fn measure(report: &mut Report) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(run(report));
+}
+
+async fn run(report: &mut Report) {
+    let dir = tempfile::tempdir().unwrap();
+    let system = Arc::new(System::open(&dir.path().join("system.db")).unwrap());
+    let settings = VectorSettings {
+        index_cache_bytes: 64 << 20,
+        metadata_cache_bytes: 32 << 20,
+        exact_rows_limit: 40_000,
+        allow_index: true,
+    };
+    let registry = Registry::new(
+        dir.path().join("tenants"),
+        system,
+        Arc::new(SystemClock),
+        FaultPlan::default(),
+        Some(model()),
+        settings,
+    );
+    std::fs::create_dir(dir.path().join("tenants")).unwrap();
+    let tenant = registry.create("vectors").unwrap();
+    let handle = registry.open(&system_grant(tenant.id, SystemActor::Worker)).unwrap();
+    let vectors = handle.vectors().await.unwrap().unwrap();
+    let mut corpus = Corpus::new(7);
+    let queries: Vec<Vec<f32>> = (0..QUERIES).map(|_| corpus.vector()).collect();
+    let mut rows = 0_i64;
+    for size in [10_000_i64, 50_000] {
+        while rows < size {
+            vectors.append(corpus.rows(rows, 2000)).await.unwrap();
+            rows += 2000;
+        }
+        report.row(
+            format!("exact vector search of {size} chunks, p50 / p95 of {DEPTH} hits"),
+            latencies(vectors, &queries).await,
+        );
+    }
+    let started = Instant::now();
+    let done = vectors.maintain().await.unwrap();
+    let IndexChange::Built { .. } = done.index else { panic!("no index was built: {done:?}") };
+    report.row(
+        "IVF index over 50000 chunks built in",
+        format!("{:.1} s", started.elapsed().as_secs_f64()),
+    );
+    report.row(
+        format!("indexed vector search of 50000 chunks, p50 / p95 of {DEPTH} hits"),
+        latencies(vectors, &queries).await,
+    );
+    let recall = vectors.recall(&queries, 10).await.unwrap();
+    report.row("recall at 10 of the index against exact search", format!("{recall:.3}"));
+}
+
+async fn latencies(vectors: &Vectors, queries: &[Vec<f32>]) -> String {
+    let filter = SearchFilter::default();
+    let mut taken = Vec::new();
+    for query in queries {
+        let started = Instant::now();
+        assert!(!vectors.nearest(query, &filter, DEPTH).await.unwrap().is_empty());
+        taken.push(started.elapsed().as_secs_f64() * 1e3);
+    }
+    taken.sort_by(f64::total_cmp);
+    format!("{:.1} / {:.1} ms", taken[taken.len() / 2], taken[taken.len() * 95 / 100])
+}
+
+fn model() -> ModelInfo {
+    ModelInfo {
+        id: "bench".to_owned(),
+        revision: "1".to_owned(),
+        dimension: DIMENSION,
+        max_tokens: 256,
+        language: "none".to_owned(),
+        licence: "none".to_owned(),
+        sha256: "0".repeat(64),
+    }
+}
+
+/// Clustered unit vectors from a seeded generator.
+struct Corpus {
+    state: u64,
+    centres: Vec<Vec<f32>>,
+}
+
+impl Corpus {
+    fn new(seed: u64) -> Self {
+        let mut corpus = Self { state: seed, centres: Vec::new() };
+        corpus.centres = (0..CLUSTERS).map(|_| corpus.direction()).collect();
+        corpus
+    }
+
+    fn vector(&mut self) -> Vec<f32> {
+        let cluster = self.next() as usize % CLUSTERS;
+        let noise = self.direction();
+        let centre = &self.centres[cluster];
+        normalised(
+            centre.iter().zip(noise).map(|(centre, noise)| centre + SPREAD * noise).collect(),
+        )
+    }
+
+    fn rows(&mut self, first: i64, count: i64) -> Vec<VectorRow> {
+        (first..first + count)
+            .map(|chunk| VectorRow {
+                chunk: ChunkKey(chunk),
+                item: ItemKey(chunk / 2),
+                source: Arc::from("a/b.txt"),
+                media_type: Arc::from("text/plain"),
+                date_us: 0,
+                vector: self.vector(),
+            })
+            .collect()
+    }
+
+    fn direction(&mut self) -> Vec<f32> {
+        normalised((0..DIMENSION).map(|_| self.bell()).collect())
+    }
+
+    fn bell(&mut self) -> f32 {
+        (0..6).map(|_| (self.next() >> 40) as f32 / (1_u32 << 24) as f32 - 0.5).sum()
+    }
+
+    /// Splitmix64.
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+}
+
+fn normalised(mut vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
+    for value in &mut vector {
+        *value /= length;
+    }
+    vector
+}
