@@ -106,8 +106,9 @@ install_for_user() {
 
 Next:
   export CAIRN_HOME='$home' PATH='$prefix/bin':"\$PATH"
-  cairn serve &                        # the page: http://127.0.0.1:8420
-  cairn link                           # a one-time link to sign in there
+  cairn serve &                        # the page: https://127.0.0.1:8420
+  cairn tls ca                         # how to make browsers trust its certificate
+  cairn link                           # a one-time link that makes the first admin there
   cairn tenant create mine
   cairn add mine /path/to/your/files
   cairn ask mine "your question"
@@ -124,9 +125,14 @@ install_for_system() {
     fi
     install_files /opt/cairn
     ln -sfn /opt/cairn/bin/cairn /usr/local/bin/cairn
-    mkdir -p "$home"
-    chown cairn:cairn "$home"
-    chmod 700 "$home"
+    # The key lies apart from the home; the server writes there when the key is changed.
+    mkdir -p "$home" /etc/cairn
+    chown cairn:cairn "$home" /etc/cairn
+    chmod 700 "$home" /etc/cairn
+    if [ "$home" != /var/lib/cairn ] && ! grep -qs '^\[keys\]' "$home/cairn.toml"; then
+        printf '\n[keys]\nfile = "/etc/cairn/kek.key"\n' >>"$home/cairn.toml"
+        chown cairn:cairn "$home/cairn.toml"
+    fi
     [ -e "$home/system.db" ] ||
         setpriv --reuid cairn --regid cairn --clear-groups /opt/cairn/bin/cairn init --home "$home"
     if [ -d /run/systemd/system ]; then
@@ -134,7 +140,7 @@ install_for_system() {
         systemctl daemon-reload
         systemctl enable --quiet cairn
         if [ -n "$start" ]; then systemctl restart cairn; fi
-        service="systemctl status cairn             # the page: http://127.0.0.1:8420"
+        service="systemctl status cairn             # the page: https://127.0.0.1:8420"
     else
         say "systemd does not run here: no unit was installed"
         service="setpriv --reuid cairn --regid cairn --clear-groups cairn serve --home $home &"
@@ -144,7 +150,8 @@ install_for_system() {
 Next, as root:
   $service
   export CAIRN_HOME='$home'
-  cairn link                           # a one-time link to sign in on the page
+  cairn tls ca                         # how to make browsers trust the page's certificate
+  cairn link                           # a one-time link that makes the first admin on the page
   cairn tenant create mine
   cairn add mine /path/to/your/files
 TEXT
@@ -177,7 +184,7 @@ NoNewPrivileges=yes
 CapabilityBoundingSet=
 AmbientCapabilities=
 ProtectSystem=strict
-ReadWritePaths=$home
+ReadWritePaths=$home /etc/cairn
 ProtectHome=$protect_home
 PrivateTmp=yes
 PrivateDevices=yes

@@ -4,7 +4,11 @@
 //! Invariants: one process per home, held by a lock; the local socket exists while the home is
 //! held, so a second command finds its way in; wiring only, no business logic.
 
+mod backlog;
+mod compose;
+mod gate;
 mod local;
+mod tls;
 
 use std::fs::File;
 use std::io;
@@ -15,22 +19,15 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
-use crate::app::{self, App, Inference, Schedule};
-use crate::auth::Authority;
-use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use self::gate::{Door, Gate};
+use crate::app::audit::{Action, Event, Party};
+use crate::config::{Config, Home};
 use crate::disk;
-use crate::error::{Kind, chain};
-use crate::extract::ExtractLimits;
-use crate::extraction::{ExtractionConfig, ExtractionPool};
-use crate::http;
-use crate::inference::{Embedder, InferenceConfig, InferenceError};
-use crate::sources::Inboxes;
+use crate::error::Kind;
+use crate::keys::{Kek, KekSource, KeyError, KeyStore, SYSTEM_SCOPE};
 use crate::system::{System, SystemError};
-use crate::tenant::{Registry, VectorSettings};
-use crate::worker::Workers;
+use crate::tls::TlsError;
 
 /// How long open connections may take to finish after the signal to stop.
 const CONNECTION_GRACE: Duration = Duration::from_secs(3);
@@ -49,6 +46,10 @@ pub enum ApplianceError {
     Io { what: &'static str, path: PathBuf, source: io::Error },
     #[error("listen on {address}")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("open the keys")]
+    Keys(#[source] KeyError),
+    #[error("serve TLS")]
+    Tls(#[source] TlsError),
     #[error("open the appliance database")]
     System(#[source] SystemError),
     #[error("a task ended early")]
@@ -61,6 +62,7 @@ impl ApplianceError {
         match self {
             Self::NotInitialised { .. } => Kind::NotFound,
             Self::HomeLocked { .. } => Kind::Locked,
+            Self::Keys(error) => error.kind(),
             _ => Kind::Internal,
         }
     }
@@ -70,13 +72,17 @@ impl ApplianceError {
 #[derive(Clone, Debug)]
 pub struct InitReport {
     pub home: PathBuf,
+    /// The key that opens the home, for printing shares of it.
+    pub kek: Kek,
 }
 
-/// Makes a home: private directories and the appliance database. Repeating it is harmless. Blocks.
+/// Makes a home: private directories, the key where the source has none yet, the appliance's data
+/// key and its database. Repeating it is harmless. Blocks.
 ///
 /// # Errors
-/// When a directory or the database cannot be made.
-pub fn init_home(config: &Config) -> Result<InitReport, ApplianceError> {
+/// `HomeLocked` while another process holds the home; when the key cannot be had, or a directory
+/// or the database cannot be made.
+pub fn init_home(config: &Config, passphrase: Option<&str>) -> Result<InitReport, ApplianceError> {
     let home = &config.home;
     for path in [home.path.clone(), home.tenants_path(), home.scratch_path()] {
         disk::create_private_dir(&path).map_err(|source| ApplianceError::Io {
@@ -85,14 +91,21 @@ pub fn init_home(config: &Config) -> Result<InitReport, ApplianceError> {
             source,
         })?;
     }
-    System::open(&home.system_db_path()).map_err(ApplianceError::System)?;
-    Ok(InitReport { home: home.path.clone() })
+    let _lock = lock_home(home)?;
+    let dir = home.keys_path();
+    let kek = KekSource::of(&config.keys, home)
+        .establish(&dir, passphrase)
+        .map_err(ApplianceError::Keys)?;
+    let keyring = KeyStore::create(&dir, &kek)
+        .and_then(|keys| keys.ensure_keyring(SYSTEM_SCOPE))
+        .map_err(ApplianceError::Keys)?;
+    System::open(&home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
+    Ok(InitReport { home: home.path.clone(), kek })
 }
 
 /// A running appliance.
 pub struct Appliance {
-    app: Arc<App>,
-    workers: Workers,
+    gate: Arc<Gate>,
     socket: local::LocalSocket,
     /// Held until everything else is closed.
     _lock: File,
@@ -102,25 +115,24 @@ impl Appliance {
     /// Takes the home's lock, opens every store and starts the workers and the local socket.
     ///
     /// # Errors
-    /// `HomeLocked` while another process holds the home; whatever cannot be opened. A missing
-    /// or broken model is no error: search goes on by keyword, and status says so.
+    /// `HomeLocked` while another process holds the home; whatever cannot be opened. A key that
+    /// is not at hand is no error: the appliance is sealed then, and says why. Nor is a missing
+    /// or broken model: search goes on by keyword, and status says so.
     pub async fn open(config: Config) -> Result<Self, ApplianceError> {
-        let (lock, app) = tokio::task::spawn_blocking(move || {
-            let lock = take_lock(&config)?;
-            compose(config).map(|app| (lock, Arc::new(app)))
-        })
-        .await
-        .map_err(ApplianceError::Interrupted)??;
-        let socket_path = app.home.socket_path();
-        let socket = local::LocalSocket::open(&socket_path, local_router(&app))
+        let taking = config.clone();
+        let lock = tokio::task::spawn_blocking(move || take_lock(&taking))
+            .await
+            .map_err(ApplianceError::Interrupted)??;
+        let socket_path = config.home.socket_path();
+        let gate = Gate::start(config).await?;
+        let socket = local::LocalSocket::open(&socket_path, gate.router(Door::Console))
             .map_err(|source| ApplianceError::Io { what: "bind", path: socket_path, source })?;
-        let workers = Workers::start(&app);
-        Ok(Self { app, workers, socket, _lock: lock })
+        Ok(Self { gate, socket, _lock: lock })
     }
 
-    /// The API as the operator sees it, for commands in this process.
+    /// The API as this machine's console sees it, for commands in this process.
     pub fn local_router(&self) -> Router {
-        local_router(&self.app)
+        self.gate.router(Door::Console)
     }
 
     /// Serves until SIGINT or SIGTERM, then closes in order.
@@ -128,27 +140,29 @@ impl Appliance {
     /// # Errors
     /// When the address cannot be listened on.
     pub async fn serve(self) -> Result<(), ApplianceError> {
-        let address = self.app.server.listen;
+        let address = self.gate.config().server.listen;
         let listener = TcpListener::bind(address)
             .await
             .map_err(|source| ApplianceError::Listen { address, source })?;
-        let inboxes = Inboxes::start(self.app.clone());
-        tracing::info!("serving on http://{address}");
-        let router = http::router(self.app.clone());
-        let mut server: JoinHandle<io::Result<()>> = tokio::spawn(async move {
-            axum::serve(listener, router).with_graceful_shutdown(stop_signal()).await
-        });
+        let certificate = self.gate.tls();
+        let listener = tls::Listener::new(&certificate, listener).map_err(ApplianceError::Tls)?;
+        self.gate.serve().await;
+        self.note(Action::ApplianceStart).await;
+        let renewals = tls::Renewals::start(certificate.clone());
+        tracing::info!("serving on {}", certificate.names().origin());
+        let handle = listener.handle();
+        let mut server = tokio::spawn(listener.serve(self.gate.router(Door::Network)));
         let ended = tokio::select! {
-            ended = &mut server => Some(ended),
-            () = stop_signal() => None,
-        };
-        let ended = match ended {
-            Some(ended) => ended,
-            // An event stream never ends by itself.
-            None => tokio::time::timeout(CONNECTION_GRACE, server).await.unwrap_or(Ok(Ok(()))),
+            ended = &mut server => ended,
+            () = stop_signal() => {
+                // An event stream never ends by itself.
+                handle.graceful_shutdown(Some(CONNECTION_GRACE));
+                server.await
+            }
         };
         tracing::info!("stopping");
-        inboxes.stop().await;
+        renewals.stop();
+        self.note(Action::ApplianceStop).await;
         self.shutdown().await?;
         match ended {
             Ok(Ok(())) => Ok(()),
@@ -157,23 +171,29 @@ impl Appliance {
         }
     }
 
+    async fn note(&self, action: Action) {
+        let itself = Party::new("system", None, Some("appliance".to_owned()));
+        let event = Event::new(action)
+            .with("version", env!("CARGO_PKG_VERSION"))
+            .with("sealed", self.gate.app().is_none());
+        self.gate.note(itself, event).await;
+    }
+
     /// Finishes units of work in progress and closes the home.
     ///
     /// # Errors
     /// Never at present; a closing step that can fail would say so here.
     pub async fn shutdown(self) -> Result<(), ApplianceError> {
-        // Closing stores writes a little; on a full volume it may use what was kept back.
-        if disk::free_bytes(&self.app.home.path).is_ok_and(|free| free < CLOSING_BYTES) {
-            self.app.reserve.release();
+        if let Some(app) = self.gate.app() {
+            // Closing stores writes a little; on a full volume it may use what was kept back.
+            if disk::free_bytes(&app.home.path).is_ok_and(|free| free < CLOSING_BYTES) {
+                app.reserve.release();
+            }
         }
-        self.workers.stop().await;
+        self.gate.close().await;
         self.socket.close();
         Ok(())
     }
-}
-
-fn local_router(app: &Arc<App>) -> Router {
-    http::router(app.clone()).layer(axum::Extension(http::LocalOperator))
 }
 
 fn take_lock(config: &Config) -> Result<File, ApplianceError> {
@@ -181,116 +201,15 @@ fn take_lock(config: &Config) -> Result<File, ApplianceError> {
     if !home.is_initialised() {
         return Err(ApplianceError::NotInitialised { home: home.path.clone() });
     }
+    lock_home(home)
+}
+
+fn lock_home(home: &Home) -> Result<File, ApplianceError> {
     let path = home.lock_path();
     disk::lock_exclusive(&path).map_err(|source| match source.kind() {
         io::ErrorKind::WouldBlock => ApplianceError::HomeLocked { home: home.path.clone() },
         _ => ApplianceError::Io { what: "lock", path, source },
     })
-}
-
-/// Builds every service, bottom up.
-fn compose(config: Config) -> Result<App, ApplianceError> {
-    let home = config.home.clone();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    empty_scratch(&config)?;
-    let system = Arc::new(System::open(&home.system_db_path()).map_err(ApplianceError::System)?);
-    let inference = load_inference(&config);
-    let reserve = disk::Reserve::new(home.reserve_path(), config.server.reserve_bytes);
-    if let Err(error) = reserve.hold() {
-        tracing::warn!("the disk reserve cannot be held: {error}");
-    }
-    let extraction = ExtractionPool::new(extraction_config(&config)?);
-    let registry = Registry::new(
-        home.tenants_path(),
-        system.clone(),
-        clock.clone(),
-        config.faults.clone(),
-        inference.model().cloned(),
-        VectorSettings {
-            index_cache_bytes: config.search.index_cache_bytes,
-            metadata_cache_bytes: config.search.metadata_cache_bytes,
-            exact_rows_limit: config.search.exact_rows_limit,
-            allow_index: true,
-        },
-    );
-    registry.sweep();
-    Ok(App {
-        authority: Authority::new(system.clone(), clock.clone()),
-        started_at: clock.now(),
-        home,
-        server: config.server,
-        ingest: config.ingest,
-        clock,
-        system,
-        registry,
-        extraction,
-        inference,
-        schedule: Schedule::default(),
-        reserve,
-        statistics: app::search::StatisticsCache::default(),
-    })
-}
-
-fn empty_scratch(config: &Config) -> Result<(), ApplianceError> {
-    let path = config.home.scratch_path();
-    disk::empty_private_dir(&path).map_err(|source| ApplianceError::Io {
-        what: "empty",
-        path,
-        source,
-    })
-}
-
-fn extraction_config(config: &Config) -> Result<ExtractionConfig, ApplianceError> {
-    let ingest = &config.ingest;
-    let worker_exe = std::env::current_exe().map_err(|source| ApplianceError::Io {
-        what: "find",
-        path: PathBuf::from("/proc/self/exe"),
-        source,
-    })?;
-    Ok(ExtractionConfig {
-        worker_exe,
-        children: ingest.extraction_children,
-        time_limit: ingest.extraction_time(),
-        memory_limit_bytes: ingest.extraction_memory,
-        limits: ExtractLimits {
-            max_text_bytes: ingest.max_text_per_document,
-            max_parse_bytes: ingest.max_parse_bytes,
-            max_children: ingest.max_children,
-            max_child_bytes: ingest.max_child_bytes,
-        },
-        documents_per_child: ingest.documents_per_child,
-    })
-}
-
-/// Loads the model and tests it; what is wrong with it becomes part of the appliance's state.
-fn load_inference(config: &Config) -> Inference {
-    let settings = InferenceConfig {
-        model_dir: config.inference.model_dir.clone(),
-        threads: config.inference.threads,
-        batch_tokens: config.inference.batch_tokens,
-        private_dir: config.home.scratch_path(),
-    };
-    let embedder = match Embedder::load(&settings) {
-        Ok(embedder) => embedder,
-        Err(error) => {
-            tracing::error!("search works by keyword only: {}", chain(&error));
-            let detail = format!("{}.", chain(&error));
-            return match error {
-                InferenceError::Runtime(_) | InferenceError::FileMissing { .. } => {
-                    Inference::Missing(detail)
-                }
-                _ => Inference::Failed(detail),
-            };
-        }
-    };
-    match embedder.self_test() {
-        Ok(test) if test.ok => Inference::Ready(embedder),
-        Ok(test) => Inference::Failed(format!(
-            "The model gives other vectors here than where it was made (cosine {:.4}).",
-            test.min_cosine
-        )),
-        Err(error) => Inference::Failed(format!("The model does not run: {}.", chain(&error))),
-    }
 }
 
 async fn stop_signal() {

@@ -1,6 +1,6 @@
 //! Durable file operations: what is acknowledged has reached the disk.
 //!
-//! Called by: `system`, `tenant`, `appliance`. Talks to: the file system.
+//! Called by: `keys`, `system`, `tenant`, `appliance`. Talks to: the file system.
 //! Invariants: a file written here is either complete under its final name or absent.
 
 use std::ffi::OsStr;
@@ -10,6 +10,9 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+
+/// How names of files begin that are not complete yet; after a crash they may be left over.
+pub const TEMP_PREFIX: &str = ".tmp-";
 
 /// Creates a directory and its parents, private to the owner.
 ///
@@ -44,11 +47,25 @@ pub fn sync_dir(path: &Path) -> io::Result<()> {
 /// The operating system's; on error the old content is still there.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(dir)?;
+    synced_beside(dir, bytes)?.persist(path).map_err(|failed| failed.error)?;
+    sync_dir(dir)
+}
+
+/// Makes `path` with `bytes` in one step that survives power loss; readable by the owner only.
+///
+/// # Errors
+/// `AlreadyExists` where something has that name; else the operating system's.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    synced_beside(dir, bytes)?.persist_noclobber(path).map_err(|failed| failed.error)?;
+    sync_dir(dir)
+}
+
+fn synced_beside(dir: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut file = tempfile::Builder::new().prefix(TEMP_PREFIX).tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    file.persist(path).map_err(|failed| failed.error)?;
-    sync_dir(dir)
+    Ok(file)
 }
 
 /// Takes an exclusive lock on a file that lives as long as the returned handle.

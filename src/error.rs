@@ -11,9 +11,14 @@ use std::fmt::Write as _;
 pub enum Kind {
     Invalid,
     Unauthenticated,
+    Forbidden,
     NotFound,
     Conflict,
+    /// Meant for another server.
+    Misdirected,
     TooLarge,
+    TooMany,
+    QuotaExceeded,
     Locked,
     Unavailable,
     StorageFull,
@@ -25,10 +30,24 @@ pub enum Kind {
 pub enum ErrorCode {
     InvalidRequest,
     Unauthenticated,
+    BadCredentials,
+    TotpRequired,
+    TooManyAttempts,
+    CsrfFailed,
     NotFound,
     Conflict,
+    HostNotAllowed,
     TooLarge,
+    QuotaStoredBytes,
+    QuotaDocuments,
+    QuotaJobs,
+    QuotaRequests,
+    QuotaConcurrentQueries,
+    NotInTier,
+    TenantSuspended,
     TenantLocked,
+    Sealed,
+    WrongKey,
     VectorsUnavailable,
     NotReady,
     StorageFull,
@@ -56,6 +75,7 @@ impl ErrorCode {
         self.row().3
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table is read as a whole")]
     fn row(self) -> (&'static str, Kind, &'static str, Option<&'static str>) {
         match self {
             Self::InvalidRequest => {
@@ -65,18 +85,101 @@ impl ErrorCode {
                 "unauthenticated",
                 Kind::Unauthenticated,
                 "Sign in first",
+                Some("Sign in, or send an API key as `Authorization: Bearer …`."),
+            ),
+            Self::BadCredentials => {
+                ("bad_credentials", Kind::Unauthenticated, "Name or password is wrong", None)
+            }
+            Self::TotpRequired => (
+                "totp_required",
+                Kind::Unauthenticated,
+                "A code is needed",
+                Some("Enter the code that the authenticator shows, or a recovery code."),
+            ),
+            Self::TooManyAttempts => (
+                "too_many_attempts",
+                Kind::TooMany,
+                "Too many attempts",
                 Some(
-                    "Send an API key as `Authorization: Bearer …`, or open a link made by `cairn link`.",
+                    "Wait as long as `Retry-After` says; `cairn link` sets a new password at once.",
                 ),
+            ),
+            Self::CsrfFailed => (
+                "csrf_failed",
+                Kind::Forbidden,
+                "The request does not come from this session's page",
+                Some("Send `csrf` of GET /api/v1/session as the header X-Cairn-CSRF."),
             ),
             Self::NotFound => ("not_found", Kind::NotFound, "No such thing, or not for you", None),
             Self::Conflict => ("conflict", Kind::Conflict, "It is there already", None),
+            Self::HostNotAllowed => (
+                "host_not_allowed",
+                Kind::Misdirected,
+                "The request is for another server",
+                Some(
+                    "Use a name or address this server has; the admin can add one to `names` under [server] in cairn.toml.",
+                ),
+            ),
             Self::TooLarge => ("too_large", Kind::TooLarge, "The upload is too large", None),
+            Self::QuotaStoredBytes => (
+                "quota_stored_bytes",
+                Kind::QuotaExceeded,
+                "The tenant's space is used up",
+                Some("Remove documents, or ask the appliance's admin for a higher limit."),
+            ),
+            Self::QuotaDocuments => (
+                "quota_documents",
+                Kind::QuotaExceeded,
+                "The tenant holds as many documents as it may",
+                Some("Remove documents, or ask the appliance's admin for a higher limit."),
+            ),
+            Self::QuotaJobs => (
+                "quota_jobs",
+                Kind::TooMany,
+                "The tenant has too much waiting to be indexed",
+                Some("Wait until some of it is indexed, then go on."),
+            ),
+            Self::QuotaRequests => (
+                "quota_requests",
+                Kind::TooMany,
+                "The tenant sends requests too fast",
+                Some("Wait as long as `Retry-After` says."),
+            ),
+            Self::QuotaConcurrentQueries => (
+                "quota_concurrent_queries",
+                Kind::TooMany,
+                "The tenant runs too many queries at the same time",
+                Some("Wait until one of them is answered."),
+            ),
+            Self::NotInTier => (
+                "not_in_tier",
+                Kind::Forbidden,
+                "The tenant's tier does not include this",
+                Some("Ask the appliance's admin for another tier."),
+            ),
+            Self::TenantSuspended => (
+                "tenant_suspended",
+                Kind::Forbidden,
+                "The tenant is suspended",
+                Some("Ask the administrator to resume it."),
+            ),
             Self::TenantLocked => (
                 "tenant_locked",
                 Kind::Locked,
                 "The tenant is locked",
                 Some("Unlock the tenant and try again."),
+            ),
+            Self::Sealed => (
+                "sealed",
+                Kind::Locked,
+                "The appliance is sealed",
+                Some("Unseal it on the page, or with `cairn keys unseal`."),
+            ),
+            Self::WrongKey => (
+                "wrong_key",
+                Kind::Invalid,
+                "This does not open the appliance",
+                Some("Check the passphrase, or use recovery shares."),
             ),
             Self::VectorsUnavailable => (
                 "vectors_unavailable",
@@ -114,6 +217,19 @@ pub fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     line
+}
+
+/// True where the chain holds an error of type `E`, also inside an operating system error.
+pub fn is_caused_by<E: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        let inside = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if current.is::<E>() || inside.is_some_and(<dyn Error + Send + Sync>::is::<E>) {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
 }
 
 /// True where the chain holds an operating system error saying that storage is exhausted.

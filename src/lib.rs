@@ -8,8 +8,8 @@
 //! |---|---|
 //! | 0 | [`types`], [`clock`], [`failpoint`] |
 //! | 1 | [`error`] |
-//! | 2 | [`config`], [`disk`], [`crypto`], [`native`], [`extract`], [`chunk`] |
-//! | 3 | [`telemetry`], [`system`] |
+//! | 2 | [`config`], [`disk`], [`crypto`], [`database`], [`scratch`], [`native`], [`extract`], [`chunk`] |
+//! | 3 | [`telemetry`], [`audit`], [`keys`], [`system`], [`tls`] |
 //! | 4 | [`auth`], [`inference`], [`extraction`] |
 //! | 5 | [`tenant`] with all its stores |
 //! | 6 | [`app`] (use cases), [`sources`] |
@@ -30,12 +30,14 @@
 
 pub mod app;
 pub mod appliance;
+pub mod audit;
 pub mod auth;
 pub mod chunk;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
+pub mod database;
 pub mod disk;
 pub mod error;
 pub mod extract;
@@ -43,10 +45,13 @@ pub mod extraction;
 pub mod failpoint;
 pub mod http;
 pub mod inference;
+pub mod keys;
 pub mod native;
+pub mod scratch;
 pub mod sources;
 pub mod system;
 pub mod telemetry;
 pub mod tenant;
+pub mod tls;
 pub mod types;
 pub mod worker;

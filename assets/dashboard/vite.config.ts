@@ -24,6 +24,13 @@ export default defineConfig({
   },
   server: {
     // `npm run dev` shows a running appliance through the development server.
-    proxy: { '/api': process.env.CAIRN_URL ?? 'http://127.0.0.1:8420' },
+    // The appliance answers to its own host name only, so the proxy has to use that.
+    proxy: {
+      '/api': {
+        target: process.env.CAIRN_URL ?? 'http://127.0.0.1:8420',
+        changeOrigin: true,
+        secure: false,
+      },
+    },
   },
 });

@@ -66,6 +66,7 @@ pub async fn examine(app: &Arc<App>) -> Result<Vec<Check>, Error> {
     checks.extend(inference(app).await?);
     checks.push(reading(app).await);
     checks.push(space(app).await?);
+    checks.push(certificate(app).await?);
     Ok(checks)
 }
 
@@ -144,6 +145,46 @@ async fn reading(app: &App) -> Check {
             "Check that the binary may start itself again and that memory is not limited below 1 GiB.",
         ),
     }
+}
+
+/// The certificate and, because it can be told by it, the clock.
+async fn certificate(app: &Arc<App>) -> Result<Check, Error> {
+    const NAME: &str = "certificate";
+    let shared = app.clone();
+    let refreshed =
+        blocking(move || Ok(shared.tls.refresh().map_err(|error| chain(&error)))).await?;
+    let shown = super::tls::show(app).await?;
+    let now = app.clock.now();
+    if !shown.on {
+        return Ok(Check::passed(NAME, format!("TLS is off: {} is plain HTTP", shown.origin)));
+    }
+    let Some(certificate) = shown.certificate else {
+        let why = refreshed.err().unwrap_or_else(|| "there is none".to_owned());
+        return Ok(Check::failed(
+            NAME,
+            why,
+            "Unseal the appliance; or put what is named right and run `cairn tls renew`.",
+        ));
+    };
+    if now < certificate.not_before {
+        return Ok(Check::failed(
+            NAME,
+            format!("it is valid from {} on, the clock says {now}", certificate.not_before),
+            "Set this machine's clock. If it is right now, `cairn tls renew --new-authority`.",
+        ));
+    }
+    if let Err(why) = refreshed {
+        return Ok(Check::failed(NAME, why, "See `cairn tls show`."));
+    }
+    if shown.warnings.is_empty() {
+        let detail = format!("{}, valid until {}", certificate.subject, certificate.not_after);
+        return Ok(Check::passed(NAME, detail));
+    }
+    Ok(Check::failed(
+        NAME,
+        shown.warnings.join("; "),
+        "`cairn tls import` takes a better one; `names` in cairn.toml are those it is checked for.",
+    ))
 }
 
 async fn space(app: &Arc<App>) -> Result<Check, Error> {

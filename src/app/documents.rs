@@ -3,11 +3,10 @@
 //! Called by: `http`. Talks to: catalogue, blobs.
 //! Invariants: a removed document and one that never was are the same `NotFound`.
 
-use tokio::fs::File;
-
+use super::audit::{self, Action, Event};
 use super::{Error, blocking, index};
 use crate::auth::CanRead;
-use crate::tenant::{CatalogReader, StoredText, TenantHandle};
+use crate::tenant::{BlobReader, CatalogReader, StoredText, TenantHandle};
 use crate::types::{DocumentId, ItemKey};
 
 pub use crate::tenant::{DocumentRow, OutlineEntry};
@@ -68,6 +67,14 @@ pub async fn detail<A: CanRead>(
     tenant: &TenantHandle<A>,
     document: DocumentId,
 ) -> Result<DocumentDetail, Error> {
+    let event = Event::new(Action::DocumentRead).on("document", document).with("part", "facts");
+    audit::concluded(tenant, event, facts(tenant, document).await).await
+}
+
+async fn facts<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    document: DocumentId,
+) -> Result<DocumentDetail, Error> {
     tenant
         .read(move |catalog| {
             let Some(row) = catalog.document(document)? else {
@@ -124,6 +131,20 @@ pub async fn text<A: CanRead>(
     start: u64,
     end: Option<u64>,
 ) -> Result<(String, u64), Error> {
+    let event = Event::new(Action::DocumentRead)
+        .on("document", document)
+        .with("part", "text")
+        .with("start", start)
+        .with_some("end", end);
+    audit::concluded(tenant, event, slice(tenant, document, start, end).await).await
+}
+
+async fn slice<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    document: DocumentId,
+    start: u64,
+    end: Option<u64>,
+) -> Result<(String, u64), Error> {
     let (item, stored) = tenant
         .read(move |catalog| {
             let Some(row) = catalog.document(document)? else {
@@ -152,9 +173,8 @@ pub async fn text<A: CanRead>(
 /// The original bytes of a document.
 #[derive(Debug)]
 pub struct Original {
-    pub file: File,
+    pub content: BlobReader,
     pub name: String,
-    pub size_bytes: u64,
     pub media_type: Option<String>,
 }
 
@@ -166,10 +186,18 @@ pub async fn original<A: CanRead>(
     tenant: &TenantHandle<A>,
     document: DocumentId,
 ) -> Result<Original, Error> {
+    let event = Event::new(Action::DocumentDownload).on("document", document);
+    audit::concluded(tenant, event, open_original(tenant, document).await).await
+}
+
+async fn open_original<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    document: DocumentId,
+) -> Result<Original, Error> {
     let row =
         tenant.read(move |catalog| catalog.document(document)).await?.ok_or(Error::NotFound)?;
     let blob = row.blob.ok_or(Error::NotFound)?;
-    let file = tenant.blobs().read(&blob).await?;
+    let content = tenant.blobs()?.read(&blob).await?;
     let name = row.source.rsplit('/').next().unwrap_or(&row.source).to_owned();
-    Ok(Original { file, name, size_bytes: row.size_bytes, media_type: row.media_type })
+    Ok(Original { content, name, media_type: row.media_type })
 }

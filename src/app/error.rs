@@ -3,12 +3,16 @@
 //! Called by: `app`, `http`, `worker`, `appliance`. Talks to: nothing.
 //! Invariants: every variant maps to one public code; `Display` never repeats its source.
 
-use crate::auth::AuthError;
-use crate::error::ErrorCode;
+use super::quota::Exceeded;
+use crate::auth::{AuthError, LinkError, PasswordProblem, SignInError};
+use crate::error::{ErrorCode, Kind};
 use crate::extraction::ExtractionError;
 use crate::inference::InferenceError;
+use crate::keys::KeyError;
 use crate::system::SystemError;
-use crate::tenant::{BlobError, CatalogError, FulltextError, RegistryError, VectorError};
+use crate::tenant::{BlobError, CatalogError, FulltextError, Locked, RegistryError, VectorError};
+use crate::tls::TlsError;
+use crate::types::{Feature, Tier};
 
 /// A use case that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -19,10 +23,18 @@ pub enum Error {
     Invalid { detail: String },
     #[error("{detail}")]
     Conflict { detail: String },
-    #[error("the upload exceeds the limit of {limit_bytes} bytes")]
+    #[error("the upload exceeds the limit of {limit_bytes} bytes (upload_bytes)")]
     TooLarge { limit_bytes: u64 },
+    #[error(transparent)]
+    Quota(#[from] Exceeded),
+    #[error("{} is not part of the tier {tier}", feature.as_str())]
+    NotInTier { feature: Feature, tier: Tier },
     #[error("{detail}")]
     VectorsUnavailable { detail: String },
+    #[error("the appliance is sealed: {detail}")]
+    Sealed { detail: String },
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     #[error("the upload ended early")]
     UploadBroken(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("catalogue")]
@@ -38,13 +50,24 @@ pub enum Error {
     #[error("appliance database")]
     System(#[from] SystemError),
     #[error("authorisation")]
-    Auth(#[from] AuthError),
+    Auth(#[source] AuthError),
+    /// Suspended or locked, said to those who could open it otherwise.
+    #[error("{0}")]
+    TenantClosed(AuthError),
+    #[error(transparent)]
+    SignIn(SignInError),
+    #[error("{}", LinkError::Dead)]
+    LinkDead,
     #[error("inference")]
     Inference(#[from] InferenceError),
     #[error("extraction")]
     Extraction(#[from] ExtractionError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("stored text of item {item} cannot be read")]
     Text { item: i64, source: std::io::Error },
+    #[error("an audit entry cannot be written as JSON")]
+    AuditLine(#[source] std::io::Error),
     #[error("injected fault")]
     Fault(#[source] std::io::Error),
     #[error("a task ended early")]
@@ -64,13 +87,58 @@ impl Error {
             Self::Invalid { .. } | Self::UploadBroken(_) => ErrorCode::InvalidRequest,
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::Quota(exceeded) => exceeded.code(),
+            Self::NotInTier { .. } => ErrorCode::NotInTier,
             Self::VectorsUnavailable { .. } => ErrorCode::VectorsUnavailable,
+            Self::TenantClosed(AuthError::TenantSuspended) => ErrorCode::TenantSuspended,
+            Self::TenantClosed(AuthError::TenantLocked) => ErrorCode::TenantLocked,
+            Self::SignIn(error) => sign_in_code(error),
+            Self::LinkDead => ErrorCode::Unauthenticated,
+            Self::Sealed { .. } | Self::Keys(KeyError::Sealed) => ErrorCode::Sealed,
+            Self::Keys(error) => match error.kind() {
+                Kind::Invalid | Kind::Locked => ErrorCode::WrongKey,
+                Kind::Conflict => ErrorCode::Conflict,
+                _ => ErrorCode::Internal,
+            },
             Self::Registry(RegistryError::Name { .. }) => ErrorCode::InvalidRequest,
+            Self::Registry(RegistryError::Locked { .. }) => ErrorCode::TenantLocked,
             Self::Registry(RegistryError::Absent { .. }) => ErrorCode::NotFound,
             Self::Registry(RegistryError::System(SystemError::NameTaken { .. }))
-            | Self::System(SystemError::NameTaken { .. }) => ErrorCode::Conflict,
+            | Self::System(SystemError::NameTaken { .. } | SystemError::LastAdmin) => {
+                ErrorCode::Conflict
+            }
+            Self::Catalog(CatalogError::AuditFull) => ErrorCode::NotReady,
             other if other.is_storage_full() => ErrorCode::StorageFull,
+            Self::Tls(error) => error.code(),
+            other if other.is_locked() => ErrorCode::TenantLocked,
             _ => ErrorCode::Internal,
+        }
+    }
+
+    /// True where nothing is wrong with what was sent, and the same may be taken in once the
+    /// tenant is served again or has room.
+    pub fn is_for_the_tenant(&self) -> bool {
+        matches!(self, Self::Quota(_) | Self::TenantClosed(_)) || self.is_locked()
+    }
+
+    /// True where the tenant or the whole appliance is locked, so that nothing can be done before
+    /// somebody unlocks it.
+    pub fn is_locked(&self) -> bool {
+        matches!(self, Self::Registry(RegistryError::Locked { .. } | RegistryError::Sealed))
+            || crate::error::is_caused_by::<Locked>(self)
+    }
+
+    /// Seconds after which the same request may succeed, where that is known.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::SignIn(SignInError::TooManyAttempts { retry_after }) => {
+                Some(retry_after.as_secs().unsigned_abs() + 1)
+            }
+            Self::Quota(exceeded) => exceeded.retry_after().map(|wait| {
+                // Rounded up: who comes back too early is refused again.
+                (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+            }),
+            _ => None,
         }
     }
 
@@ -81,6 +149,57 @@ impl Error {
             Self::Blobs(error) => error.is_storage_full(),
             Self::Fulltext(error) => error.is_storage_full(),
             other => crate::error::is_storage_full(other),
+        }
+    }
+}
+
+fn sign_in_code(error: &SignInError) -> ErrorCode {
+    match error {
+        SignInError::BadCredentials | SignInError::WrongPassword => ErrorCode::BadCredentials,
+        SignInError::CodeRequired
+        | SignInError::CodeWrong
+        | SignInError::CodeUsed
+        | SignInError::CodeSkewed { .. } => ErrorCode::TotpRequired,
+        SignInError::TooManyAttempts { .. } => ErrorCode::TooManyAttempts,
+        SignInError::Password(_) => ErrorCode::InvalidRequest,
+        SignInError::NothingOffered => ErrorCode::Conflict,
+        SignInError::Auth(_) => ErrorCode::Internal,
+    }
+}
+
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::TenantSuspended | AuthError::TenantLocked => Self::TenantClosed(error),
+            AuthError::System(error) => Self::System(error),
+            other => Self::Auth(other),
+        }
+    }
+}
+
+impl From<SignInError> for Error {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Auth(error) => error.into(),
+            other => Self::SignIn(other),
+        }
+    }
+}
+
+impl From<PasswordProblem> for Error {
+    fn from(problem: PasswordProblem) -> Self {
+        Self::invalid(problem.to_string())
+    }
+}
+
+impl From<LinkError> for Error {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Dead => Self::LinkDead,
+            LinkError::AdminExists => Self::Conflict { detail: error.to_string() },
+            LinkError::Name => Self::invalid(error.to_string()),
+            LinkError::Password(problem) => problem.into(),
+            LinkError::SignIn(error) => error.into(),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! Taking bytes in: streamed to a blob, then document, item and job in one transaction.
 //!
-//! Called by: `http`, `sources`, `app::index`. Talks to: blobs, catalogue.
-//! Invariants: what is acknowledged is durable; a failed upload leaves nothing behind.
+//! Called by: `http`, `sources`, `app::index`. Talks to: `app::quota`, blobs, catalogue.
+//! Invariants: what is acknowledged is durable; a failed upload leaves nothing behind; room for
+//! the bytes is kept before they are written.
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 
+use super::audit::{self, Action, Event};
 use super::{App, Error};
 use crate::auth::CanWrite;
 use crate::failpoint::Failpoint;
-use crate::tenant::{Accepted, NewDrop, Outcome, TenantHandle};
+use crate::tenant::{Accepted, Amounts, NewDrop, Outcome, TenantHandle};
 use crate::types::{FormatHint, LedgerItem};
 
 /// Name of the collection that documents go to unless they say otherwise.
@@ -27,6 +31,8 @@ pub struct Upload {
     pub file_date: Option<Timestamp>,
     pub declared_type: Option<String>,
     pub format: Option<FormatHint>,
+    /// Length of what is to come, where the sender said it.
+    pub size_bytes: Option<u64>,
 }
 
 /// The acknowledgement of an upload.
@@ -40,10 +46,25 @@ pub struct Receipt {
 /// Streams `bytes` into the tenant and acknowledges them.
 ///
 /// # Errors
-/// `Invalid` for an unusable source; `TooLarge`; `UploadBroken` when the sender stops early; a
-/// full disk. Nothing of the upload is kept then.
+/// `Invalid` for an unusable source; `TooLarge`; `Quota`; `TenantClosed`; `UploadBroken`
+/// when the sender stops early; a full disk. Nothing of the upload is kept then.
 pub async fn accept<A: CanWrite, E>(
-    app: &App,
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    upload: Upload,
+    bytes: impl Stream<Item = Result<Bytes, E>>,
+) -> Result<Receipt, Error>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match take_in(app, tenant, upload, bytes).await {
+        Err(error) => Err(audit::refused(tenant, Event::new(Action::DocumentUpload), error).await),
+        taken => taken,
+    }
+}
+
+async fn take_in<A: CanWrite, E>(
+    app: &Arc<App>,
     tenant: &TenantHandle<A>,
     upload: Upload,
     bytes: impl Stream<Item = Result<Bytes, E>>,
@@ -52,19 +73,35 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let source = clean_source(&upload.source)?;
-    let limit_bytes = app.server.max_upload_bytes;
-    let mut writer = tenant.blobs().begin().await?;
+    let collection = upload.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
+    let standing = app.standing(tenant.id()).await?;
+    standing.must_be_active()?;
+    let limits = standing.limits();
+    let limit_bytes = limits.upload_bytes.min(app.server.max_upload_bytes);
+    let declared = upload.size_bytes.unwrap_or(0);
+    if declared > limit_bytes {
+        return Err(Error::TooLarge { limit_bytes });
+    }
+    let (name, path) = (collection.clone(), source.clone());
+    let is_new = !tenant.read(move |catalog| catalog.is_live(&name, &path)).await?;
+    let wanted =
+        Amounts { stored_bytes: declared, documents: u64::from(is_new), jobs_in_flight: 1 };
+    let mut room = standing.room(tenant, wanted).await?;
+    let mut writer = tenant.blobs()?.begin()?;
     let mut bytes = std::pin::pin!(bytes);
     while let Some(piece) = bytes.next().await {
         let piece = piece.map_err(|error| Error::UploadBroken(error.into()))?;
-        if writer.size_bytes() + piece.len() as u64 > limit_bytes {
+        let size = writer.size_bytes() + piece.len() as u64;
+        if size > limit_bytes {
             return Err(Error::TooLarge { limit_bytes });
         }
+        let beyond = size.saturating_sub(room.amounts().stored_bytes);
+        room.grow(Amounts { stored_bytes: beyond, ..Amounts::default() }, &limits)?;
         writer.write(&piece).await?;
     }
     let blob = writer.finish().await?;
     let new = NewDrop {
-        collection: upload.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned()),
+        collection,
         source: source.clone(),
         blob: blob.digest.clone(),
         size_bytes: blob.size_bytes,
@@ -73,12 +110,21 @@ where
         format: upload.format,
         parent: None,
     };
+    let occasion = audit::occasion(tenant);
     // The blob goes along: should the caller give up waiting, it is still held until the commit.
-    let (accepted, item, _blob) = tenant
+    let (accepted, item, _kept) = tenant
         .write(move |catalog| {
+            let growth = catalog.growth(&new)?;
             let accepted = catalog.accept(&new)?;
             let item = catalog.ledger_item(accepted.item_key)?;
-            Ok((accepted, item, blob))
+            let event = Event::new(Action::DocumentUpload)
+                .on("document", accepted.document)
+                .with("revision", accepted.revision)
+                .with("outcome", accepted.outcome.as_str())
+                .with("size_bytes", new.size_bytes);
+            catalog.record([occasion.record(event)])?;
+            room.note(Amounts { jobs_in_flight: u64::from(accepted.job.is_some()), ..growth });
+            Ok((accepted, item, (blob, room)))
         })
         .await?;
     tenant.announce(vec![accepted.item_key]);

@@ -1,56 +1,86 @@
-//! API keys of a tenant and one-time links to the dashboard.
+//! API keys of a tenant.
 //!
-//! Called by: `http`, `appliance`. Talks to: `system`, `auth`.
-//! Invariants: a key is shown once, at the moment it is made.
+//! Called by: `http`. Talks to: `system`.
+//! Invariants: a key is shown once, at the moment it is made; a program that holds one can
+//! neither make nor see keys.
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::audit::{self, Action, Event};
 use super::{App, Error, blocking};
-use crate::auth::{AuthError, Manage};
+use crate::auth::{Actor, AuthError, Grant, Manage};
 use crate::crypto::Token;
-use crate::tenant::TenantHandle;
-use crate::types::ApiKeyId;
+use crate::types::{ApiKeyId, Feature, Role};
 
 pub use crate::system::ApiKey;
 
 /// Longest name of a key, in bytes.
 const MAX_NAME_BYTES: usize = 100;
 
+/// A key to be made.
+#[derive(Clone, Debug)]
+pub struct NewKey {
+    pub name: String,
+    pub role: Role,
+    /// `None` for a key that lasts until it is revoked.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// Makes a key for a tenant; the token is not stored and cannot be shown again.
 ///
 /// # Errors
-/// `Invalid` for an empty or overlong name.
+/// `Invalid` for an empty or overlong name or an expiry that is past; `NotInTier`; `NotFound` for
+/// a key.
 pub async fn create(
     app: &Arc<App>,
-    tenant: &TenantHandle<Manage>,
-    name: String,
+    grant: &Grant<Manage>,
+    new: NewKey,
 ) -> Result<(ApiKey, Token), Error> {
-    if name.trim().is_empty() || name.len() > MAX_NAME_BYTES {
+    for_people(grant)?;
+    if new.name.trim().is_empty() || new.name.len() > MAX_NAME_BYTES {
         return Err(Error::invalid(format!("a key needs a name of 1 to {MAX_NAME_BYTES} bytes")));
     }
-    let (app, tenant) = (app.clone(), tenant.id());
-    blocking(move || {
+    let now = app.clock.now();
+    if new.expires_at.is_some_and(|at| at <= now) {
+        return Err(Error::invalid("a key cannot expire before it is made"));
+    }
+    let (shared, tenant) = (app.clone(), grant.tenant());
+    let created_by = grant.actor().name().map(str::to_owned);
+    let made = blocking(move || {
+        shared.quotas.standing(tenant)?.require(Feature::ApiKeys)?;
         let token = Token::generate("cairn_").map_err(AuthError::Random)?;
         let key = ApiKey {
             id: ApiKeyId::generate(),
-            name,
-            created_at: app.clock.now(),
+            name: new.name,
+            role: new.role,
+            created_by,
+            created_at: now,
+            expires_at: new.expires_at,
             last_used_at: None,
         };
-        app.system.add_api_key(tenant, &key, &token.digest())?;
+        shared.system.add_api_key(tenant, &key, &token.digest())?;
         Ok((key, token))
-    })
-    .await
+    });
+    let (key, token) = made.await?;
+    // Nobody has the key yet: one whose making is not on record stays useless.
+    let event = Event::new(Action::KeyCreate)
+        .on("key", key.id)
+        .with("name", key.name.clone())
+        .with("role", key.role.as_str())
+        .with_some("expires_at", key.expires_at.map(|at| at.to_string()));
+    audit::record_about(app, tenant, grant.actor(), event).await?;
+    Ok((key, token))
 }
 
-/// The keys of a tenant.
+/// The keys of a tenant, expired ones too.
 ///
 /// # Errors
-/// When the appliance database cannot be read.
-pub async fn list(app: &Arc<App>, tenant: &TenantHandle<Manage>) -> Result<Vec<ApiKey>, Error> {
-    let (app, tenant) = (app.clone(), tenant.id());
+/// `NotFound` for a key; when the appliance database cannot be read.
+pub async fn list(app: &Arc<App>, grant: &Grant<Manage>) -> Result<Vec<ApiKey>, Error> {
+    for_people(grant)?;
+    let (app, tenant) = (app.clone(), grant.tenant());
     blocking(move || Ok(app.system.list_api_keys(tenant)?)).await
 }
 
@@ -58,31 +88,19 @@ pub async fn list(app: &Arc<App>, tenant: &TenantHandle<Manage>) -> Result<Vec<A
 ///
 /// # Errors
 /// `NotFound`.
-pub async fn revoke(
-    app: &Arc<App>,
-    tenant: &TenantHandle<Manage>,
-    key: ApiKeyId,
-) -> Result<(), Error> {
-    let (app, tenant) = (app.clone(), tenant.id());
-    blocking(
-        move || {
-            if app.system.remove_api_key(tenant, key)? { Ok(()) } else { Err(Error::NotFound) }
-        },
-    )
-    .await
+pub async fn revoke(app: &Arc<App>, grant: &Grant<Manage>, key: ApiKeyId) -> Result<(), Error> {
+    for_people(grant)?;
+    let (shared, tenant) = (app.clone(), grant.tenant());
+    if !blocking(move || Ok(shared.system.remove_api_key(tenant, key)?)).await? {
+        return Err(Error::NotFound);
+    }
+    let event = Event::new(Action::KeyRevoke).on("key", key);
+    audit::record_about(app, tenant, grant.actor(), event).await
 }
 
-/// Makes a one-time link to the dashboard.
-///
-/// # Errors
-/// When the appliance database cannot be written.
-pub async fn make_link(app: &Arc<App>) -> Result<(String, Timestamp), Error> {
-    let app = app.clone();
-    blocking(move || {
-        let lifetime = SignedDuration::from_mins(i64::from(app.server.link_minutes));
-        let made = app.authority.make_link(lifetime)?;
-        let link = format!("http://{}/#/link/{}", app.server.listen, made.token.reveal());
-        Ok((link, made.expires_at))
-    })
-    .await
+fn for_people(grant: &Grant<Manage>) -> Result<(), Error> {
+    match grant.actor() {
+        Actor::ApiKey { .. } => Err(Error::NotFound),
+        _ => Ok(()),
+    }
 }

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
+use super::audit::{self, Action, Event};
 use super::{App, Error, blocking};
 use crate::auth::{CanWrite, Write};
-use crate::tenant::{CatalogError, TenantHandle};
+use crate::tenant::TenantHandle;
 use crate::types::{DocumentId, ItemState};
 
 pub use crate::tenant::Projection;
@@ -21,15 +22,27 @@ pub async fn remove<A: CanWrite>(
     tenant: &TenantHandle<A>,
     document: DocumentId,
 ) -> Result<u64, Error> {
-    let attempt = async || tenant.write(move |catalog| catalog.remove_document(document)).await;
+    let event = Event::new(Action::DocumentDelete).on("document", document);
+    let attempt = async || {
+        let (occasion, event) = (audit::occasion(tenant), event.clone());
+        let removal = tenant.write(move |catalog| {
+            let removed = catalog.remove_document(document)?;
+            if removed > 0 {
+                catalog.record([occasion.record(event.with("documents", removed))])?;
+            }
+            Ok(removed)
+        });
+        removal.await
+    };
     let removed = match attempt().await {
         // The tombstone itself needs a little space; what follows frees more.
         Err(error) if error.is_storage_full() && app.reserve.release() => attempt().await?,
         attempted => attempted?,
     };
     if removed == 0 {
-        return Err(Error::NotFound);
+        return Err(audit::refused(tenant, event, Error::NotFound).await);
     }
+    app.quotas.note_removal(tenant.id());
     tenant.announce(Vec::new());
     app.schedule.wake(tenant.id());
     Ok(removed)
@@ -44,12 +57,18 @@ pub async fn retry_document<A: CanWrite>(
     tenant: &TenantHandle<A>,
     document: DocumentId,
 ) -> Result<u64, Error> {
+    let occasion = audit::occasion(tenant);
     let retried = tenant
         .write(move |catalog| {
             if catalog.document(document)?.is_none() {
                 return Ok(None);
             }
-            catalog.retry_document(document).map(Some)
+            let retried = catalog.retry_document(document)?;
+            if retried {
+                let event = Event::new(Action::DocumentRetry).on("document", document);
+                catalog.record([occasion.record(event)])?;
+            }
+            Ok(Some(retried))
         })
         .await?
         .ok_or(Error::NotFound)?;
@@ -75,7 +94,17 @@ pub async fn retry_all<A: CanWrite>(
     if !matches!(state, ItemState::Failed | ItemState::Unsupported) {
         return Err(Error::invalid("only failed and unsupported items can be tried again"));
     }
-    let retried = tenant.write(move |catalog| catalog.retry_all(state)).await?;
+    let occasion = audit::occasion(tenant);
+    let retried = tenant
+        .write(move |catalog| {
+            let retried = catalog.retry_all(state)?;
+            let event = Event::new(Action::DocumentRetry)
+                .with("state", state.as_str())
+                .with("documents", retried);
+            catalog.record([occasion.record(event)])?;
+            Ok(retried)
+        })
+        .await?;
     tenant.announce(Vec::new());
     app.schedule.wake(tenant.id());
     Ok(retried)
@@ -101,7 +130,16 @@ pub async fn rebuild<A: CanWrite>(
             }
             Projection::Vectors => tenant.clear_vectors().await?,
         }
-        queued += tenant.write(move |catalog| catalog.rebuild(projection)).await?;
+        let occasion = audit::occasion(tenant);
+        let rebuild = tenant.write(move |catalog| {
+            let queued = catalog.rebuild(projection)?;
+            let event = Event::new(Action::IndexRebuild)
+                .with("projection", projection.as_str())
+                .with("documents", queued);
+            catalog.record([occasion.record(event)])?;
+            Ok(queued)
+        });
+        queued += rebuild.await?;
     }
     tenant.announce(Vec::new());
     app.schedule.wake(tenant.id());
@@ -116,22 +154,16 @@ const VECTOR_MODEL: &str = "vector_model";
 ///
 /// # Errors
 /// When a store cannot be used.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the methods themselves are not general enough over the snapshot's lifetime"
+)]
 pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), Error> {
-    let handle = tenant.clone();
-    let digests = blocking(move || Ok(handle.blobs().digests())).await?;
-    let unnamed = tenant
-        .read(move |catalog| {
-            let mut unnamed = Vec::new();
-            for digest in digests {
-                if !catalog.blob_is_named(&digest)? {
-                    unnamed.push(digest);
-                }
-            }
-            Ok::<_, CatalogError>(unnamed)
-        })
-        .await?;
-    for digest in unnamed {
-        super::index::remove_blob(tenant, &digest).await?;
+    app.standing(tenant.id()).await?.count(tenant).await?;
+    let named = || async { Ok::<_, Error>(tenant.read(|catalog| catalog.named_blobs()).await?) };
+    let swept = tenant.blobs()?.sweep(named).await?;
+    if swept > 0 {
+        tracing::info!(tenant = %tenant.id(), swept, "originals that nothing names were removed");
     }
     rebuild_what_is_lost(app, tenant).await?;
     let ready = app.inference.is_ready();
@@ -154,11 +186,15 @@ pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(),
             tracing::info!(tenant = %tenant.id(), queued, "the embedding model changed");
         }
     }
-    app.schedule.wake(tenant.id());
+    // An idle tenant is left alone, so that it can be closed again.
+    if tenant.read(|catalog| catalog.has_job()).await? {
+        app.schedule.wake(tenant.id());
+    }
     Ok(())
 }
 
-/// Compacts projections and brings the vector index up to date.
+/// Compacts projections, brings the vector index up to date, and goes on with a change of the data
+/// key.
 ///
 /// # Errors
 /// When a projection cannot be maintained; it is as usable as before.
@@ -171,11 +207,17 @@ pub async fn upkeep(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), 
         Ok(())
     })
     .await?;
+    // What people are warned of is known without anybody asking.
+    app.standing(tenant.id()).await?.count(tenant).await?;
     let handle = tenant.clone();
     blocking(move || Ok(handle.fulltext()?.compact()?)).await?;
     if let Some(vectors) = tenant.vectors().await? {
         let done = vectors.maintain().await?;
         tracing::debug!(tenant = %tenant.id(), ?done, "vector table maintained");
+    }
+    if tenant.is_rotating() {
+        let handle = tenant.clone();
+        blocking(move || Ok(handle.finish_rotation()?)).await?;
     }
     Ok(())
 }

@@ -4,7 +4,11 @@
 //! Invariants: every use case takes a tenant handle or a grant, never a bare tenant id; nothing
 //! here knows HTTP, and nothing here decides who may call it.
 
+pub mod accounts;
 pub mod ask;
+pub mod audit;
+pub mod collections;
+pub mod deletion;
 pub mod doctor;
 pub mod documents;
 mod error;
@@ -13,11 +17,18 @@ pub mod index;
 pub mod ingest;
 pub mod keys;
 pub mod ledger;
+pub mod lifecycle;
 pub mod maintain;
+pub mod quota;
 mod schedule;
+pub mod seal;
 pub mod search;
 pub mod status;
+pub mod support;
 pub mod tenants;
+pub mod tls;
+pub mod usage;
+pub mod vault;
 
 use std::sync::Arc;
 
@@ -29,6 +40,7 @@ use crate::extraction::ExtractionPool;
 use crate::inference::Embedder;
 use crate::system::System;
 use crate::tenant::{Registry, RegistryError, TenantHandle};
+use crate::tls::Tls;
 use crate::types::{ModelInfo, TenantId};
 
 pub use error::Error;
@@ -131,7 +143,14 @@ pub struct App {
     pub registry: Registry,
     pub extraction: ExtractionPool,
     pub inference: Inference,
+    /// The temporary directory, if it is in memory; without one no vector index is built.
+    pub scratch: Option<std::path::PathBuf>,
     pub schedule: Schedule,
+    pub quotas: quota::Quotas,
+    /// The configuration in force, masked.
+    pub settings: serde_json::Value,
+    /// The server's certificate and the hosts it answers to.
+    pub tls: Arc<Tls>,
     /// Space given back when the volume is full and something has to be removed.
     pub reserve: Reserve,
     pub(crate) statistics: search::StatisticsCache,
@@ -142,7 +161,8 @@ impl App {
     /// for this actor are the same `NotFound`.
     ///
     /// # Errors
-    /// `NotFound`, or when a store cannot be opened.
+    /// `NotFound`; `TenantClosed`; `Quota` for a tenant that asks too fast; or when a store cannot be
+    /// opened.
     pub async fn open_tenant<A: Access>(
         self: &Arc<Self>,
         actor: Actor,
@@ -152,7 +172,52 @@ impl App {
         blocking(move || {
             let grant: Grant<A> =
                 app.authority.authorise(&actor, &tenant)?.ok_or(Error::NotFound)?;
+            // Only now: to a stranger no limit shows that the tenant is there.
+            app.quotas.standing(grant.tenant())?.admit(grant.actor())?;
             Ok(app.registry.open(&grant)?)
+        })
+        .await
+    }
+
+    /// A tenant that is open at present, for Cairn's own rounds; they keep none open.
+    ///
+    /// # Errors
+    /// Only that the process is ending.
+    pub async fn if_open(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        who: SystemActor,
+    ) -> Result<Option<TenantHandle<Write>>, Error> {
+        let app = self.clone();
+        blocking(move || Ok(app.registry.if_open(&system_grant(tenant, who)))).await
+    }
+
+    /// Closes a tenant that was opened for Cairn's own work only, and leaves any other open.
+    pub async fn close_if_idle(self: &Arc<Self>, tenant: TenantId) {
+        let app = self.clone();
+        // Left open, it is closed later.
+        let _ = tokio::task::spawn_blocking(move || app.registry.close_if_idle(tenant)).await;
+    }
+
+    /// Permission on a tenant for a caller, without opening it: for what the appliance knows of
+    /// the tenant and its stores do not.
+    ///
+    /// # Errors
+    /// `NotFound`; `TenantClosed` for a caller who could otherwise.
+    pub async fn grant<A: Access>(
+        self: &Arc<Self>,
+        actor: Actor,
+        tenant: String,
+    ) -> Result<Grant<A>, Error> {
+        let app = self.clone();
+        blocking(move || {
+            let grant: Grant<A> =
+                app.authority.authorise(&actor, &tenant)?.ok_or(Error::NotFound)?;
+            // Who stands above tenants must get through to one that its members keep busy.
+            if !app.authority.may_operate(grant.actor()) {
+                app.quotas.standing(grant.tenant())?.admit(grant.actor())?;
+            }
+            Ok(grant)
         })
         .await
     }

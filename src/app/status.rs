@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{App, Error, Inference, blocking};
+use super::{App, Error, Inference, blocking, tenants};
+use crate::auth::Actor;
 
 /// State of an appliance.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -39,13 +40,14 @@ pub struct ModelStatus {
 /// Free space below which people are warned, in bytes.
 const LOW_SPACE: u64 = 2 << 30;
 
-/// The present state.
+/// The present state, with notices for this actor.
 ///
 /// # Errors
-/// Never in practice; the signature leaves room for stores.
-pub async fn status(app: &Arc<App>) -> Result<Status, Error> {
-    let shared = app.clone();
-    let home_free_bytes = blocking(move || Ok(free_bytes(&shared))).await?;
+/// When the appliance database cannot be read.
+pub async fn status(app: &Arc<App>, actor: &Actor) -> Result<Status, Error> {
+    let (shared, whose) = (app.clone(), actor.clone());
+    let (home_free_bytes, own) =
+        blocking(move || Ok((free_bytes(&shared), tenants::belonging(&shared, &whose)?))).await?;
     let model = model_status(&app.inference);
     let mut notices = Vec::new();
     if model.state != "ready" {
@@ -54,12 +56,22 @@ pub async fn status(app: &Arc<App>) -> Result<Status, Error> {
             model.detail
         ));
     }
+    if app.scratch.is_none() {
+        notices.push(
+            "No directory in memory has room for temporary files, so no vector index is built and \
+             searches compare every vector. Make /dev/shm larger and start Cairn again."
+                .to_owned(),
+        );
+    }
     if home_free_bytes < LOW_SPACE {
         notices.push(format!(
             "Only {} MiB are free on the volume that holds Cairn's data.",
             home_free_bytes >> 20
         ));
     }
+    // Of other tenants nobody learns here that they are there.
+    let all = app.authority.may_operate(actor);
+    notices.extend(app.quotas.warnings(|tenant| all || own.contains(&tenant)));
     Ok(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: app.started_at,

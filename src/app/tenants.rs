@@ -1,16 +1,19 @@
-//! Tenants: made, listed, shown, removed.
+//! Tenants: made, listed, shown.
 //!
 //! Called by: `http`, `worker`. Talks to: `system`, registry, catalogue.
-//! Invariants: a caller sees only tenants it could open.
+//! Invariants: a caller sees only tenants it belongs to; who stands above tenants sees which there
+//! are and how they stand, and nothing of what they hold.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::audit::{self, Action, Event};
 use super::{App, Error, blocking, ledger};
-use crate::auth::{Actor, CanRead, Grant, Manage};
+use crate::auth::{Access, Actor, Audit, CanRead, Grant, Operate, Read};
 use crate::tenant::{IndexKind, StoreBytes, TenantHandle};
-use crate::types::{LedgerTotals, TenantId};
+use crate::types::{LedgerTotals, TenantId, Tier};
 
-pub use crate::system::TenantRecord;
+pub use crate::system::{TenantRecord, TenantUpdate};
 
 /// A tenant with its numbers.
 #[derive(Debug)]
@@ -30,20 +33,42 @@ pub struct VectorState {
     /// True where an IVF index answers, false where search is exact.
     pub indexed: bool,
     pub index_building: bool,
+    /// True where an index is due and the temporary directory has no room to build it.
+    pub index_lacks_room: bool,
 }
 
 /// Makes a tenant and puts it to work.
 ///
 /// # Errors
 /// `Conflict` for a name that is taken, `Invalid` for one that is malformed.
-pub async fn create(app: &Arc<App>, name: String) -> Result<TenantRecord, Error> {
+pub async fn create(
+    app: &Arc<App>,
+    actor: &Actor,
+    name: String,
+    tier: Option<Tier>,
+) -> Result<TenantRecord, Error> {
     let shared = app.clone();
-    let record = blocking(move || Ok(shared.registry.create(&name)?)).await?;
+    let record = blocking(move || {
+        let mut record = shared.registry.create(&name)?;
+        if let Some(tier) = tier {
+            let update = TenantUpdate { tier: Some(tier), ..TenantUpdate::default() };
+            shared.system.change_tenant(record.id, &update)?;
+            record.tier = tier;
+        }
+        Ok(record)
+    })
+    .await?;
+    app.quotas.change(&record);
+    let event = Event::new(Action::TenantCreate)
+        .on("tenant", record.id)
+        .with("name", record.name.clone())
+        .with("tier", record.tier.as_str());
+    audit::record_about(app, record.id, actor, event).await?;
     app.schedule.arrive(record.id);
     Ok(record)
 }
 
-/// Tenants that `actor` may open, after `cursor`.
+/// Tenants that `actor` belongs to or stands above, after `cursor`.
 ///
 /// # Errors
 /// When the appliance database cannot be read.
@@ -55,22 +80,34 @@ pub async fn list(
 ) -> Result<(Vec<TenantRecord>, Option<TenantId>), Error> {
     let app = app.clone();
     blocking(move || {
-        let (mut found, mut after) = (Vec::new(), cursor);
-        loop {
-            let page = app.system.list_tenants(after, limit + 1)?;
-            let end = page.len() <= limit;
-            after = page.last().map(|tenant| tenant.id);
-            found.extend(page.into_iter().filter(|tenant| app.authority.may(&actor, tenant.id)));
-            if end || found.len() > limit {
-                break;
-            }
-        }
+        let mut found = if app.authority.may_operate(&actor) {
+            app.system.list_tenants(cursor, limit + 1)?
+        } else {
+            let mut own = belonging(&app, &actor)?;
+            own.retain(|tenant| cursor.is_none_or(|cursor| *tenant > cursor));
+            own.sort_unstable();
+            own.truncate(limit + 1);
+            let records = own.iter().map(|tenant| app.system.find_tenant(&tenant.to_string()));
+            records.filter_map(Result::transpose).collect::<Result<_, _>>()?
+        };
         let more = found.len() > limit;
         found.truncate(limit);
         let next = if more { found.last().map(|tenant| tenant.id) } else { None };
         Ok((found, next))
     })
     .await
+}
+
+/// Tenants that an actor is a member of. Blocks.
+pub(super) fn belonging(app: &App, actor: &Actor) -> Result<Vec<TenantId>, Error> {
+    Ok(match actor {
+        Actor::User { id, .. } => {
+            let memberships = app.system.list_memberships(*id)?;
+            memberships.into_iter().map(|membership| membership.tenant).collect()
+        }
+        Actor::ApiKey { tenant, .. } => vec![*tenant],
+        Actor::Console | Actor::System(_) => Vec::new(),
+    })
 }
 
 /// Tenants read at a time when all are wanted.
@@ -105,42 +142,79 @@ pub async fn detail<A: CanRead>(
     let (shared, handle) = (app.clone(), tenant.clone());
     let (record, bytes) = blocking(move || {
         let record = shared.system.find_tenant(&handle.id().to_string())?.ok_or(Error::NotFound)?;
-        Ok((record, handle.store_bytes()))
+        // What all collections take together is not for a caller who sees some of them.
+        let bytes = if handle.is_limited() { StoreBytes::default() } else { handle.store_bytes() };
+        Ok((record, bytes))
     })
     .await?;
     let (totals, _) = ledger::totals(tenant).await?;
     let vectors = match tenant.vectors().await? {
         None => None,
+        Some(_) if tenant.is_limited() => None,
         Some(vectors) => {
             let state = vectors.index_state();
             Some(VectorState {
                 rows: vectors.rows().await?,
                 indexed: state.kind == IndexKind::Ivf,
                 index_building: state.building,
+                index_lacks_room: state.lacks_room,
             })
         }
     };
     Ok(TenantDetail { record, totals, bytes, inbox: tenant.inbox(), vectors })
 }
 
-/// Removes a tenant with everything it holds.
+/// How long a tenant stays open that nobody uses. Longer than the pause between two rounds of
+/// upkeep, so that each one gets its round first.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// Closes the tenants that nobody has used for a while.
 ///
 /// # Errors
-/// `NotFound`, or when its files cannot be removed.
-pub async fn remove(app: &Arc<App>, actor: Actor, tenant: String) -> Result<(), Error> {
+/// Only that the process is ending.
+pub async fn close_idle(app: &Arc<App>) -> Result<(), Error> {
     let shared = app.clone();
-    let id = blocking(move || {
-        let grant: Grant<Manage> =
-            shared.authority.authorise(&actor, &tenant)?.ok_or(Error::NotFound)?;
-        if !shared.authority.may_administer(grant.actor()) {
-            return Err(Error::NotFound);
-        }
-        shared.registry.remove(&grant)?;
-        Ok(grant.tenant())
-    })
-    .await?;
-    app.schedule.depart(id);
-    app.extraction.forget(id);
-    app.statistics.forget(id);
+    let closed = blocking(move || Ok(shared.registry.close_idle(IDLE))).await?;
+    tracing::debug!(closed, "idle tenants closed");
     Ok(())
+}
+
+/// A tenant as far as a caller may see it.
+#[derive(Debug)]
+pub enum Sight {
+    /// With its numbers, for whoever may read it.
+    Whole(Box<TenantDetail>),
+    /// What the appliance knows, for those who stand above tenants and for auditors.
+    Record(TenantRecord),
+}
+
+/// A tenant as far as `actor` may see it.
+///
+/// # Errors
+/// `NotFound`; `TenantClosed` for a member of one that is suspended or locked.
+pub async fn sight(app: &Arc<App>, actor: Actor, tenant: String) -> Result<Sight, Error> {
+    let unread = match app.open_tenant::<Read>(actor.clone(), tenant.clone()).await {
+        Ok(open) => return Ok(Sight::Whole(Box::new(detail(app, &open).await?))),
+        Err(error @ (Error::NotFound | Error::TenantClosed(_))) => error,
+        Err(error) => return Err(error),
+    };
+    match app.grant::<Operate>(actor.clone(), tenant.clone()).await {
+        Ok(grant) => return Ok(Sight::Record(record(app, &grant).await?)),
+        Err(Error::NotFound) => {}
+        Err(error) => return Err(error),
+    }
+    match app.grant::<Audit>(actor, tenant).await {
+        Ok(grant) => Ok(Sight::Record(record(app, &grant).await?)),
+        Err(Error::NotFound) => Err(unread),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the appliance knows of a tenant, for whoever may see that without opening it.
+///
+/// # Errors
+/// `NotFound` where the tenant went meanwhile.
+pub async fn record<A: Access>(app: &Arc<App>, grant: &Grant<A>) -> Result<TenantRecord, Error> {
+    let (app, tenant) = (app.clone(), grant.tenant());
+    blocking(move || app.system.find_tenant(&tenant.to_string())?.ok_or(Error::NotFound)).await
 }

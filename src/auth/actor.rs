@@ -3,17 +3,17 @@
 //! Called by: `auth`, `tenant`, `app`, `http`. Talks to: nothing.
 //! Invariants: an actor is established once per request, at the edge.
 
-use crate::types::{ApiKeyId, TenantId};
+use crate::types::{ApiKeyId, ApplianceRole, Role, TenantId, UserId};
 
 /// The acting party of a request or job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// The owner of the server process or root, through the local socket or the command line.
-    Operator,
-    /// A browser session opened by a one-time link.
-    Admin,
+    Console,
+    /// A person who signed in.
+    User { id: UserId, name: String, appliance: Option<ApplianceRole> },
     /// A program with a key for one tenant.
-    ApiKey { id: ApiKeyId, tenant: TenantId, name: String },
+    ApiKey { id: ApiKeyId, tenant: TenantId, name: String, role: Role },
     /// Cairn itself.
     System(SystemActor),
 }
@@ -31,10 +31,26 @@ impl Actor {
     /// The word used in JSON and logs.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Operator => "operator",
-            Self::Admin => "admin",
+            Self::Console => "console",
+            Self::User { .. } => "user",
             Self::ApiKey { .. } => "api_key",
             Self::System(_) => "system",
+        }
+    }
+
+    /// Name of the person or key.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::User { name, .. } | Self::ApiKey { name, .. } => Some(name),
+            Self::Console | Self::System(_) => None,
+        }
+    }
+
+    /// The role on the appliance as a whole.
+    pub fn appliance_role(&self) -> Option<ApplianceRole> {
+        match self {
+            Self::User { appliance, .. } => *appliance,
+            _ => None,
         }
     }
 }

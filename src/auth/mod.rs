@@ -5,9 +5,25 @@
 //! Why: access is a value the stores demand, not a check that a handler has to remember.
 
 mod actor;
+mod authority;
 mod grant;
+mod link;
+mod password;
+mod session;
 mod sign_in;
+mod totp;
+
+#[cfg(test)]
+mod tests;
 
 pub use actor::{Actor, SystemActor};
-pub use grant::{Access, CanRead, CanWrite, Grant, Manage, Read, Write, system_grant};
-pub use sign_in::{AuthError, Authority, SignedIn};
+pub use authority::{AuthError, Authority, SessionLimits};
+pub use grant::{
+    Access, Administer, Admit, Audit, CanRead, CanWrite, Grant, Level, Manage, Operate, Read,
+    Write, system_grant,
+};
+pub use link::{LinkError, NewLink, Redemption};
+pub use password::PasswordProblem;
+pub use session::{ActiveSession, Peer, SignedIn, UseBy, csrf_token};
+pub use sign_in::SignInError;
+pub use totp::{RecoveryCodes, TotpOffer};

@@ -1,139 +1,262 @@
-//! From a presented secret to an actor, and from an actor to a grant.
+//! Signing in with name, password and second factor.
 //!
-//! Called by: `app`, `http`. Talks to: `system`.
-//! Invariants: a tenant that the actor may not see and a tenant that is absent give the same
-//! `None`; secrets are looked up by digest and never logged.
+//! Called by: `app`. Talks to: `system`.
+//! Invariants: an unknown name costs the time of a known one and gets the same answer; every
+//! attempt is counted before it is tried; the second factor is asked for only after the right
+//! password, and a code is taken once.
 
-use std::sync::Arc;
+use jiff::SignedDuration;
 
-use jiff::{SignedDuration, Timestamp};
+use super::authority::{AuthError, Authority};
+use super::session::{Peer, SignedIn};
+use super::totp::{self, RecoveryCodes, TotpOffer, Verdict};
+use super::{PasswordProblem, password};
+use crate::crypto::{hash_password, verify_password};
+use crate::system::{Attempt, Credentials, SystemError, ThrottleKey};
+use crate::types::{SessionId, UserId};
 
-use super::actor::Actor;
-use super::grant::{Access, Grant};
-use crate::clock::SharedClock;
-use crate::crypto::{RandomError, Token, TokenDigest};
-use crate::system::{System, SystemError};
-use crate::types::TenantId;
-
-/// Why signing in failed for a reason that is not the caller's.
+/// Why somebody is not signed in, in words for them.
 #[derive(Debug, thiserror::Error)]
-pub enum AuthError {
-    #[error("the appliance database could not be asked")]
-    System(#[source] SystemError),
-    #[error("no token could be made")]
-    Random(#[source] RandomError),
+pub enum SignInError {
+    #[error("the name or the password is wrong")]
+    BadCredentials,
+    #[error("this is not your present password")]
+    WrongPassword,
+    #[error("the code of the second factor is needed")]
+    CodeRequired,
+    #[error("this code is wrong")]
+    CodeWrong,
+    #[error("this code was used already; wait for the next one")]
+    CodeUsed,
+    #[error(
+        "this code is of another time: the clock of the authenticator is {} the appliance's by about {} seconds; set the one that is wrong",
+        if *seconds > 0 { "ahead of" } else { "behind" }, seconds.abs()
+    )]
+    CodeSkewed { seconds: i64 },
+    #[error("too many attempts; wait {} seconds", retry_after.as_secs().max(1))]
+    TooManyAttempts { retry_after: SignedDuration },
+    #[error(transparent)]
+    Password(#[from] PasswordProblem),
+    #[error("no second factor was offered; begin again")]
+    NothingOffered,
+    #[error("sign-in")]
+    Auth(#[from] AuthError),
 }
 
-/// A fresh browser session.
-#[derive(Debug)]
-pub struct SignedIn {
-    pub token: Token,
-    pub expires_at: Timestamp,
+impl From<SystemError> for SignInError {
+    fn from(error: SystemError) -> Self {
+        Self::Auth(error.into())
+    }
 }
 
-/// Checks secrets and hands out grants.
-#[derive(Clone)]
-pub struct Authority {
-    system: Arc<System>,
-    clock: SharedClock,
-}
+/// Verified where there is no such user, so that the answer takes as long. Cost and lengths are
+/// those of `hash_password`; no password has this hash.
+const NOBODYS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$\
+     AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 impl Authority {
-    /// An authority over the accounts in `system`.
-    pub fn new(system: Arc<System>, clock: SharedClock) -> Self {
-        Self { system, clock }
-    }
-
-    /// The actor behind an API key; `None` for an unknown or revoked key.
+    /// Opens a session for the user of this name. Takes tens of milliseconds; blocks.
     ///
     /// # Errors
-    /// When the appliance database cannot be asked.
-    pub fn api_key(&self, presented: &str) -> Result<Option<Actor>, AuthError> {
-        let found = self
-            .system
-            .use_api_key(&TokenDigest::of(presented), self.clock.now())
-            .map_err(AuthError::System)?;
-        Ok(found.map(|key| Actor::ApiKey { id: key.id, tenant: key.tenant, name: key.name }))
-    }
-
-    /// The actor behind a session cookie; `None` once it has expired or was signed out.
-    ///
-    /// # Errors
-    /// When the appliance database cannot be asked.
-    pub fn session(&self, presented: &str) -> Result<Option<Actor>, AuthError> {
-        let valid = self
-            .system
-            .session_is_valid(&TokenDigest::of(presented), self.clock.now())
-            .map_err(AuthError::System)?;
-        Ok(valid.then_some(Actor::Admin))
-    }
-
-    /// Makes a one-time link token that dies after `lifetime`.
-    ///
-    /// # Errors
-    /// When there is no randomness or the appliance database cannot be written.
-    pub fn make_link(&self, lifetime: SignedDuration) -> Result<SignedIn, AuthError> {
-        let token = Token::generate("").map_err(AuthError::Random)?;
-        let now = self.clock.now();
-        let expires_at = now.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
-        self.system.add_link(&token.digest(), now, expires_at).map_err(AuthError::System)?;
-        Ok(SignedIn { token, expires_at })
-    }
-
-    /// Trades a one-time link token for a session; `None` where it is unknown, used or expired.
-    ///
-    /// # Errors
-    /// When there is no randomness or the appliance database cannot be written.
-    pub fn redeem_link(
+    /// Why not; `CodeRequired` asks for another try with a code.
+    pub fn sign_in(
         &self,
-        presented: &str,
-        lifetime: SignedDuration,
-    ) -> Result<Option<SignedIn>, AuthError> {
-        let now = self.clock.now();
-        let token = Token::generate("").map_err(AuthError::Random)?;
-        let expires_at = now.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
-        let redeemed = self
-            .system
-            .redeem_link(&TokenDigest::of(presented), &token.digest(), now, expires_at)
-            .map_err(AuthError::System)?;
-        Ok(redeemed.then_some(SignedIn { token, expires_at }))
-    }
-
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// When the appliance database cannot be written.
-    pub fn sign_out(&self, presented: &str) -> Result<(), AuthError> {
-        self.system.end_session(&TokenDigest::of(presented)).map_err(AuthError::System)
-    }
-
-    /// A grant for `actor` on the tenant named by id or name; `None` where the tenant is absent
-    /// or not for this actor, which a caller cannot tell apart.
-    ///
-    /// # Errors
-    /// When the appliance database cannot be asked.
-    pub fn authorise<A: Access>(
-        &self,
-        actor: &Actor,
-        tenant: &str,
-    ) -> Result<Option<Grant<A>>, AuthError> {
-        let Some(found) = self.system.find_tenant(tenant).map_err(AuthError::System)? else {
-            return Ok(None);
+        name: &str,
+        password: &str,
+        code: Option<&str>,
+        peer: &Peer,
+    ) -> Result<SignedIn, SignInError> {
+        // Ids name users elsewhere; here one would be a second count of failures.
+        let found = self.system.credentials(name)?;
+        let found = found.filter(|found| found.user.name.eq_ignore_ascii_case(name));
+        let trusted = match &found {
+            Some(found) => self.is_signed_in_from(found.user.id, &peer.address)?,
+            None => false,
         };
-        Ok(self.may(actor, found.id).then(|| Grant::mint(found.id, actor.clone())))
+        let attempt = self.begin(name, peer, trusted)?;
+        let Some(found) = right_password(found, password) else {
+            return Err(SignInError::BadCredentials);
+        };
+        self.second_factor(&found, code, &attempt)?;
+        self.succeed(&attempt)?;
+        let (signed_in, record) = self.new_session(&found.user, peer)?;
+        self.system.add_session(&record, &signed_in.token.digest())?;
+        Ok(signed_in)
     }
 
-    /// True where `actor` may do what belongs to the whole appliance: create tenants, make links.
-    pub fn may_administer(&self, actor: &Actor) -> bool {
-        matches!(actor, Actor::Operator | Actor::Admin)
+    /// Sets another password for a signed-in user and ends their other sessions. Blocks.
+    ///
+    /// # Errors
+    /// `WrongPassword` where `old` is not the present one; rules that `new` breaks.
+    pub fn change_password(
+        &self,
+        user: UserId,
+        keep: SessionId,
+        old: &str,
+        new: &str,
+        peer: &Peer,
+    ) -> Result<(), SignInError> {
+        let found = self.prove_again(user, old, peer)?;
+        password::check(new, &found.user.name)?;
+        let hash = hash_password(new).map_err(AuthError::Hash)?;
+        Ok(self.system.set_password(user, &hash, Some(keep), self.clock.now())?)
     }
 
-    /// True where `actor` may see that `tenant` exists.
-    pub fn may(&self, actor: &Actor, tenant: TenantId) -> bool {
-        match actor {
-            Actor::Operator | Actor::Admin => true,
-            Actor::ApiKey { tenant: own, .. } => *own == tenant,
-            Actor::System(_) => false,
+    /// Makes a secret for a second factor, which counts once a code of it was shown.
+    ///
+    /// # Errors
+    /// When there is no such user or randomness, or the appliance database cannot be written.
+    pub fn offer_totp(&self, user: UserId) -> Result<TotpOffer, SignInError> {
+        let found = self.known(user)?;
+        let secret = totp::new_secret().map_err(AuthError::Random)?;
+        self.system.offer_totp(user, &secret)?;
+        Ok(totp::offer(&secret, &found.user.name))
+    }
+
+    /// Makes the offered secret the second factor, proved by a code, and gives recovery codes.
+    ///
+    /// # Errors
+    /// `NothingOffered`; a wrong code.
+    pub fn confirm_totp(&self, user: UserId, code: &str) -> Result<RecoveryCodes, SignInError> {
+        let found = self.known(user)?;
+        let secret = found.totp_offered.ok_or(SignInError::NothingOffered)?;
+        let now = self.clock.now();
+        let step = match totp::check(&secret, code.trim(), now.as_second()) {
+            Verdict::Step(step) => step,
+            Verdict::Skewed { seconds } => return Err(SignInError::CodeSkewed { seconds }),
+            Verdict::Wrong => return Err(SignInError::CodeWrong),
+        };
+        let codes = RecoveryCodes::generate().map_err(AuthError::Random)?;
+        self.system.enable_totp(user, step, &codes.digests(), now)?;
+        Ok(codes)
+    }
+
+    /// Does without a second factor from now on. Blocks.
+    ///
+    /// # Errors
+    /// `WrongPassword`.
+    pub fn remove_totp(
+        &self,
+        user: UserId,
+        password: &str,
+        peer: &Peer,
+    ) -> Result<(), SignInError> {
+        self.prove_again(user, password, peer)?;
+        Ok(self.system.clear_totp(user, self.clock.now())?)
+    }
+
+    /// Demands the password of somebody who is signed in already.
+    fn prove_again(
+        &self,
+        user: UserId,
+        password: &str,
+        peer: &Peer,
+    ) -> Result<Credentials, SignInError> {
+        let found = self.known(user)?;
+        let attempt = self.begin(&found.user.name, peer, false)?;
+        let found = right_password(Some(found), password).ok_or(SignInError::WrongPassword)?;
+        self.succeed(&attempt)?;
+        Ok(found)
+    }
+
+    fn known(&self, user: UserId) -> Result<Credentials, SignInError> {
+        self.system.credentials(&user.to_string())?.ok_or(SignInError::BadCredentials)
+    }
+
+    /// Demands the second factor of a user who has one.
+    pub(in crate::auth) fn second_factor(
+        &self,
+        found: &Credentials,
+        code: Option<&str>,
+        attempt: &Counted,
+    ) -> Result<(), SignInError> {
+        let Some(secret) = &found.totp_secret else {
+            return Ok(());
+        };
+        let Some(code) = code.map(str::trim).filter(|code| !code.is_empty()) else {
+            self.excuse(attempt)?;
+            return Err(SignInError::CodeRequired);
+        };
+        let user = found.user.id;
+        if !totp::is_time_code(code) {
+            let used = self.system.use_recovery_code(user, &totp::recovery_digest(code))?;
+            return if used { Ok(()) } else { Err(SignInError::CodeWrong) };
         }
+        match totp::check(secret, code, self.clock.now().as_second()) {
+            Verdict::Step(step) if self.system.take_totp_step(user, step)? => Ok(()),
+            Verdict::Step(_) => Err(SignInError::CodeUsed),
+            Verdict::Skewed { seconds } => Err(SignInError::CodeSkewed { seconds }),
+            Verdict::Wrong => Err(SignInError::CodeWrong),
+        }
+    }
+
+    pub(in crate::auth) fn begin(
+        &self,
+        name: &str,
+        peer: &Peer,
+        trusted: bool,
+    ) -> Result<Counted, SignInError> {
+        let account = ThrottleKey::account(name);
+        let source = ThrottleKey::source(&peer.address);
+        match self.system.begin_attempt(&account, &source, trusted, self.clock.now())? {
+            Attempt::Allowed => Ok(Counted { account, source, trusted }),
+            Attempt::Refused { retry_after } => Err(SignInError::TooManyAttempts { retry_after }),
+        }
+    }
+
+    /// An attempt that succeeded: the account's failures are forgotten, and those of the address
+    /// only where the account was signed in from there before, since anybody with an account
+    /// could else wipe out what they do to others.
+    pub(in crate::auth) fn succeed(&self, attempt: &Counted) -> Result<(), SignInError> {
+        self.system.forgive(&attempt.account)?;
+        match attempt.trusted {
+            true => self.system.forgive(&attempt.source)?,
+            false => self.system.excuse_attempt(&attempt.source)?,
+        }
+        Ok(())
+    }
+
+    fn excuse(&self, attempt: &Counted) -> Result<(), SignInError> {
+        self.system.excuse_attempt(&attempt.account)?;
+        Ok(self.system.excuse_attempt(&attempt.source)?)
+    }
+}
+
+/// An attempt that is counted as a failure until it has succeeded.
+pub(in crate::auth) struct Counted {
+    account: ThrottleKey,
+    source: ThrottleKey,
+    trusted: bool,
+}
+
+/// The user, if there is one who may sign in and the password is theirs. Takes the same time in
+/// every case.
+fn right_password(found: Option<Credentials>, password: &str) -> Option<Credentials> {
+    let able = found.filter(|found| !found.user.disabled);
+    let stored = able.as_ref().and_then(|found| found.password.as_deref());
+    let right = verify_password(password, stored.unwrap_or(NOBODYS_PASSWORD));
+    able.filter(|found| right && found.password.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_name_costs_the_hash_of_a_known_one() {
+        let real = hash_password("four words make sense").unwrap();
+        let shape = |phc: &str| -> Vec<usize> { phc.split('$').map(str::len).collect() };
+        assert_eq!(shape(NOBODYS_PASSWORD), shape(&real));
+        let cost = |phc: &str| phc.rsplitn(3, '$').last().map(str::to_owned);
+        assert_eq!(cost(NOBODYS_PASSWORD), cost(&real));
+        assert!(!verify_password("", NOBODYS_PASSWORD));
+    }
+
+    #[test]
+    fn a_skewed_code_says_which_clock_is_behind() {
+        let ahead = SignInError::CodeSkewed { seconds: 120 }.to_string();
+        assert!(ahead.contains("ahead of the appliance's by about 120 seconds"), "{ahead}");
+        let behind = SignInError::CodeSkewed { seconds: -60 }.to_string();
+        assert!(behind.contains("behind the appliance's by about 60 seconds"), "{behind}");
     }
 }

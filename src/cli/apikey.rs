@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,6 +15,8 @@ use super::endpoint::api;
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::terminal::{printable, table};
+use crate::clock::{Clock, SystemClock};
+use crate::types::Role;
 
 /// What `apikey` takes.
 #[derive(Debug, Args)]
@@ -25,13 +28,21 @@ pub struct ApiKeyArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a key for one tenant; it is shown once
-    #[command(after_help = "Example:\n  cairn apikey create demo --name importer")]
+    #[command(after_help = "Examples:
+  cairn apikey create demo --name importer
+  cairn apikey create demo --name monitor --role reader --expires-days 90")]
     Create {
         /// Tenant, by name or id
         tenant: String,
         /// What the key is for, as it will be listed
         #[arg(long, default_value = "api")]
         name: String,
+        /// owner, editor, reader or auditor
+        #[arg(long, default_value_t = Role::Editor)]
+        role: Role,
+        /// Days after which the key stops working; without it, it works until it is revoked
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        expires_days: Option<u32>,
     },
     /// List a tenant's keys
     #[command(after_help = "Example:\n  cairn apikey list demo")]
@@ -54,6 +65,8 @@ enum Action {
 #[derive(Serialize)]
 struct NewKey<'a> {
     name: &'a str,
+    role: Role,
+    expires_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +78,9 @@ struct Keys {
 struct Key {
     id: String,
     name: String,
+    role: Role,
     created_at: String,
+    expires_at: Option<String>,
     last_used_at: Option<String>,
 }
 
@@ -75,7 +90,11 @@ struct Key {
 /// Those of the API.
 pub async fn run(client: &Client, output: Output, args: &ApiKeyArgs) -> Result<Exit, CliError> {
     match &args.action {
-        Action::Create { tenant, name } => create(client, output, tenant, name).await?,
+        Action::Create { tenant, name, role, expires_days } => {
+            let expires_at = expires_days.map(expiry);
+            let key = NewKey { name, role: *role, expires_at };
+            create(client, output, tenant, &key).await?;
+        }
         Action::List { tenant } => list(client, output, tenant).await?,
         Action::Revoke { tenant, key } => {
             client.delete::<Value>(&api(["tenants", tenant, "keys", key])).await?;
@@ -89,8 +108,19 @@ pub async fn run(client: &Client, output: Output, args: &ApiKeyArgs) -> Result<E
     Ok(Exit::Done)
 }
 
-async fn create(client: &Client, output: Output, tenant: &str, name: &str) -> Result<(), CliError> {
-    let created: Value = client.post(&api(["tenants", tenant, "keys"]), &NewKey { name }).await?;
+/// The moment this many days from now.
+fn expiry(days: u32) -> Timestamp {
+    let span = SignedDuration::from_hours(i64::from(days) * 24);
+    SystemClock.now().saturating_add(span).unwrap_or(Timestamp::MAX)
+}
+
+async fn create(
+    client: &Client,
+    output: Output,
+    tenant: &str,
+    key: &NewKey<'_>,
+) -> Result<(), CliError> {
+    let created: Value = client.post(&api(["tenants", tenant, "keys"]), key).await?;
     if output.json() {
         return output.value(&created);
     }
@@ -109,15 +139,18 @@ async fn list(client: &Client, output: Output, tenant: &str) -> Result<(), CliEr
     }
     let list: Keys = client.get(&endpoint).await?;
     if list.keys.is_empty() {
-        return output.line("no keys; make one with `cairn apikey create <tenant> <name>`");
+        return output.line("no keys; make one with `cairn apikey create <tenant> --name <name>`");
     }
     let rows: Vec<Vec<String>> = list
         .keys
         .into_iter()
         .map(|key| {
-            let used = key.last_used_at.unwrap_or_else(|| "never".to_owned());
-            vec![printable(&key.name), key.id, key.created_at, used]
+            let never = || "never".to_owned();
+            let (used, expires) =
+                (key.last_used_at.unwrap_or_else(never), key.expires_at.unwrap_or_else(never));
+            let role = key.role.to_string();
+            vec![printable(&key.name), role, key.id, key.created_at, expires, used]
         })
         .collect();
-    output.line(table(&["name", "id", "created", "last used"], &rows))
+    output.line(table(&["name", "role", "id", "created", "expires", "last used"], &rows))
 }

@@ -31,7 +31,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// How often to look again meanwhile.
 const LOCK_POLL: Duration = Duration::from_millis(100);
 
-/// A connection to the API, as the operator.
+/// A connection to the API, as the console.
 pub enum Client {
     /// A server runs.
     Socket(Socket),
@@ -46,11 +46,7 @@ impl Client {
     /// When the home is not initialised, cannot be opened, or another command keeps holding it.
     pub async fn connect(config: &Config) -> Result<Self, CliError> {
         if !config.home.is_initialised() {
-            return Err(CliError::not_found(format!(
-                "{} is not a Cairn home",
-                config.home.path.display()
-            ))
-            .hint("Create it with `cairn init`, or name another one with --home or CAIRN_HOME."));
+            return Err(CliError::no_home(&config.home.path));
         }
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
@@ -72,6 +68,14 @@ impl Client {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Reaches the server of a home; `None` where none runs.
+    ///
+    /// # Errors
+    /// When a server is there and cannot be reached.
+    pub async fn of_server(config: &Config) -> Result<Option<Self>, CliError> {
+        Ok(reach_server(config).await?.map(Self::Socket))
     }
 
     /// True where a server answers, false where this process does the work itself.
@@ -104,10 +108,31 @@ impl Client {
         endpoint: &Endpoint,
         value: &impl Serialize,
     ) -> Result<T, CliError> {
-        let body = serde_json::to_vec(value)
-            .map_err(|error| CliError::because("the request cannot be written as JSON", &error))?;
-        let request = request(Method::POST, endpoint, Some("application/json"), Body::from(body))?;
-        parse(&self.send(request).await?)
+        self.send_json(Method::POST, endpoint, value).await
+    }
+
+    /// PUT of a JSON value, parsed.
+    ///
+    /// # Errors
+    /// An answer other than success, or no answer.
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        value: &impl Serialize,
+    ) -> Result<T, CliError> {
+        self.send_json(Method::PUT, endpoint, value).await
+    }
+
+    /// PATCH with a JSON value, parsed.
+    ///
+    /// # Errors
+    /// An answer other than success, or no answer.
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        value: &impl Serialize,
+    ) -> Result<T, CliError> {
+        self.send_json(Method::PATCH, endpoint, value).await
     }
 
     /// POST of raw bytes as they come, never held as a whole.
@@ -147,6 +172,18 @@ impl Client {
                 Box::pin(appliance.shutdown()).await.map_err(CliError::from)
             }
         }
+    }
+
+    async fn send_json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        endpoint: &Endpoint,
+        value: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = serde_json::to_vec(value)
+            .map_err(|error| CliError::because("the request cannot be written as JSON", &error))?;
+        let request = request(method, endpoint, Some("application/json"), Body::from(body))?;
+        parse(&self.send(request).await?)
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Bytes, CliError> {

@@ -20,6 +20,12 @@ pub fn api<const N: usize>(segments: [&str; N]) -> Endpoint {
 }
 
 impl Endpoint {
+    /// The resource at `segments` below this one.
+    pub fn below<const N: usize>(mut self, segments: [&str; N]) -> Self {
+        self.0.path_segments_mut().expect("invariant: an http URL has a path").extend(segments);
+        self
+    }
+
     /// The same with a query value.
     pub fn with(mut self, key: &str, value: impl AsRef<str>) -> Self {
         self.0.query_pairs_mut().append_pair(key, value.as_ref());

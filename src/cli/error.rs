@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use axum::http::StatusCode;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::appliance::ApplianceError;
 use crate::error::{Kind, chain};
+use crate::keys::KeyError;
 
 /// How a command ended, as the shell sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +38,13 @@ impl From<Kind> for Exit {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Invalid => Self::Usage,
-            Kind::Unauthenticated | Kind::NotFound => Self::NotFound,
+            Kind::Unauthenticated | Kind::Forbidden | Kind::NotFound => Self::NotFound,
             Kind::Locked => Self::Locked,
             Kind::Conflict
+            | Kind::Misdirected
             | Kind::TooLarge
+            | Kind::TooMany
+            | Kind::QuotaExceeded
             | Kind::Unavailable
             | Kind::StorageFull
             | Kind::Internal => Self::Failed,
@@ -97,6 +102,12 @@ impl CliError {
     /// A thing that is not there.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::ending(Exit::NotFound, message)
+    }
+
+    /// A folder that is no home.
+    pub fn no_home(path: &Path) -> Self {
+        Self::not_found(format!("{} is not a Cairn home", path.display()))
+            .hint("Create it with `cairn init`, or name another one with --home or CAIRN_HOME.")
     }
 
     /// A failure with a chosen exit code.
@@ -177,6 +188,12 @@ impl CliError {
 
 impl From<ApplianceError> for CliError {
     fn from(error: ApplianceError) -> Self {
+        Self::ending(error.kind().into(), chain(&error))
+    }
+}
+
+impl From<KeyError> for CliError {
+    fn from(error: KeyError) -> Self {
         Self::ending(error.kind().into(), chain(&error))
     }
 }

@@ -1,13 +1,14 @@
 //! The command line: one subcommand, one file.
 //!
-//! Called by: `main`. Talks to: `appliance`, `config`, `extract`, `extraction`, `app::eval`, and
-//! through the HTTP API to everything else.
+//! Called by: `main`. Talks to: `appliance`, `config`, `extract`, `extraction`, `app::eval`,
+//! `keys`, and through the HTTP API to everything else.
 //! Invariants: exit codes are 0 done, 1 failed, 2 usage, 3 not found or not allowed, 4 locked;
 //! `extract-worker` runs before any thread, runtime or log exists.
 
 mod add;
 mod apikey;
 mod ask;
+mod audit;
 mod client;
 mod doctor;
 mod endpoint;
@@ -15,19 +16,26 @@ mod error;
 mod eval;
 mod extract;
 mod init;
+mod keys;
 mod ledger;
 mod link;
 mod maintain;
+mod member;
 mod output;
 mod pages;
 mod progress;
+mod prompt;
 mod search;
 mod serve;
 mod socket;
 mod status;
+mod support;
 mod tenant;
+mod tenant_change;
 mod terminal;
+mod tls;
 mod upload;
+mod user;
 mod version;
 mod wait;
 mod walk;
@@ -81,18 +89,21 @@ struct Shared {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a home and a first link to the dashboard
-    #[command(after_help = "Example:\n  cairn init --home ~/cairn")]
-    Init,
+    /// Make a home, its key with recovery shares, and a first link to the dashboard
+    Init(init::InitArgs),
     /// Run the server
     Serve(serve::ServeArgs),
     #[command(flatten)]
     Request(Request),
     /// Show what the extraction worker makes of one file, as Markdown
     Extract(extract::ExtractArgs),
+    /// Seal and unseal, print recovery shares, change keys
+    Keys(keys::KeysArgs),
     /// Check everything an installation needs; exit code 1 where a check fails
     #[command(after_help = "Example:\n  cairn doctor --json")]
     Doctor,
+    /// Collect what support needs to find a fault: no content, no names
+    SupportArchive(support::SupportArgs),
     /// Show the version
     #[command(after_help = "Example:\n  cairn version --json")]
     Version,
@@ -107,15 +118,19 @@ enum Request {
     /// Show whether the server runs, the model, free space and what needs attention
     #[command(after_help = "Example:\n  cairn status --json")]
     Status,
-    /// Make a one-time link that opens the dashboard
-    #[command(after_help = "Example:\n  cairn link")]
-    Link,
-    /// Create, list, show and delete tenants
+    /// Make a one-time link that makes the first admin or sets a new password
+    Link(link::LinkArgs),
+    /// Add, list, show, disable and delete users, reset what they lost
+    #[command(after_help = "Example:\n  cairn user add ada")]
+    User(user::UserArgs),
+    /// Create, list, show, change and delete tenants, and see to their members
     #[command(after_help = "Example:\n  cairn tenant create demo")]
     Tenant(tenant::TenantArgs),
     /// Create, list and revoke API keys
     #[command(after_help = "Example:\n  cairn apikey create demo --name importer")]
     Apikey(apikey::ApiKeyArgs),
+    /// Show, renew or replace the server's certificate
+    Tls(tls::TlsArgs),
     /// Drop files, folders or standard input into a tenant
     Add(add::AddArgs),
     /// List every item with its state and reason, and totals that add up
@@ -130,6 +145,8 @@ enum Request {
     Search(search::SearchArgs),
     /// Ask a question; the answer is made of cited sentences
     Ask(ask::AskArgs),
+    /// List, export and check audit trails
+    Audit(audit::AuditArgs),
     /// Measure search quality and latency on a data set in the BEIR layout
     Eval(eval::EvalArgs),
 }
@@ -147,7 +164,15 @@ impl Session {
     /// # Errors
     /// Every problem of the configuration.
     fn config(&self, listen: Option<SocketAddr>) -> Result<Config, CliError> {
-        let overrides = Overrides { listen, config_file: self.config_file.clone() };
+        self.config_with(Overrides { listen, ..Overrides::default() })
+    }
+
+    /// The configuration of the home, with what was given on the command line.
+    ///
+    /// # Errors
+    /// Every problem of the configuration.
+    fn config_with(&self, mut overrides: Overrides) -> Result<Config, CliError> {
+        overrides.config_file = self.config_file.clone();
         Config::load(self.home.clone(), overrides).map_err(|problems| {
             let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
             CliError::usage(lines.join("; ")).hint("Mend the configuration file and try again.")
@@ -177,6 +202,8 @@ pub fn main() -> ExitCode {
     if matches!(line.command, Command::ExtractWorker) {
         return ExitCode::from(u8::try_from(crate::extract::run_worker()).unwrap_or(1));
     }
+    // Kept to the end: it is removed when the process ends.
+    let _scratch = crate::scratch::claim();
     let output = Output::new(line.shared.json);
     let session = Session { home: line.shared.home, config_file: line.shared.config, output };
     match on_runtime(&session, line.command) {
@@ -200,11 +227,13 @@ fn on_runtime(session: &Session, command: Command) -> Result<Exit, CliError> {
 
 async fn dispatch(session: &Session, command: Command) -> Result<Exit, CliError> {
     match command {
-        Command::Init => Box::pin(init::run(session)).await,
+        Command::Init(args) => Box::pin(init::run(session, &args)).await,
         Command::Serve(args) => Box::pin(serve::run(session, &args)).await,
         Command::Request(command) => Box::pin(request(session, command)).await,
         Command::Extract(args) => Box::pin(extract::run(session.output, &args)).await,
+        Command::Keys(args) => Box::pin(keys::run(session, &args)).await,
         Command::Doctor => Box::pin(doctor::run(session)).await,
+        Command::SupportArchive(args) => Box::pin(support::run(session, &args)).await,
         Command::Version => version::run(session.output),
         Command::ExtractWorker => Err(CliError::usage("extract-worker is started by Cairn itself")),
     }
@@ -213,6 +242,11 @@ async fn dispatch(session: &Session, command: Command) -> Result<Exit, CliError>
 /// Runs a command against the running server, or against the home opened here; an interrupt ends
 /// the command and still closes the home in order.
 async fn request(session: &Session, command: Request) -> Result<Exit, CliError> {
+    if let Request::Audit(args) = &command
+        && let Some(file) = args.file()
+    {
+        return audit::verify_file(session.output, file);
+    }
     let config = session.config(None)?;
     let client = Client::connect(&config).await?;
     let result = tokio::select! {
@@ -233,9 +267,11 @@ async fn answer(
 ) -> Result<Exit, CliError> {
     match command {
         Request::Status => status::run(client, output, &config.home.path).await,
-        Request::Link => link::run(client, output).await,
+        Request::Link(args) => link::run(client, output, &args).await,
+        Request::User(args) => user::run(client, output, &args).await,
         Request::Tenant(args) => tenant::run(client, output, &args).await,
         Request::Apikey(args) => apikey::run(client, output, &args).await,
+        Request::Tls(args) => tls::run(client, output, &args).await,
         Request::Add(args) => Box::pin(add::run(client, output, args)).await,
         Request::Ledger(args) => ledger::run(client, output, &args).await,
         Request::Retry(args) => maintain::retry(client, output, &args).await,
@@ -243,6 +279,7 @@ async fn answer(
         Request::Rebuild(args) => maintain::rebuild(client, output, &args).await,
         Request::Search(args) => search::run(client, output, &args).await,
         Request::Ask(args) => ask::run(client, output, &args).await,
+        Request::Audit(args) => Box::pin(audit::run(client, output, &args)).await,
         Request::Eval(args) => Box::pin(eval::run(client, output, &args)).await,
     }
 }

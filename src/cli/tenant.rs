@@ -1,9 +1,7 @@
-//! `cairn tenant`: create, list, show and delete tenants.
+//! `cairn tenant`: create, list, show, change and delete tenants, and see to their members.
 //!
 //! Called by: `cli`. Talks to: the API.
 //! Invariants: a tenant is deleted only after its name was confirmed or `--yes` was given.
-
-use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, Subcommand};
 use indicatif::BinaryBytes;
@@ -14,10 +12,13 @@ use super::client::Client;
 use super::endpoint::api;
 use super::error::{CliError, Exit};
 use super::ledger::totals_line;
+use super::member::{self, MemberAction};
 use super::output::Output;
 use super::pages::whole_list;
+use super::prompt::{ask, is_interactive};
+use super::tenant_change;
 use super::terminal::{printable, table};
-use crate::types::LedgerTotals;
+use crate::types::{LedgerTotals, TenantState, Tier};
 
 /// What `tenant` takes.
 #[derive(Debug, Args)]
@@ -33,6 +34,9 @@ enum Action {
     Create {
         /// Name, unique on this appliance
         name: String,
+        /// Limits and features it gets [default: pro]
+        #[arg(long, value_name = "TIER")]
+        tier: Option<Tier>,
     },
     /// List all tenants
     #[command(after_help = "Example:\n  cairn tenant list --json")]
@@ -43,7 +47,9 @@ enum Action {
         /// Tenant, by name or id
         tenant: String,
     },
-    /// Delete a tenant with everything in it
+    #[command(flatten)]
+    Change(tenant_change::Action),
+    /// Delete a tenant with everything in it, and print the certificate of it
     #[command(after_help = "Example:\n  cairn tenant delete demo --yes")]
     Delete {
         /// Tenant, by name or id
@@ -52,25 +58,44 @@ enum Action {
         #[arg(long)]
         yes: bool,
     },
+    /// List the certificates of deleted tenants
+    #[command(after_help = "Example:\n  cairn tenant deletions --json")]
+    Deletions,
+    /// Add, list and remove members
+    #[command(after_help = "Example:\n  cairn tenant member add demo ada --role editor")]
+    Member {
+        #[command(subcommand)]
+        action: MemberAction,
+    },
 }
 
 #[derive(Serialize)]
 struct NewTenant<'a> {
     name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<Tier>,
 }
 
 #[derive(Deserialize)]
 struct Tenant {
     id: String,
     name: String,
+    tier: Tier,
+    state: TenantState,
     created_at: String,
 }
 
 #[derive(Deserialize)]
 struct TenantDetail {
-    id: String,
-    name: String,
-    created_at: String,
+    #[serde(flatten)]
+    tenant: Tenant,
+    /// Absent where nothing can be read, because the tenant is locked.
+    #[serde(flatten)]
+    numbers: Option<Numbers>,
+}
+
+#[derive(Deserialize)]
+struct Numbers {
     totals: LedgerTotals,
     bytes: Bytes,
     inbox: String,
@@ -99,16 +124,24 @@ struct Vectors {
 /// Those of the API; a deletion that was not confirmed.
 pub async fn run(client: &Client, output: Output, args: &TenantArgs) -> Result<Exit, CliError> {
     match &args.action {
-        Action::Create { name } => create(client, output, name).await?,
+        Action::Create { name, tier } => create(client, output, name, *tier).await?,
         Action::List => list(client, output).await?,
         Action::Show { tenant } => show(client, output, tenant).await?,
+        Action::Change(action) => tenant_change::run(client, output, action).await?,
         Action::Delete { tenant, yes } => delete(client, output, tenant, *yes).await?,
+        Action::Deletions => deletions(client, output).await?,
+        Action::Member { action } => member::run(client, output, action).await?,
     }
     Ok(Exit::Done)
 }
 
-async fn create(client: &Client, output: Output, name: &str) -> Result<(), CliError> {
-    let created: Value = client.post(&api(["tenants"]), &NewTenant { name }).await?;
+async fn create(
+    client: &Client,
+    output: Output,
+    name: &str,
+    tier: Option<Tier>,
+) -> Result<(), CliError> {
+    let created: Value = client.post(&api(["tenants"]), &NewTenant { name, tier }).await?;
     if output.json() {
         return output.value(&created);
     }
@@ -129,9 +162,12 @@ async fn list(client: &Client, output: Output) -> Result<(), CliError> {
     }
     let rows: Vec<Vec<String>> = tenants
         .into_iter()
-        .map(|tenant| vec![printable(&tenant.name), tenant.id, tenant.created_at])
+        .map(|tenant| {
+            let (tier, state) = (tenant.tier.to_string(), tenant.state.to_string());
+            vec![printable(&tenant.name), tier, state, tenant.id, tenant.created_at]
+        })
         .collect();
-    output.line(table(&["name", "id", "created"], &rows))
+    output.line(table(&["name", "tier", "state", "id", "created"], &rows))
 }
 
 async fn show(client: &Client, output: Output, tenant: &str) -> Result<(), CliError> {
@@ -139,25 +175,29 @@ async fn show(client: &Client, output: Output, tenant: &str) -> Result<(), CliEr
     if output.json() {
         return output.value(&client.get::<Value>(&endpoint).await?);
     }
-    let detail: TenantDetail = client.get(&endpoint).await?;
-    let bytes = &detail.bytes;
-    let rows = [
-        ("tenant", format!("{} ({})", printable(&detail.name), detail.id)),
-        ("created", detail.created_at.clone()),
-        ("items", totals_line(&detail.totals)),
-        ("vectors", vectors_line(detail.vectors.as_ref())),
-        (
-            "on disk",
-            format!(
-                "blobs {}, catalogue {}, full text {}, vectors {}",
-                BinaryBytes(bytes.blobs),
-                BinaryBytes(bytes.catalogue),
-                BinaryBytes(bytes.fulltext),
-                BinaryBytes(bytes.vectors)
-            ),
-        ),
-        ("drop folder", printable(&detail.inbox)),
+    let TenantDetail { tenant, numbers } = client.get(&endpoint).await?;
+    let mut rows = vec![
+        ("tenant", format!("{} ({})", printable(&tenant.name), tenant.id)),
+        ("tier", tenant.tier.to_string()),
+        ("state", tenant.state.to_string()),
+        ("created", tenant.created_at),
     ];
+    if let Some(numbers) = numbers {
+        let bytes = &numbers.bytes;
+        let disk = format!(
+            "blobs {}, catalogue {}, full text {}, vectors {}",
+            BinaryBytes(bytes.blobs),
+            BinaryBytes(bytes.catalogue),
+            BinaryBytes(bytes.fulltext),
+            BinaryBytes(bytes.vectors)
+        );
+        rows.extend([
+            ("items", totals_line(&numbers.totals)),
+            ("vectors", vectors_line(numbers.vectors.as_ref())),
+            ("on disk", disk),
+            ("drop folder", printable(&numbers.inbox)),
+        ]);
+    }
     for (name, value) in rows {
         output.line(format!("{name:<12} {value}"))?;
     }
@@ -173,20 +213,53 @@ fn vectors_line(vectors: Option<&Vectors>) -> String {
 }
 
 async fn delete(client: &Client, output: Output, tenant: &str, yes: bool) -> Result<(), CliError> {
-    let found: Tenant = client.get(&api(["tenants", tenant])).await?;
+    // From the list, which shows a locked tenant too.
+    let found = find(client, tenant).await?;
     if !yes {
         confirm(&found.name).await?;
     }
-    client.delete::<Value>(&api(["tenants", &found.id])).await?;
+    let certificate: Option<Value> = client.delete(&api(["tenants", &found.id])).await?;
+    let certificate = certificate.unwrap_or_default();
     if output.json() {
-        return output.value(&serde_json::json!({ "deleted": found.id }));
+        return output.value(&certificate);
     }
-    output.line(format!("deleted tenant {}", printable(&found.name)))
+    output.line(format!("deleted tenant {}", printable(&found.name)))?;
+    print_certificate(output, &certificate)
+}
+
+async fn find(client: &Client, tenant: &str) -> Result<Tenant, CliError> {
+    let whole = whole_list(client, &api(["tenants"]), "tenants").await?;
+    let tenants: Vec<Tenant> =
+        serde_json::from_value(whole.get("tenants").cloned().unwrap_or_default())
+            .map_err(|error| CliError::because("the answer cannot be understood", &error))?;
+    tenants.into_iter().find(|known| known.id == tenant || known.name == tenant).ok_or_else(|| {
+        CliError::not_found(format!("there is no tenant `{}`", printable(tenant)))
+            .hint("See them with `cairn tenant list`.")
+    })
+}
+
+async fn deletions(client: &Client, output: Output) -> Result<(), CliError> {
+    let whole = whole_list(client, &api(["deletions"]), "deletions").await?;
+    if output.json() {
+        return output.value(&whole);
+    }
+    let certificates =
+        whole.get("deletions").and_then(Value::as_array).cloned().unwrap_or_default();
+    if certificates.is_empty() {
+        return output.line("no tenant was deleted here");
+    }
+    certificates.iter().try_for_each(|certificate| print_certificate(output, certificate))
+}
+
+fn print_certificate(output: Output, certificate: &Value) -> Result<(), CliError> {
+    let text = |key: &str| certificate.get(key).and_then(Value::as_str).unwrap_or("unknown");
+    output.line(printable(text("statement")))?;
+    output.line(format!("content digest: {}", printable(text("content_digest"))))
 }
 
 /// Asks for the tenant's name on the terminal.
 async fn confirm(name: &str) -> Result<(), CliError> {
-    if !io::stdin().is_terminal() {
+    if !is_interactive() {
         return Err(CliError::usage("deleting a tenant cannot be undone")
             .hint("Say --yes where nobody can be asked."));
     }
@@ -194,15 +267,7 @@ async fn confirm(name: &str) -> Result<(), CliError> {
         "This deletes everything in `{}` and cannot be undone. Type its name to go on: ",
         printable(name)
     );
-    let answer = tokio::task::spawn_blocking(move || {
-        io::stderr().write_all(asked.as_bytes())?;
-        let mut line = String::new();
-        io::stdin().read_line(&mut line)?;
-        Ok::<String, io::Error>(line)
-    })
-    .await
-    .map_err(|error| CliError::because("the answer could not be read", &error))?
-    .map_err(|error| CliError::because("the answer could not be read", &error))?;
+    let answer = ask(asked).await?.unwrap_or_default();
     if answer.trim() == name {
         Ok(())
     } else {

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::body::Body;
 use futures::StreamExt;
@@ -22,6 +23,12 @@ use super::progress::UploadProgress;
 
 /// Bytes read and sent at a time.
 const CHUNK_BYTES: usize = 256 << 10;
+
+/// The code of a refusal that passes by itself.
+const QUEUE_FULL: &str = "quota_jobs";
+
+/// How often to try again then.
+const ROOM_POLL: Duration = Duration::from_secs(2);
 
 /// Where the bytes come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +54,37 @@ pub struct Destination {
     pub documents_jsonl: bool,
 }
 
-/// Streams a file in; on return its bytes and its job are durable.
+/// Streams a file in; on return its bytes and its job are durable. While too much of the tenant
+/// waits to be indexed, the file waits too.
 ///
 /// # Errors
 /// When the file cannot be read, or those of the API.
 pub async fn send(
+    client: &Client,
+    destination: &Destination,
+    upload: &Upload,
+    progress: &UploadProgress,
+) -> Result<Accepted, CliError> {
+    loop {
+        match send_once(client, destination, upload, progress).await {
+            // Standard input cannot be read twice.
+            Err(error)
+                if error.code.as_deref() == Some(QUEUE_FULL) && upload.can_be_read_again() =>
+            {
+                tokio::time::sleep(ROOM_POLL).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+impl Upload {
+    fn can_be_read_again(&self) -> bool {
+        self.origin != Origin::StandardInput
+    }
+}
+
+async fn send_once(
     client: &Client,
     destination: &Destination,
     upload: &Upload,

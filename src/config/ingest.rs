@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Problem;
 
 /// How files are read and indexed.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct IngestConfig {
     /// Text kept of one document, in bytes; the rest is reported as truncated.
@@ -21,7 +21,7 @@ pub struct IngestConfig {
     pub max_children: u32,
     /// Largest single child, in bytes.
     pub max_child_bytes: u64,
-    /// Extraction processes that run at once.
+    /// Extraction processes that run at once for one tenant; where several have work, one more.
     pub extraction_children: usize,
     /// Wall-clock seconds after which the extraction of one document is killed.
     pub extraction_seconds: u64,

@@ -4,20 +4,25 @@
 //! Invariants: unknown keys are refused; nothing reads the environment after start; every value
 //! is valid when `load` returns.
 
+mod host;
 mod ingest;
+mod keys;
 mod problem;
 mod search;
 mod server;
+mod shown;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use host::{Host, HostError, HostPort};
 pub use ingest::IngestConfig;
+pub use keys::{KekSourceKind, KeysConfig, default_key_file};
 pub use problem::Problem;
 pub use search::{InferenceSettings, SearchConfig};
-pub use server::{DEFAULT_LOG, ServerConfig};
+pub use server::{DEFAULT_LOG, ServerConfig, TlsMode};
 
 /// Home directory of a packaged installation.
 pub const DEFAULT_HOME: &str = "/var/lib/cairn";
@@ -30,6 +35,7 @@ pub struct Config {
     pub ingest: IngestConfig,
     pub search: SearchConfig,
     pub inference: InferenceSettings,
+    pub keys: KeysConfig,
     /// Faults to inject; empty outside tests.
     pub faults: crate::failpoint::FaultPlan,
 }
@@ -53,6 +59,11 @@ impl Home {
         self.path.join("tenants")
     }
 
+    /// Wrapped keys; the key that opens them lies elsewhere.
+    pub fn keys_path(&self) -> PathBuf {
+        self.path.join("keys")
+    }
+
     pub fn lock_path(&self) -> PathBuf {
         self.path.join("cairn.lock")
     }
@@ -65,6 +76,11 @@ impl Home {
     /// The server's log; older ones stand beside it with a number behind their name.
     pub fn log_path(&self) -> PathBuf {
         self.path.join("logs").join("cairn.log")
+    }
+
+    /// Certificates, and their private keys in sealed form.
+    pub fn tls_path(&self) -> PathBuf {
+        self.path.join("tls")
     }
 
     /// Space kept back for the day the volume is full.
@@ -87,6 +103,7 @@ impl Home {
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     pub listen: Option<SocketAddr>,
+    pub tls: Option<TlsMode>,
     pub config_file: Option<PathBuf>,
 }
 
@@ -97,6 +114,7 @@ struct ConfigFile {
     ingest: IngestConfig,
     search: SearchConfig,
     inference: InferenceSettings,
+    keys: KeysConfig,
 }
 
 impl Config {
@@ -114,11 +132,16 @@ impl Config {
         if let Some(listen) = overrides.listen {
             file.server.listen = listen;
         }
+        if let Some(tls) = overrides.tls {
+            file.server.tls = tls;
+        }
         let mut problems = Vec::new();
         file.server.check(&mut problems);
         file.ingest.check(&mut problems);
         file.search.check(&mut problems);
         file.inference.check(&mut problems);
+        file.keys.credentials_dir = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        file.keys.check(&home, &mut problems);
         let faults = match fault_plan() {
             Ok(plan) => plan,
             Err(sentence) => {
@@ -135,6 +158,7 @@ impl Config {
             ingest: file.ingest,
             search: file.search,
             inference: file.inference,
+            keys: file.keys,
             faults,
         })
     }

@@ -5,12 +5,12 @@
 
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Problem;
 
 /// Retrieval settings.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchConfig {
     /// Vector rows above which an approximate index is built; below, search is exact.
@@ -19,14 +19,19 @@ pub struct SearchConfig {
     pub index_cache_bytes: usize,
     /// Bytes of vector table metadata cached per open tenant.
     pub metadata_cache_bytes: usize,
+    /// Bytes of vectors that all tenants together may hold in memory for exact search.
+    pub resident_bytes: usize,
 }
 
 impl Default for SearchConfig {
     fn default() -> Self {
         Self {
-            exact_rows_limit: 100_000,
+            // Comparing all of 50,000 sealed vectors takes 40 ms and more where they do not fit
+            // into memory; an index over them answers in half of that.
+            exact_rows_limit: 50_000,
             index_cache_bytes: 64 << 20,
             metadata_cache_bytes: 32 << 20,
+            resident_bytes: 128 << 20,
         }
     }
 }
@@ -43,7 +48,7 @@ impl SearchConfig {
 }
 
 /// The embedding model and what it may use.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct InferenceSettings {
     /// A model folder other than the built-in one.

@@ -206,10 +206,11 @@ pub(super) async fn get_content(
     Id(id): Id<DocumentId>,
 ) -> Result<Response, Failure> {
     let original = documents::original(&tenant, id).await?;
+    let size_bytes = original.content.size_bytes();
     let mut response =
-        Body::from_stream(ReaderStream::with_capacity(original.file, 256 << 10)).into_response();
+        Body::from_stream(ReaderStream::with_capacity(original.content, 256 << 10)).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_LENGTH, original.size_bytes.into());
+    headers.insert(header::CONTENT_LENGTH, size_bytes.into());
     // Never the declared type: a hostile page must not run on this origin.
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(

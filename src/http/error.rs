@@ -39,11 +39,13 @@ pub struct Problem {
 pub(super) struct Failure {
     code: ErrorCode,
     detail: String,
+    /// When to come back, in seconds.
+    retry_after: Option<u64>,
 }
 
 impl Failure {
     pub(super) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
+        Self { code, detail: detail.into(), retry_after: None }
     }
 
     pub(super) fn invalid(detail: impl Into<String>) -> Self {
@@ -62,7 +64,10 @@ impl From<app::Error> for Failure {
             tracing::error!(code = code.as_str(), "{}", chain(&error));
             return Self::new(code, code.title());
         }
-        Self::new(code, error.to_string())
+        if code.kind() == Kind::Locked {
+            return Self::new(code, code.title());
+        }
+        Self { retry_after: error.retry_after(), ..Self::new(code, error.to_string()) }
     }
 }
 
@@ -70,9 +75,13 @@ fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        Kind::QuotaExceeded => StatusCode::INSUFFICIENT_STORAGE,
         Kind::Locked => StatusCode::LOCKED,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
@@ -93,7 +102,12 @@ impl IntoResponse for Failure {
             request_id: REQUEST_ID.try_with(Clone::clone).unwrap_or_default(),
         };
         let body = serde_json::to_vec(&problem).unwrap_or_default();
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
     }
 }
 

@@ -2,11 +2,15 @@
 //!
 //! Called by: the router. Talks to: `app::ledger`.
 //! Invariants: a watcher that falls behind loses item events, never the totals; at most four
-//! totals a second are sent.
+//! totals a second are sent; the stream ends when the tenant is no longer served, and a watcher has
+//! to come again after a while, so that one whose session, key or membership ended meanwhile is
+//! turned away.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use serde::Serialize;
@@ -16,6 +20,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::{Failure, Problem};
 use super::extract::Tenant;
+use crate::app::App;
 use crate::app::ledger::{self, TenantEvent};
 use crate::auth::Read;
 use crate::tenant::TenantHandle;
@@ -23,6 +28,9 @@ use crate::types::{ItemKey, LedgerTotals, Throughput};
 
 /// Between two totals.
 const PACE: Duration = Duration::from_millis(250);
+
+/// How long a stream lives. Browsers come again by themselves.
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Item events per burst; a flood of changes is told by the totals.
 const ITEMS_PER_BURST: usize = 50;
@@ -39,12 +47,13 @@ struct LedgerEvent {
     params(("tenant" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 404, body = Problem)))]
 pub(super) async fn events(
+    State(app): State<Arc<App>>,
     Tenant(tenant): Tenant<Read>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
     let (send, receive) = mpsc::channel(64);
     // The first totals are read here, so that a failure is an answer and not a silent stream.
     let first = totals_event(&tenant).await?;
-    tokio::spawn(watch(tenant, first, send));
+    tokio::spawn(watch(app, tenant, first, send));
     Ok(Sse::new(ReceiverStream::new(receive)).keep_alive(KeepAlive::default()))
 }
 
@@ -59,17 +68,20 @@ fn json_event(name: &str, data: &impl Serialize) -> Event {
 }
 
 async fn watch(
+    app: Arc<App>,
     tenant: TenantHandle<Read>,
     first: Event,
     send: mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut changes = tenant.subscribe();
+    let end = Instant::now() + LIFETIME;
     if send.send(Ok(first)).await.is_err() {
         return;
     }
     loop {
         let mut changed = tokio::select! {
             () = send.closed() => return,
+            () = tokio::time::sleep_until(end) => return,
             change = changes.recv() => match change {
                 Ok(TenantEvent::Items(items)) => items,
                 Err(broadcast::error::RecvError::Lagged(_)) => Vec::new(),
@@ -83,6 +95,11 @@ async fn watch(
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             }
+        }
+        let standing = app.standing(tenant.id()).await;
+        if standing.is_err() || standing.is_ok_and(|standing| !standing.is_active()) {
+            // Suspended, locked or gone: the next request is told so.
+            return;
         }
         if report(&tenant, changed, &send).await.is_none() {
             return;

@@ -1,89 +1,31 @@
-//! Who is calling, and the tenant they named, at the level the handler states.
+//! What a handler gets from a request: the tenant named in the path at the level it states, query
+//! parameters, bodies, ids.
 //!
 //! Called by: handlers, by type. Talks to: `app`.
 //! Invariants: the tenant in the path is read here and nowhere else; an absent tenant and a
-//! foreign one give the same answer; a cookie is honoured only for requests from our own pages.
+//! foreign one give the same answer.
 
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
-use axum_extra::extract::CookieJar;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::caller::Caller;
 use super::error::Failure;
 use crate::app::App;
-use crate::auth::{Access, Actor};
-use crate::error::ErrorCode;
+use crate::auth::{Access, Grant};
 use crate::tenant::TenantHandle;
-
-/// Name of the session cookie.
-pub(super) const SESSION_COOKIE: &str = "cairn_session";
-
-/// Marks a request that came through the local socket or from the command line itself.
-#[derive(Clone, Copy, Debug)]
-pub struct LocalOperator;
-
-/// The acting party of a request.
-pub(super) struct Caller(pub(super) Actor);
 
 /// An open tenant at the level `A`.
 pub(super) struct Tenant<A>(pub(super) TenantHandle<A>);
 
+/// Permission on a tenant at the level `A`, for what the appliance knows without opening it.
+pub(super) struct Granted<A>(pub(super) Grant<A>);
+
 /// Query parameters, with our error body when they cannot be read.
 pub(super) struct Params<T>(pub(super) T);
-
-impl FromRequestParts<Arc<App>> for Caller {
-    type Rejection = Failure;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
-        if parts.extensions.get::<LocalOperator>().is_some() {
-            return Ok(Self(Actor::Operator));
-        }
-        let authority = app.authority.clone();
-        let found = if let Some(key) = bearer(&parts.headers) {
-            let key = key.to_owned();
-            crate::app::blocking(move || Ok(authority.api_key(&key)?)).await?
-        } else if let Some(session) = session_token(&parts.headers)
-            && is_own_page(&parts.method, &parts.headers)
-        {
-            crate::app::blocking(move || Ok(authority.session(&session)?)).await?
-        } else {
-            None
-        };
-        found.map(Self).ok_or_else(|| {
-            Failure::new(
-                ErrorCode::Unauthenticated,
-                "no valid key or session came with the request",
-            )
-        })
-    }
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-pub(super) fn session_token(headers: &HeaderMap) -> Option<String> {
-    CookieJar::from_headers(headers).get(SESSION_COOKIE).map(|cookie| cookie.value().to_owned())
-}
-
-/// A request that changes something counts only if the browser says it comes from our own page.
-fn is_own_page(method: &Method, headers: &HeaderMap) -> bool {
-    if method.is_safe() {
-        return true;
-    }
-    let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    let Some(origin) = text(header::ORIGIN) else {
-        return true;
-    };
-    let host = text(header::HOST).unwrap_or_default();
-    origin.split_once("://").is_some_and(|(_, authority)| authority == host)
-}
 
 #[derive(Deserialize)]
 struct TenantPath {
@@ -95,12 +37,18 @@ impl<A: Access> FromRequestParts<Arc<App>> for Tenant<A> {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
         let Caller(actor) = Caller::from_request_parts(parts, app).await?;
-        let Ok(Path(TenantPath { tenant })) =
-            Path::<TenantPath>::from_request_parts(parts, app).await
-        else {
-            return Err(Failure::not_found());
-        };
+        let TenantName(tenant) = TenantName::from_request_parts(parts, app).await?;
         Ok(Self(app.open_tenant(actor, tenant).await?))
+    }
+}
+
+impl<A: Access> FromRequestParts<Arc<App>> for Granted<A> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+        let Caller(actor) = Caller::from_request_parts(parts, app).await?;
+        let TenantName(tenant) = TenantName::from_request_parts(parts, app).await?;
+        Ok(Self(app.grant(actor, tenant).await?))
     }
 }
 
@@ -121,10 +69,10 @@ pub(super) struct Body<T>(pub(super) T);
 /// Longest JSON body, in bytes.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+impl<S: Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _app: &Arc<App>) -> Result<Self, Failure> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Failure> {
         let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY_BYTES)
             .await
             .map_err(|_| Failure::invalid("the body cannot be read or is too long"))?;
@@ -134,7 +82,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     }
 }
 
-/// The `{tenant}` of a path by itself, for removing one.
+/// The `{tenant}` of a path by itself, for a handler that tries more than one level.
 pub(super) struct TenantName(pub(super) String);
 
 impl FromRequestParts<Arc<App>> for TenantName {
@@ -164,6 +112,25 @@ impl<T: std::str::FromStr> FromRequestParts<Arc<App>> for Id<T> {
             return Err(Failure::not_found());
         };
         id.parse().map(Self).map_err(|_| Failure::not_found())
+    }
+}
+
+/// The `{user}` of a path: an id or a name.
+pub(super) struct UserName(pub(super) String);
+
+#[derive(Deserialize)]
+struct UserPath {
+    user: String,
+}
+
+impl FromRequestParts<Arc<App>> for UserName {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+        Path::<UserPath>::from_request_parts(parts, app)
+            .await
+            .map(|Path(UserPath { user })| Self(user))
+            .map_err(|_| Failure::not_found())
     }
 }
 

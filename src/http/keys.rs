@@ -13,20 +13,24 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::{Failure, Problem};
-use super::extract::{Body, Id, Tenant};
+use super::extract::{Body, Granted, Id};
 use crate::app::App;
 use crate::app::keys::{self, ApiKey};
-use crate::auth::{Actor, Manage};
-use crate::tenant::TenantHandle;
-use crate::types::ApiKeyId;
+use crate::auth::Manage;
+use crate::types::{ApiKeyId, Role};
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct KeyView {
     #[schema(value_type = String)]
     id: ApiKeyId,
     name: String,
+    role: Role,
+    /// Name of the user who made it; `null` for the console.
+    created_by: Option<String>,
     #[schema(value_type = String)]
     created_at: Timestamp,
+    #[schema(value_type = Option<String>)]
+    expires_at: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
     last_used_at: Option<Timestamp>,
 }
@@ -36,7 +40,10 @@ impl From<ApiKey> for KeyView {
         Self {
             id: key.id,
             name: key.name,
+            role: key.role,
+            created_by: key.created_by,
             created_at: key.created_at,
+            expires_at: key.expires_at,
             last_used_at: key.last_used_at,
         }
     }
@@ -50,6 +57,11 @@ pub(super) struct KeyList {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewKey {
     name: String,
+    /// An editor where nothing else is said: what a program needs that takes documents in.
+    role: Option<Role>,
+    /// Absent for a key that lasts until it is revoked.
+    #[schema(value_type = Option<String>)]
+    expires_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -57,15 +69,11 @@ pub(super) struct CreatedKey {
     #[schema(value_type = String)]
     id: ApiKeyId,
     name: String,
+    role: Role,
+    #[schema(value_type = Option<String>)]
+    expires_at: Option<Timestamp>,
     /// The key. It is shown this once.
     key: String,
-}
-
-fn for_people(tenant: &TenantHandle<Manage>) -> Result<(), Failure> {
-    match tenant.actor() {
-        Actor::ApiKey { .. } => Err(Failure::not_found()),
-        _ => Ok(()),
-    }
 }
 
 /// Keys of a tenant.
@@ -74,10 +82,9 @@ fn for_people(tenant: &TenantHandle<Manage>) -> Result<(), Failure> {
     responses((status = 200, body = KeyList), (status = 404, body = Problem)))]
 pub(super) async fn list_keys(
     State(app): State<Arc<App>>,
-    Tenant(tenant): Tenant<Manage>,
+    Granted(grant): Granted<Manage>,
 ) -> Result<Json<KeyList>, Failure> {
-    for_people(&tenant)?;
-    let keys = keys::list(&app, &tenant).await?;
+    let keys = keys::list(&app, &grant).await?;
     Ok(Json(KeyList { keys: keys.into_iter().map(Into::into).collect() }))
 }
 
@@ -87,12 +94,22 @@ pub(super) async fn list_keys(
     responses((status = 201, body = CreatedKey), (status = 404, body = Problem)))]
 pub(super) async fn create_key(
     State(app): State<Arc<App>>,
-    Tenant(tenant): Tenant<Manage>,
+    Granted(grant): Granted<Manage>,
     Body(new): Body<NewKey>,
 ) -> Result<(StatusCode, Json<CreatedKey>), Failure> {
-    for_people(&tenant)?;
-    let (key, token) = keys::create(&app, &tenant, new.name).await?;
-    let created = CreatedKey { id: key.id, name: key.name, key: token.reveal().to_owned() };
+    let new = keys::NewKey {
+        name: new.name,
+        role: new.role.unwrap_or(Role::Editor),
+        expires_at: new.expires_at,
+    };
+    let (key, token) = keys::create(&app, &grant, new).await?;
+    let created = CreatedKey {
+        id: key.id,
+        name: key.name,
+        role: key.role,
+        expires_at: key.expires_at,
+        key: token.reveal().to_owned(),
+    };
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -102,10 +119,9 @@ pub(super) async fn create_key(
     responses((status = 204), (status = 404, body = Problem)))]
 pub(super) async fn revoke_key(
     State(app): State<Arc<App>>,
-    Tenant(tenant): Tenant<Manage>,
+    Granted(grant): Granted<Manage>,
     Id(id): Id<ApiKeyId>,
 ) -> Result<StatusCode, Failure> {
-    for_people(&tenant)?;
-    keys::revoke(&app, &tenant, id).await?;
+    keys::revoke(&app, &grant, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -43,7 +43,8 @@ pub(super) struct Question {
 /// Longest query, in bytes.
 const MAX_QUERY_BYTES: usize = 8 << 10;
 
-fn time(name: &str, given: Option<String>) -> Result<Option<Timestamp>, Failure> {
+/// A time given as a day or in RFC 3339.
+pub(super) fn time(name: &str, given: Option<String>) -> Result<Option<Timestamp>, Failure> {
     let Some(text) = given.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };

@@ -1,111 +1,150 @@
-//! Signing in by a one-time link, and out.
+//! Signing in with name and password, who one is, and out.
 //!
-//! Called by: the router. Talks to: `auth`, `app::keys`.
-//! Invariants: the cookie is not readable by scripts and is sent to this site only.
+//! Called by: the router. Talks to: `app::accounts::sign_in`.
+//! Invariants: the token of a session leaves in its cookie only.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum_extra::extract::CookieJar;
-use axum_extra::extract::cookie::{Cookie, SameSite};
-use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::caller::{CallerWithPage, FromOwnPage, Leaving, Peer};
+use super::cookie::Transport;
 use super::error::{Failure, Problem};
-use super::extract::{Body, Caller, SESSION_COOKIE, session_token};
-use crate::app::{App, blocking, keys};
-use crate::auth::Actor;
-use crate::error::ErrorCode;
+use super::extract::Body;
+use crate::app::App;
+use crate::app::accounts::sign_in::{self, Belonging, Presented, User};
+use crate::auth::{Actor, SignedIn, csrf_token};
+use crate::types::{ApplianceRole, Role, TenantId, UserId};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct SignIn {
-    /// The token at the end of a one-time link.
-    link_token: String,
+    name: String,
+    password: String,
+    /// Code of the second factor, or a recovery code.
+    totp: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Session {
-    /// `admin`, `operator` or `api_key`.
+    /// `user`, `api_key` or `console`.
     actor: &'static str,
+    /// Name of the user or key.
     name: Option<String>,
+    user: Option<SessionUser>,
+    /// What a page sends as the header `X-Cairn-CSRF` with every request that changes something.
+    csrf: Option<String>,
+    memberships: Vec<MembershipView>,
 }
 
 #[derive(Serialize, ToSchema)]
-pub(super) struct Link {
-    link: String,
+struct SessionUser {
     #[schema(value_type = String)]
-    expires_at: Timestamp,
+    id: UserId,
+    name: String,
+    appliance_role: Option<ApplianceRole>,
+    totp_enabled: bool,
 }
 
-fn describe(actor: &Actor) -> Session {
-    let name = match actor {
-        Actor::ApiKey { name, .. } => Some(name.clone()),
-        _ => None,
-    };
-    Session { actor: actor.kind(), name }
+#[derive(Serialize, ToSchema)]
+struct MembershipView {
+    #[schema(value_type = String)]
+    tenant_id: TenantId,
+    tenant_name: String,
+    role: Role,
 }
 
-/// Trades a one-time link for a session.
+impl From<User> for SessionUser {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            name: user.name,
+            appliance_role: user.appliance_role,
+            totp_enabled: user.totp_enabled,
+        }
+    }
+}
+
+impl From<Belonging> for MembershipView {
+    fn from(belonging: Belonging) -> Self {
+        Self {
+            tenant_id: belonging.tenant,
+            tenant_name: belonging.tenant_name,
+            role: belonging.role,
+        }
+    }
+}
+
+/// What a caller is told about itself.
+pub(super) async fn describe(
+    app: &Arc<App>,
+    actor: Actor,
+    csrf: Option<String>,
+) -> Result<Session, Failure> {
+    let (kind, name) = (actor.kind(), actor.name().map(str::to_owned));
+    let identity = sign_in::identify(app, actor).await?;
+    Ok(Session {
+        actor: kind,
+        name,
+        user: identity.user.map(Into::into),
+        csrf,
+        memberships: identity.belongings.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// The answer to a sign-in: the session, and its cookie.
+pub(super) async fn opened(
+    app: &Arc<App>,
+    transport: Transport,
+    jar: CookieJar,
+    signed_in: SignedIn,
+) -> Result<(CookieJar, Json<Session>), Failure> {
+    let token = signed_in.token.reveal();
+    let session = describe(app, signed_in.session.actor, Some(csrf_token(token))).await?;
+    Ok((jar.add(transport.session(token)), Json(session)))
+}
+
+/// Signs in.
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", request_body = SignIn,
-    responses((status = 200, body = Session), (status = 401, body = Problem)))]
+    responses((status = 200, body = Session), (status = 401, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn sign_in(
     State(app): State<Arc<App>>,
+    _own: FromOwnPage,
+    Peer(peer): Peer,
+    transport: Transport,
     jar: CookieJar,
-    Body(request): Body<SignIn>,
+    Body(given): Body<SignIn>,
 ) -> Result<(CookieJar, Json<Session>), Failure> {
-    let lifetime = SignedDuration::from_hours(i64::from(app.server.session_hours));
-    let authority = app.authority.clone();
-    let signed_in =
-        blocking(move || Ok(authority.redeem_link(&request.link_token, lifetime)?)).await?;
-    let Some(signed_in) = signed_in else {
-        return Err(Failure::new(
-            ErrorCode::Unauthenticated,
-            "this link was used already or has expired; `cairn link` makes a new one",
-        ));
-    };
-    let cookie = Cookie::build((SESSION_COOKIE, signed_in.token.reveal().to_owned()))
-        .path("/")
-        .http_only(true)
-        .same_site(SameSite::Strict)
-        .build();
-    Ok((jar.add(cookie), Json(describe(&Actor::Admin))))
+    let given = Presented { name: given.name, password: given.password, code: given.totp };
+    let signed_in = sign_in::sign_in(&app, given, peer).await?;
+    opened(&app, transport, jar, signed_in).await
 }
 
 /// Who this request acts as.
 #[utoipa::path(get, path = "/api/v1/session", tag = "session",
     responses((status = 200, body = Session), (status = 401, body = Problem)))]
-pub(super) async fn get_session(Caller(actor): Caller) -> Json<Session> {
-    Json(describe(&actor))
+pub(super) async fn get_session(
+    State(app): State<Arc<App>>,
+    caller: CallerWithPage,
+) -> Result<Json<Session>, Failure> {
+    Ok(Json(describe(&app, caller.actor, caller.csrf).await?))
 }
 
 /// Ends the session.
-#[utoipa::path(delete, path = "/api/v1/session", tag = "session", responses((status = 204)))]
+#[utoipa::path(delete, path = "/api/v1/session", tag = "session",
+    responses((status = 204), (status = 403, body = Problem)))]
 pub(super) async fn sign_out(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    Leaving(session): Leaving,
+    transport: Transport,
     jar: CookieJar,
 ) -> Result<(CookieJar, StatusCode), Failure> {
-    if let Some(session) = session_token(&headers) {
-        let authority = app.authority.clone();
-        blocking(move || Ok(authority.sign_out(&session)?)).await?;
+    if let Some(session) = session {
+        sign_in::sign_out(&app, session).await?;
     }
-    let gone = Cookie::build((SESSION_COOKIE, "")).path("/").build();
-    Ok((jar.remove(gone), StatusCode::NO_CONTENT))
-}
-
-/// Makes a one-time link to the dashboard.
-#[utoipa::path(post, path = "/api/v1/links", tag = "session",
-    responses((status = 201, body = Link), (status = 404, body = Problem)))]
-pub(super) async fn create_link(
-    State(app): State<Arc<App>>,
-    Caller(actor): Caller,
-) -> Result<(StatusCode, Json<Link>), Failure> {
-    if actor != Actor::Operator {
-        return Err(Failure::not_found());
-    }
-    let (link, expires_at) = keys::make_link(&app).await?;
-    Ok((StatusCode::CREATED, Json(Link { link, expires_at })))
+    Ok((jar.remove(transport.gone()), StatusCode::NO_CONTENT))
 }

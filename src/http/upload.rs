@@ -82,13 +82,18 @@ impl From<Receipt> for Accepted {
     params(("tenant" = String, Path), UploadParams),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 202, body = Acceptance), (status = 400, body = Problem),
-        (status = 404, body = Problem), (status = 413, body = Problem), (status = 507, body = Problem)))]
+        (status = 404, body = Problem), (status = 413, body = Problem), (status = 429, body = Problem),
+        (status = 507, body = Problem)))]
 pub(super) async fn upload_document(
     State(app): State<Arc<App>>,
     Tenant(tenant): Tenant<Write>,
     Params(params): Params<UploadParams>,
     request: Request,
 ) -> Result<(StatusCode, Json<Acceptance>), Failure> {
+    let length = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     let content_type = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -104,6 +109,7 @@ pub(super) async fn upload_document(
                 file_date: params.file_date,
                 declared_type: content_type.filter(|kind| says_something(kind)),
                 format: params.format,
+                size_bytes: length,
             };
             let bytes = request.into_body().into_data_stream();
             let receipt = ingest::accept(&app, &tenant, upload, bytes).await?;
@@ -119,7 +125,7 @@ fn says_something(content_type: &str) -> bool {
 }
 
 async fn from_form(
-    app: &App,
+    app: &Arc<App>,
     tenant: &TenantHandle<Write>,
     params: UploadParams,
     request: Request,
@@ -143,6 +149,7 @@ async fn from_form(
                 .filter(|kind| says_something(kind))
                 .map(str::to_owned),
             format: params.format,
+            size_bytes: None,
         };
         accepted.push(ingest::accept(app, tenant, upload, field).await?.into());
     }

@@ -1,9 +1,11 @@
 //! The drop folders: files that appear there are taken in and removed.
 //!
-//! Called by: `appliance`. Talks to: `app::ingest`.
+//! Called by: `appliance`. Talks to: `app::ingest`, which it opens a tenant for only when a file
+//! is there to be taken in.
 //! Invariants: a file is removed only after it was acknowledged, and only if it is still the very
 //! file that was read; symlinks, devices and names that start with a dot are left where they are;
-//! a file that cannot be read is tried again, never dropped.
+//! a file that cannot be read is tried again, never dropped; files of a tenant that is locked,
+//! suspended or at a limit wait.
 //! Why: inotify tells early, a rescan tells for certain (network mounts have no inotify), so both
 //! only trigger the same scan.
 
@@ -62,13 +64,15 @@ impl Inboxes {
 
 /// One tenant's drop folder.
 struct Inbox {
-    tenant: TenantHandle<Write>,
+    tenant: TenantId,
     root: PathBuf,
     observed: Observed,
     /// Names already complained about, so that each is logged once.
     refused: HashSet<PathBuf>,
     /// Files that were taken in but cannot be removed, as they were then.
     stuck: HashMap<PathBuf, (u64, i64, i64)>,
+    /// The tenant has no room, which was said once.
+    full: bool,
 }
 
 async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
@@ -85,11 +89,11 @@ async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let mut listed = false;
     loop {
         if !listed {
-            listed = open_all(&app, &mut inboxes, watcher.as_mut()).await;
+            listed = watch_all(&app, &mut inboxes, watcher.as_mut()).await;
         }
         for inbox in inboxes.values_mut() {
             if let Err(error) = inbox.scan(&app).await {
-                tracing::warn!(tenant = %inbox.tenant.id(), "drop folder: {}", chain(&error));
+                tracing::warn!(tenant = %inbox.tenant, "drop folder: {}", chain(&error));
             }
         }
         let pending = inboxes.values().any(|inbox| inbox.observed.is_pending());
@@ -107,8 +111,8 @@ async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Opens the inbox of every tenant that has none open; false where the list cannot be read.
-async fn open_all(
+/// Watches the inbox of every tenant; false where the list cannot be read.
+async fn watch_all(
     app: &Arc<App>,
     inboxes: &mut HashMap<TenantId, Inbox>,
     mut watcher: Option<&mut notify::RecommendedWatcher>,
@@ -124,38 +128,37 @@ async fn open_all(
         if inboxes.contains_key(&id) {
             continue;
         }
-        match app.open_for_work(id, SystemActor::Inbox).await {
-            Ok(tenant) => {
-                let root = tenant.inbox();
-                if let Some(watcher) = watcher.as_mut()
-                    && let Err(error) = watcher.watch(&root, RecursiveMode::Recursive)
-                {
-                    tracing::warn!(tenant = %id, "drop folder is rescanned only: {error}");
-                }
-                let inbox = Inbox {
-                    tenant,
-                    root,
-                    observed: Observed::default(),
-                    refused: HashSet::new(),
-                    stuck: HashMap::new(),
-                };
-                inboxes.insert(id, inbox);
-            }
-            Err(error) => tracing::warn!(tenant = %id, "drop folder: {}", chain(&error)),
+        let root = app.registry.inbox(id);
+        if let Some(watcher) = watcher.as_mut()
+            && let Err(error) = watcher.watch(&root, RecursiveMode::Recursive)
+        {
+            tracing::warn!(tenant = %id, "drop folder is rescanned only: {error}");
         }
+        let inbox = Inbox {
+            tenant: id,
+            root,
+            observed: Observed::default(),
+            refused: HashSet::new(),
+            stuck: HashMap::new(),
+            full: false,
+        };
+        inboxes.insert(id, inbox);
     }
     true
 }
 
 impl Inbox {
     async fn scan(&mut self, app: &Arc<App>) -> Result<(), Error> {
+        if !app.standing(self.tenant).await?.is_active() {
+            return Ok(());
+        }
         let root = self.root.clone();
         let (files, odd) =
             tokio::task::spawn_blocking(move || list(&root)).await.map_err(Error::Interrupted)?;
         for path in odd {
             if self.refused.insert(path) {
                 tracing::warn!(
-                    tenant = %self.tenant.id(),
+                    tenant = %self.tenant,
                     "the drop folder holds a link or special file; it is not followed"
                 );
             }
@@ -163,18 +166,33 @@ impl Inbox {
         let seen: HashSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
         self.observed.retain(|path| seen.contains(path));
         let now = Instant::now();
+        let mut opened = None;
         for (path, meta) in &files {
             if self.stuck.get(path) == Some(&look(meta)) {
                 continue;
             }
             if self.observed.has_settled(path, meta.len(), meta.modified().ok(), now) {
-                match self.take_in(app, path).await {
-                    Ok(()) => {}
+                let tenant = match &opened {
+                    Some(tenant) => tenant,
+                    None => match app.open_for_work(self.tenant, SystemActor::Inbox).await {
+                        Ok(tenant) => opened.insert(tenant),
+                        Err(error) if error.is_locked() => return Ok(()),
+                        Err(error) => return Err(error),
+                    },
+                };
+                match self.take_in(app, tenant, path).await {
+                    Ok(()) => self.full = false,
+                    Err(error) if error.is_locked() => return Ok(()),
                     Err(error) if error.is_storage_full() => return Err(error),
+                    Err(error) if error.is_for_the_tenant() => {
+                        // All files wait where they are, until the tenant has room again.
+                        let said = std::mem::replace(&mut self.full, true);
+                        return if said { Ok(()) } else { Err(error) };
+                    }
                     Err(error) => {
                         // It stays where it is; one that is changed is tried again.
                         tracing::warn!(
-                            tenant = %self.tenant.id(),
+                            tenant = %self.tenant,
                             "a dropped file cannot be taken in: {}", chain(&error)
                         );
                         self.stuck.insert(path.clone(), look(meta));
@@ -187,7 +205,12 @@ impl Inbox {
 
     /// Takes one file in and removes it. A file that vanished, is locked or changes while it is
     /// read is left for the next scan.
-    async fn take_in(&mut self, app: &Arc<App>, path: &Path) -> Result<(), Error> {
+    async fn take_in(
+        &mut self,
+        app: &Arc<App>,
+        tenant: &TenantHandle<Write>,
+        path: &Path,
+    ) -> Result<(), Error> {
         let opened = path.to_owned();
         let file = tokio::task::spawn_blocking(move || open_regular(&opened))
             .await
@@ -197,7 +220,7 @@ impl Inbox {
             Err(error) => {
                 if error.kind() != std::io::ErrorKind::NotFound && self.refused.insert(path.into())
                 {
-                    tracing::warn!(tenant = %self.tenant.id(), "a dropped file cannot be read yet: {error}");
+                    tracing::warn!(tenant = %self.tenant, "a dropped file cannot be read yet: {error}");
                 }
                 return Ok(());
             }
@@ -209,9 +232,10 @@ impl Inbox {
             file_date: before.modified().ok().and_then(|time| Timestamp::try_from(time).ok()),
             declared_type: None,
             format: None,
+            size_bytes: Some(before.len()),
         };
         let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file), 256 << 10);
-        accept(app, &self.tenant, upload, stream).await?;
+        accept(app, tenant, upload, stream).await?;
         self.observed.retain(|other| other != path);
         let (taken, look) = (path.to_owned(), look(&before));
         let removed = tokio::task::spawn_blocking(move || remove_if_same(&taken, &before))
@@ -219,7 +243,7 @@ impl Inbox {
             .map_err(Error::Interrupted)?;
         if let Err(error) = removed {
             tracing::warn!(
-                tenant = %self.tenant.id(),
+                tenant = %self.tenant,
                 "a file that was taken in cannot be removed from the drop folder: {error}"
             );
             self.stuck.insert(path.to_owned(), look);

@@ -1,77 +1,188 @@
-//! The appliance database: tenants by name, API keys, one-time links, browser sessions.
+//! The appliance database: tenants by name, users and their memberships, API keys, one-time links,
+//! sessions, the count of failed sign-ins, and the appliance's audit trail.
 //!
 //! Called by: `auth`, `tenant::Registry`, `app`. Talks to: `system.db`.
-//! Invariants: it holds no content of any tenant; secrets are stored as digests only.
+//! Invariants: it holds no content of any tenant; tokens are stored as digests only; the file is
+//! encrypted with the appliance's own key.
 
-mod access;
+mod api_keys;
+mod audit;
+mod deletions;
+mod links;
+mod memberships;
+mod migration;
+mod second_factor;
+mod sessions;
 mod tenants;
+mod throttle;
+pub(crate) mod trail;
+mod users;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard};
 
-use rusqlite::Connection;
+use jiff::Timestamp;
+use rusqlite::{Connection, Transaction};
 
-pub use access::{ApiKey, KeyHolder};
-pub use tenants::TenantRecord;
+use crate::audit::ChainKeys;
+use crate::crypto::{KeyPurpose, Keyring};
+use crate::database::{self, DatabaseError};
+
+pub use api_keys::{ApiKey, KeyHolder};
+pub use deletions::Deletion;
+pub use links::Link;
+pub use memberships::{Membership, TenantMembership};
+pub use sessions::{SessionHolder, SessionRecord};
+pub use tenants::{TenantRecord, TenantUpdate};
+pub use throttle::{Attempt, ThrottleKey};
+pub use trail::TrailQuery;
+pub use users::{Credentials, User, UserUpdate};
 
 /// Format of the home directory; a later release migrates from it.
-pub const HOME_FORMAT: u32 = 1;
+pub const HOME_FORMAT: u32 = 2;
 
 /// The appliance database could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum SystemError {
     #[error("open {path}")]
     Open { path: PathBuf, source: rusqlite::Error },
+    #[error("the appliance database")]
+    Database(#[source] DatabaseError),
+    #[error("look at {path}")]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("the keys hold none for the appliance database")]
+    NoKey,
     #[error("{path} has format {found}; this release reads format {HOME_FORMAT}")]
     Format { path: PathBuf, found: u32 },
     #[error("appliance database: {operation}")]
     Sqlite { operation: &'static str, source: rusqlite::Error },
-    #[error("a tenant named {name:?} is there already")]
+    #[error("{name:?} is taken already")]
     NameTaken { name: String },
+    #[error("this is the only admin who can sign in; make another one first")]
+    LastAdmin,
 }
 
 /// Handle to the appliance database. Calls are short and block.
 pub struct System {
     connection: Mutex<Connection>,
+    audit: ChainKeys,
 }
 
 impl System {
-    /// Opens the database, creating it where it is absent.
+    /// Opens the database, creating it where it is absent. One of format 1, which was not
+    /// encrypted, is encrypted and brought to the present format; one that still has the key of
+    /// an earlier epoch gets the current one. The caller holds the home.
     ///
     /// # Errors
-    /// When the file cannot be opened or was written by another format.
-    #[expect(clippy::disallowed_methods, reason = "the one place that opens system.db")]
-    pub fn open(path: &Path) -> Result<Self, SystemError> {
-        let open = |source| SystemError::Open { path: path.to_owned(), source };
-        let connection = Connection::open(path).map_err(open)?;
-        connection
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                 PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;",
-            )
-            .map_err(open)?;
-        let found: u32 =
-            connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(open)?;
-        match found {
-            0 => connection
-                .execute_batch(&format!(
-                    "BEGIN; {} PRAGMA user_version = {HOME_FORMAT}; COMMIT;",
-                    include_str!("schema.sql")
-                ))
-                .map_err(open)?,
-            HOME_FORMAT => {}
-            found => {
-                return Err(SystemError::Format { path: path.to_owned(), found });
-            }
+    /// When the file cannot be opened, has another key or was written by another format.
+    pub fn open(path: &Path, keyring: &Keyring) -> Result<Self, SystemError> {
+        let key = keyring
+            .subkey(keyring.current_epoch(), KeyPurpose::System)
+            .ok_or(SystemError::NoKey)?;
+        let plain = path.exists()
+            && database::is_plain(path)
+                .map_err(|source| SystemError::Io { path: path.to_owned(), source })?;
+        if plain {
+            database::encrypt(path, &key).map_err(SystemError::Database)?;
         }
-        Ok(Self { connection: Mutex::new(connection) })
+        let opened = match database::open(path, &key) {
+            Err(DatabaseError::WrongKey { .. }) => open_older(path, keyring),
+            opened => opened,
+        };
+        let mut connection = opened.map_err(SystemError::Database)?;
+        prepare(&mut connection, path)?;
+        let audit = ChainKeys::of(keyring);
+        trail::open(&connection, &audit)
+            .map_err(|source| SystemError::Open { path: path.to_owned(), source })?;
+        Ok(Self { connection: Mutex::new(connection), audit })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+
+    /// Runs statements that take effect together or not at all.
+    fn transaction<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, SystemError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction().map_err(failed(operation))?;
+        let done = work(&transaction).map_err(failed(operation))?;
+        transaction.commit().map_err(failed(operation))?;
+        Ok(done)
+    }
+}
+
+/// Opens a database that has a key of an earlier epoch, after giving it the current one.
+fn open_older(path: &Path, keyring: &Keyring) -> Result<Connection, DatabaseError> {
+    let current = keyring.current_epoch();
+    let wrong_key = || DatabaseError::WrongKey { path: path.to_owned() };
+    let key = keyring.subkey(current, KeyPurpose::System).ok_or_else(wrong_key)?;
+    for epoch in keyring.epochs().into_iter().filter(|epoch| *epoch != current) {
+        let Some(older) = keyring.subkey(epoch, KeyPurpose::System) else { continue };
+        match database::change_key(path, &older, &key) {
+            Err(DatabaseError::WrongKey { .. }) => {}
+            changed => {
+                changed?;
+                return database::open(path, &key);
+            }
+        }
+    }
+    Err(wrong_key())
+}
+
+/// Brings an open database to the present format.
+fn prepare(connection: &mut Connection, path: &Path) -> Result<(), SystemError> {
+    let open = |source| SystemError::Open { path: path.to_owned(), source };
+    let schema = include_str!("schema.sql");
+    let found: u32 =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(open)?;
+    match found {
+        0 => connection
+            .execute_batch(&format!("BEGIN; {schema} PRAGMA user_version = {HOME_FORMAT}; COMMIT;"))
+            .map_err(open),
+        1 => migration::from_format_1(connection, schema).map_err(open),
+        HOME_FORMAT => Ok(()),
+        found => Err(SystemError::Format { path: path.to_owned(), found }),
+    }
 }
 
 fn failed(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> SystemError {
     move |source| SystemError::Sqlite { operation, source }
+}
+
+/// `NameTaken` where a row broke a uniqueness rule, else the plain failure.
+fn taken(operation: &'static str, name: &str) -> impl FnOnce(rusqlite::Error) -> SystemError {
+    move |source| match source.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::ConstraintViolation) => {
+            SystemError::NameTaken { name: name.to_owned() }
+        }
+        _ => SystemError::Sqlite { operation, source },
+    }
+}
+
+/// A stored word or id as the value it stands for.
+fn parsed<T>(column: usize, text: &str) -> rusqlite::Result<T>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.parse().map_err(|error: T::Err| unreadable(column, error))
+}
+
+fn timestamp(column: usize, microseconds: i64) -> rusqlite::Result<Timestamp> {
+    Timestamp::from_microsecond(microseconds).map_err(|error| unreadable(column, error))
+}
+
+fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
 }

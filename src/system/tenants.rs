@@ -1,21 +1,37 @@
-//! Tenants by id and name.
+//! Tenants by id and name, with their tier, state and limits.
 //!
 //! Called by: `auth`, `tenant::Registry`, `app`. Talks to: `system.db`.
 //! Invariants: names are unique labels; the id names the directory.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
+use serde_json::{Map, Value};
 
-use super::{System, SystemError, failed};
-use crate::types::TenantId;
+use super::{System, SystemError, failed, parsed, taken, timestamp, unreadable};
+use crate::types::{TenantId, TenantState, Tier};
 
 /// A tenant as the appliance knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TenantRecord {
     pub id: TenantId,
     pub name: String,
+    pub tier: Tier,
+    pub state: TenantState,
+    /// What differs from the limits of the tier.
+    pub limits: Map<String, Value>,
     pub created_at: Timestamp,
 }
+
+/// What to change of a tenant; `None` leaves it.
+#[derive(Clone, Debug, Default)]
+pub struct TenantUpdate {
+    pub name: Option<String>,
+    pub tier: Option<Tier>,
+    pub state: Option<TenantState>,
+    pub limits: Option<Map<String, Value>>,
+}
+
+const COLUMNS: &str = "id, name, tier, state, limits, created_at";
 
 impl System {
     /// Records a tenant.
@@ -23,19 +39,21 @@ impl System {
     /// # Errors
     /// `NameTaken`, or when the database cannot be written.
     pub fn add_tenant(&self, tenant: &TenantRecord) -> Result<(), SystemError> {
-        let inserted = self.connection().execute(
-            "INSERT INTO tenant (id, name, created_at) VALUES (?1, ?2, ?3)",
-            params![tenant.id.to_string(), tenant.name, tenant.created_at.as_microsecond()],
-        );
-        match inserted {
-            Ok(_) => Ok(()),
-            Err(error)
-                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) =>
-            {
-                Err(SystemError::NameTaken { name: tenant.name.clone() })
-            }
-            Err(source) => Err(SystemError::Sqlite { operation: "add tenant", source }),
-        }
+        self.connection()
+            .execute(
+                "INSERT INTO tenant (id, name, tier, state, limits, created_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    tenant.id.to_string(),
+                    tenant.name,
+                    tenant.tier.as_str(),
+                    tenant.state.as_str(),
+                    json(&tenant.limits),
+                    tenant.created_at.as_microsecond()
+                ],
+            )
+            .map(drop)
+            .map_err(taken("add tenant", &tenant.name))
     }
 
     /// The tenant with this id or name.
@@ -44,7 +62,7 @@ impl System {
     /// When the database cannot be read.
     pub fn find_tenant(&self, id_or_name: &str) -> Result<Option<TenantRecord>, SystemError> {
         self.connection()
-            .prepare_cached("SELECT id, name, created_at FROM tenant WHERE id = ?1 OR name = ?1")
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM tenant WHERE id = ?1 OR name = ?1"))
             .and_then(|mut found| found.query_row([id_or_name], read_tenant).optional())
             .map_err(failed("find tenant"))
     }
@@ -60,16 +78,41 @@ impl System {
     ) -> Result<Vec<TenantRecord>, SystemError> {
         let after = cursor.map(|id| id.to_string()).unwrap_or_default();
         self.connection()
-            .prepare_cached(
-                "SELECT id, name, created_at FROM tenant WHERE id > ?1 ORDER BY id LIMIT ?2",
-            )
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM tenant WHERE id > ?1 ORDER BY id LIMIT ?2"
+            ))
             .and_then(|mut list| {
                 list.query_map(params![after, limit as i64], read_tenant)?.collect()
             })
             .map_err(failed("list tenants"))
     }
 
-    /// Forgets a tenant together with its keys; false where there is none.
+    /// Changes a tenant; false where there is none.
+    ///
+    /// # Errors
+    /// `NameTaken`, or when the database cannot be written.
+    pub fn change_tenant(
+        &self,
+        tenant: TenantId,
+        change: &TenantUpdate,
+    ) -> Result<bool, SystemError> {
+        self.connection()
+            .execute(
+                "UPDATE tenant SET name = coalesce(?2, name), tier = coalesce(?3, tier), \
+                 state = coalesce(?4, state), limits = coalesce(?5, limits) WHERE id = ?1",
+                params![
+                    tenant.to_string(),
+                    change.name,
+                    change.tier.map(Tier::as_str),
+                    change.state.map(TenantState::as_str),
+                    change.limits.as_ref().map(json)
+                ],
+            )
+            .map(|rows| rows > 0)
+            .map_err(taken("change tenant", change.name.as_deref().unwrap_or_default()))
+    }
+
+    /// Forgets a tenant together with its keys and memberships; false where there is none.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -81,35 +124,19 @@ impl System {
     }
 }
 
+fn json(limits: &Map<String, Value>) -> String {
+    Value::Object(limits.clone()).to_string()
+}
+
 fn read_tenant(row: &Row<'_>) -> rusqlite::Result<TenantRecord> {
-    let id: String = row.get(0)?;
-    let created_at: i64 = row.get(2)?;
+    let (id, tier, state): (String, String, String) = (row.get(0)?, row.get(2)?, row.get(3)?);
+    let limits: String = row.get(4)?;
     Ok(TenantRecord {
         id: parsed(0, &id)?,
         name: row.get(1)?,
-        created_at: timestamp(2, created_at)?,
-    })
-}
-
-pub(super) fn parsed<T: std::str::FromStr<Err = uuid::Error>>(
-    column: usize,
-    text: &str,
-) -> rusqlite::Result<T> {
-    text.parse().map_err(|error: uuid::Error| {
-        rusqlite::Error::FromSqlConversionFailure(
-            column,
-            rusqlite::types::Type::Text,
-            Box::new(error),
-        )
-    })
-}
-
-pub(super) fn timestamp(column: usize, microseconds: i64) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_microsecond(microseconds).map_err(|error| {
-        rusqlite::Error::FromSqlConversionFailure(
-            column,
-            rusqlite::types::Type::Integer,
-            Box::new(error),
-        )
+        tier: parsed(2, &tier)?,
+        state: parsed(3, &state)?,
+        limits: serde_json::from_str(&limits).map_err(|error| unreadable(4, error))?,
+        created_at: timestamp(5, row.get(5)?)?,
     })
 }

@@ -1,23 +1,33 @@
 //! An open tenant, as seen by one actor at one level.
 //!
 //! Called by: `app`, which gets it from `Registry::open`. Talks to: the tenant's stores.
-//! Invariants: a read handle cannot write; no public field, no `Default`, no `From`.
+//! Invariants: a read handle cannot write; no public field, no `Default`, no `From`; a handle to a
+//! tenant that was closed does nothing but say so.
+
+mod audit;
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OnceCell, broadcast};
+use tokio::sync::broadcast;
 
-use super::blobs::Blobs;
-use super::catalog::{Catalog, CatalogError, CatalogReader, CatalogWriter};
+use self::audit::AuditQueue;
+use super::RegistryError;
+use super::blobs::{BlobError, Blobs, stored_bytes};
+use super::catalog::{CatalogError, CatalogReader, CatalogWriter};
 use super::fulltext::{Fulltext, FulltextError};
+use super::latch::Locked;
+use super::stores::Stores;
 use super::vectors::{VectorError, VectorSettings, Vectors};
-use crate::auth::{Access, Actor, CanRead, CanWrite};
+use crate::auth::{Access, Actor, CanRead, CanWrite, Grant};
 use crate::clock::SharedClock;
 use crate::disk;
+use crate::error::chain;
 use crate::failpoint::FaultPlan;
-use crate::types::{ItemKey, ModelInfo, TenantId};
+use crate::keys::KeyStore;
+use crate::types::{CollectionScope, ItemKey, ModelInfo, TenantId};
 
 /// Something changed that a watcher of the tenant may want to show.
 #[derive(Clone, Debug)]
@@ -35,27 +45,24 @@ pub struct StoreBytes {
     pub vectors: u64,
 }
 
-/// Watchers that fall this far behind miss events and refresh instead.
-const EVENT_BACKLOG: usize = 256;
+/// How often closing looks whether the stores are free.
+const LOOK: Duration = Duration::from_millis(10);
 
-/// The stores of one open tenant; one per tenant and process.
+/// One open tenant; one per tenant and process.
 pub(in crate::tenant) struct Unlocked {
     id: TenantId,
     root: PathBuf,
-    clock: SharedClock,
-    faults: FaultPlan,
-    catalog: Catalog,
-    blobs: Blobs,
-    fulltext: Mutex<Option<Arc<Fulltext>>>,
-    vectors: OnceCell<Vectors>,
-    model: Option<ModelInfo>,
-    vector_settings: VectorSettings,
-    events: broadcast::Sender<TenantEvent>,
+    context: OpenContext,
+    /// `None` once it was closed.
+    stores: Mutex<Option<Arc<Stores>>>,
+    used: Mutex<Instant>,
+    audit: Arc<AuditQueue>,
 }
 
 /// What opening a tenant takes besides its directory.
 #[derive(Clone)]
 pub(in crate::tenant) struct OpenContext {
+    pub(in crate::tenant) keys: Arc<KeyStore>,
     pub(in crate::tenant) clock: SharedClock,
     pub(in crate::tenant) faults: FaultPlan,
     pub(in crate::tenant) model: Option<ModelInfo>,
@@ -67,24 +74,68 @@ impl Unlocked {
         id: TenantId,
         root: PathBuf,
         context: &OpenContext,
-    ) -> Result<Self, super::RegistryError> {
-        let catalog = Catalog::open(&root.join("tenant.db"))
-            .map_err(|source| super::RegistryError::Catalog { tenant: id, source })?;
-        let blobs = Blobs::open(root.join("blobs"), context.faults.clone())
-            .map_err(|source| super::RegistryError::Blobs { tenant: id, source })?;
+    ) -> Result<Self, RegistryError> {
+        let stores = Arc::new(Stores::open(id, &root, context)?);
         Ok(Self {
             id,
             root,
-            clock: context.clock.clone(),
-            faults: context.faults.clone(),
-            catalog,
-            blobs,
-            fulltext: Mutex::new(None),
-            vectors: OnceCell::new(),
-            model: context.model.clone(),
-            vector_settings: context.vector_settings.clone(),
-            events: broadcast::Sender::new(EVENT_BACKLOG),
+            context: context.clone(),
+            stores: Mutex::new(Some(stores)),
+            used: Mutex::new(Instant::now()),
+            audit: Arc::default(),
         })
+    }
+
+    /// Marks it as used now.
+    pub(in crate::tenant) fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Closes it under whoever still holds a handle, commits what waits for its trail, and waits up to `patience` until nobody uses
+    /// a store any more; false where somebody still does, who will fail at the next step. Blocks.
+    pub(in crate::tenant) fn close(&self, patience: Duration) -> bool {
+        let Some(stores) = self.slot().take() else { return true };
+        self.close_audit(&stores);
+        stores.close_latch();
+        let start = Instant::now();
+        while !stores.is_quiet() {
+            if start.elapsed() > patience {
+                tracing::warn!(tenant = %self.id, "a closed tenant is still in use");
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+        true
+    }
+
+    /// Closes it if it was not used for `age` and nothing is going on; true where it is closed
+    /// now. The caller sees to it that no handle exists or comes meanwhile. Blocks.
+    pub(in crate::tenant) fn close_if_idle(&self, age: Duration) -> bool {
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.slot();
+        let Some(stores) = slot.as_ref() else { return true };
+        if used.elapsed() < age || stores.is_rotating() || !stores.is_quiet() {
+            return false;
+        }
+        // Without a handle nothing is recorded meanwhile.
+        if let Err(error) = self.commit_audit(stores) {
+            tracing::error!(
+                tenant = %self.id,
+                "a tenant stays open for its audit trail: {}", chain(&error)
+            );
+            return false;
+        }
+        stores.settle();
+        *slot = None;
+        true
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Arc<Stores>>> {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stores(&self) -> Result<Arc<Stores>, Locked> {
+        self.slot().clone().ok_or(Locked)
     }
 }
 
@@ -104,18 +155,29 @@ impl Unlocked {
 pub struct TenantHandle<A> {
     inner: Arc<Unlocked>,
     actor: Actor,
+    collections: CollectionScope,
     level: PhantomData<A>,
 }
 
 impl<A> Clone for TenantHandle<A> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), actor: self.actor.clone(), level: PhantomData }
+        Self {
+            inner: self.inner.clone(),
+            actor: self.actor.clone(),
+            collections: self.collections.clone(),
+            level: PhantomData,
+        }
     }
 }
 
 impl<A: Access> TenantHandle<A> {
-    pub(in crate::tenant) fn new(inner: Arc<Unlocked>, actor: Actor) -> Self {
-        Self { inner, actor, level: PhantomData }
+    pub(in crate::tenant) fn new(inner: Arc<Unlocked>, grant: &Grant<A>) -> Self {
+        Self {
+            inner,
+            actor: grant.actor().clone(),
+            collections: grant.collections().clone(),
+            level: PhantomData,
+        }
     }
 
     /// The tenant.
@@ -135,16 +197,22 @@ impl<A: Access> TenantHandle<A> {
 
     /// The time.
     pub fn now(&self) -> jiff::Timestamp {
-        self.inner.clock.now()
+        self.inner.context.clock.now()
     }
 
     /// Faults to inject; empty outside tests.
     pub fn faults(&self) -> &FaultPlan {
-        &self.inner.faults
+        &self.inner.context.faults
     }
 }
 
 impl<A: CanRead> TenantHandle<A> {
+    /// True where only some collections are in sight, so that numbers of the whole tenant are not
+    /// for this caller.
+    pub fn is_limited(&self) -> bool {
+        self.collections != CollectionScope::All
+    }
+
     /// Runs queries over one snapshot of the catalogue, off the async threads.
     ///
     /// # Errors
@@ -153,15 +221,22 @@ impl<A: CanRead> TenantHandle<A> {
         &self,
         work: impl FnOnce(&CatalogReader<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || inner.catalog.read(work))
-            .await
-            .map_err(CatalogError::Interrupted)?
+        let stores = self.inner.stores().map_err(CatalogError::Locked)?;
+        let collections = self.collections.clone();
+        tokio::task::spawn_blocking(move || match collections {
+            CollectionScope::All => stores.catalog.read(work),
+            CollectionScope::Only(some) => stores.catalog.read_limited(some, work),
+        })
+        .await
+        .map_err(CatalogError::Interrupted)?
     }
 
     /// The originals.
-    pub fn blobs(&self) -> &Blobs {
-        &self.inner.blobs
+    ///
+    /// # Errors
+    /// When the tenant is locked.
+    pub fn blobs(&self) -> Result<Blobs, BlobError> {
+        Ok(self.inner.stores().map_err(BlobError::Locked)?.blobs.clone())
     }
 
     /// The full-text index, opened on first use. Blocks.
@@ -169,53 +244,20 @@ impl<A: CanRead> TenantHandle<A> {
     /// # Errors
     /// When the index cannot be opened.
     pub fn fulltext(&self) -> Result<Arc<Fulltext>, FulltextError> {
-        let mut open = self.inner.fulltext.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(fulltext) = open.as_ref() {
-            return Ok(fulltext.clone());
-        }
-        let dir = self.inner.root.join("fulltext");
-        let fulltext = match Fulltext::open(&dir) {
-            // Written by another release: it is a projection and is written anew.
-            Err(FulltextError::Outdated { .. }) => {
-                Fulltext::erase(&dir)?;
-                Fulltext::open(&dir)?
-            }
-            opened => opened?,
-        };
-        let fulltext = Arc::new(fulltext);
-        *open = Some(fulltext.clone());
-        Ok(fulltext)
+        self.inner.stores().map_err(FulltextError::Locked)?.fulltext()
     }
 
     /// The vector table, opened on first use; `None` where no embedding model is available.
     ///
     /// # Errors
     /// When the table cannot be opened.
-    pub async fn vectors(&self) -> Result<Option<&Vectors>, VectorError> {
-        let Some(model) = &self.inner.model else {
+    pub async fn vectors(&self) -> Result<Option<Vectors>, VectorError> {
+        let context = &self.inner.context;
+        let Some(model) = &context.model else {
             return Ok(None);
         };
-        let inner = &self.inner;
-        inner
-            .vectors
-            .get_or_try_init(async || {
-                let dir = inner.root.join("vectors");
-                let open =
-                    async || Box::pin(Vectors::open(&dir, model, &inner.vector_settings)).await;
-                match open().await {
-                    // Of another layout: a projection is made anew.
-                    Err(VectorError::Mismatch { .. }) => {
-                        disk::empty_private_dir(&dir).map_err(|source| VectorError::Leftovers {
-                            path: dir.clone(),
-                            source,
-                        })?;
-                        open().await
-                    }
-                    opened => opened,
-                }
-            })
-            .await
-            .map(Some)
+        let stores = self.inner.stores().map_err(VectorError::Locked)?;
+        stores.vectors(model, &context.vector_settings).await.map(Some)
     }
 
     /// Bytes on disk by store. Blocks.
@@ -223,16 +265,19 @@ impl<A: CanRead> TenantHandle<A> {
         let root: &Path = &self.inner.root;
         let file = |name: &str| std::fs::metadata(root.join(name)).map_or(0, |meta| meta.len());
         StoreBytes {
-            blobs: self.inner.blobs.bytes(),
+            blobs: stored_bytes(&root.join("blobs")),
             catalogue: file("tenant.db") + file("tenant.db-wal"),
-            fulltext: crate::disk::tree_bytes(&root.join("fulltext")),
-            vectors: crate::disk::tree_bytes(&root.join("vectors")),
+            fulltext: disk::tree_bytes(&root.join("fulltext")),
+            vectors: disk::tree_bytes(&root.join("vectors")),
         }
     }
 
-    /// Events from now on.
+    /// Events from now on; none where the tenant was closed, which ends the channel.
     pub fn subscribe(&self) -> broadcast::Receiver<TenantEvent> {
-        self.inner.events.subscribe()
+        match self.inner.stores() {
+            Ok(stores) => stores.events.subscribe(),
+            Err(Locked) => broadcast::Sender::new(1).subscribe(),
+        }
     }
 }
 
@@ -245,9 +290,9 @@ impl<A: CanWrite> TenantHandle<A> {
         &self,
         work: impl FnOnce(&CatalogWriter<'_>) -> Result<T, CatalogError> + Send + 'static,
     ) -> Result<T, CatalogError> {
-        let inner = self.inner.clone();
-        let now = self.inner.clock.now();
-        tokio::task::spawn_blocking(move || inner.catalog.write(now, work))
+        let stores = self.inner.stores().map_err(CatalogError::Locked)?;
+        let now = self.now();
+        tokio::task::spawn_blocking(move || stores.catalog.write(now, work))
             .await
             .map_err(CatalogError::Interrupted)?
     }
@@ -257,10 +302,11 @@ impl<A: CanWrite> TenantHandle<A> {
     /// # Errors
     /// When its files cannot be removed.
     pub fn clear_fulltext(&self) -> Result<(), FulltextError> {
-        match self.fulltext() {
+        let stores = self.inner.stores().map_err(FulltextError::Locked)?;
+        match stores.fulltext() {
             Ok(fulltext) => fulltext.clear(),
             // Damaged beyond opening: the next use makes a new one.
-            Err(_) => Fulltext::erase(&self.inner.root.join("fulltext")),
+            Err(_) => Fulltext::erase(&stores.fulltext_dir()),
         }
     }
 
@@ -269,11 +315,12 @@ impl<A: CanWrite> TenantHandle<A> {
     /// # Errors
     /// When its files cannot be removed.
     pub async fn clear_vectors(&self) -> Result<(), VectorError> {
+        let stores = self.inner.stores().map_err(VectorError::Locked)?;
         match self.vectors().await {
             Ok(Some(vectors)) => vectors.clear().await,
             Ok(None) => Ok(()),
             Err(_) => {
-                let path = self.inner.root.join("vectors");
+                let path = stores.vector_dir();
                 disk::empty_private_dir(&path)
                     .map_err(|source| VectorError::Leftovers { path, source })
             }
@@ -282,7 +329,34 @@ impl<A: CanWrite> TenantHandle<A> {
 
     /// Tells watchers that items changed.
     pub fn announce(&self, items: Vec<ItemKey>) {
-        // Nobody watching is no error.
-        let _ = self.inner.events.send(TenantEvent::Items(items));
+        if let Ok(stores) = self.inner.stores() {
+            // Nobody watching is no error.
+            let _ = stores.events.send(TenantEvent::Items(items));
+        }
+    }
+
+    /// True while the tenant's data key is being changed.
+    pub fn is_rotating(&self) -> bool {
+        self.inner.stores().is_ok_and(|stores| stores.is_rotating())
+    }
+
+    /// Seals the originals that are left under an earlier data key, and destroys that key when
+    /// none is; false where some were in use and it has to be called again. Blocks, perhaps for
+    /// long; everything else goes on meanwhile.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written; what is done stays done.
+    pub fn finish_rotation(&self) -> Result<bool, RegistryError> {
+        let tenant = self.inner.id;
+        let stores = self.inner.stores().map_err(|Locked| RegistryError::Locked { tenant })?;
+        let done =
+            stores.rotate_blobs().map_err(|source| RegistryError::Reseal { tenant, source })?;
+        if done && stores.is_rotating() {
+            let keys = &self.inner.context.keys;
+            keys.finish_rotation(&tenant.to_string()).map_err(RegistryError::keys(tenant))?;
+            stores.end_rotation();
+            tracing::info!(tenant = %tenant, "the data key was changed, the old one is destroyed");
+        }
+        Ok(done)
     }
 }

@@ -3,28 +3,38 @@
 //! Called by: `app`. Talks to: one directory per tenant.
 //! Invariants: a store opens only through a [`TenantHandle`], and a handle only through
 //! [`Registry::open`] with a grant; the directory's path never leaves this module but for the drop
-//! folder. A projection shows nothing that the catalogue does not name as ready.
+//! folder. A projection shows nothing that the catalogue does not name as ready. Every file of a
+//! tenant is sealed under keys of its own, but for what waits in the drop folder.
 
 mod blobs;
 mod catalog;
 mod fulltext;
 mod handle;
+mod latch;
+mod migration;
 mod registry;
+mod reseal;
+mod rotation;
+mod stores;
+#[cfg(test)]
+mod testing;
 mod vectors;
 
-pub use blobs::{BlobError, BlobWriter, Blobs, StoredBlob};
+pub use blobs::{BlobError, BlobReader, BlobWriter, Blobs, StoredBlob};
 pub use catalog::{
-    Accepted, CatalogError, CatalogReader, CatalogWriter, ChunkInput, ClaimedJob, DocumentRow,
-    ExtractInput, ExtractionRecord, FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind,
-    LedgerPage, LedgerQuery, NewDrop, Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem,
-    StoredChunk, StoredText, Unreadable, VectorSource, heading_path,
+    Accepted, Amounts, AuditReader, CatalogError, CatalogReader, CatalogWriter, ChunkInput,
+    ClaimedJob, CollectionRow, ContentSummary, DocumentRow, ExtractInput, ExtractionRecord,
+    FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind, LedgerPage, LedgerQuery, NewDrop,
+    Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem, StoredChunk, StoredText, Unreadable,
+    VectorSource, heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,
 };
 pub use handle::{StoreBytes, TenantEvent, TenantHandle};
+pub use latch::Locked;
 pub use registry::{Registry, RegistryError};
 pub use vectors::{
-    IndexChange, IndexKind, IndexState, Maintenance, VectorError, VectorHit, VectorRow,
-    VectorSettings, Vectors,
+    IndexChange, IndexKind, IndexState, Maintenance, ResidentBudget, VectorError, VectorHit,
+    VectorRow, VectorSettings, Vectors,
 };

@@ -75,6 +75,19 @@ uuid_id!(
     /// An API key, as listed and revoked; not the key itself.
     ApiKeyId
 );
+uuid_id!(
+    /// A person with an account on this appliance.
+    UserId
+);
+uuid_id!(
+    /// A sign-in from one browser, as listed and revoked; not its token.
+    SessionId
+);
+
+uuid_id!(
+    /// One installation, as certificates name it.
+    ApplianceId
+);
 
 macro_rules! row_key {
     ($(#[$doc:meta])* $name:ident) => {

@@ -3,20 +3,26 @@
 //! Called by: every layer. Talks to: nothing; imports no other module of this crate.
 //! Invariants: serde only; no I/O, no clock, no business rule beyond what a value means.
 
+mod account;
 mod chunk;
 mod extracted;
 mod ids;
 mod item;
 mod language;
 mod search;
+mod tier;
 
+pub use account::{
+    ApplianceRole, CollectionScope, LinkPurpose, Role, TenantState, Tier, UnknownWord, is_user_name,
+};
 pub use chunk::{Chunk, ModelInfo};
 pub use extracted::{
     Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
     FormatHint,
 };
 pub use ids::{
-    ApiKeyId, ChunkKey, CollectionId, DocumentId, DocumentKey, ItemId, ItemKey, JobId, TenantId,
+    ApiKeyId, ApplianceId, ChunkKey, CollectionId, DocumentId, DocumentKey, ItemId, ItemKey, JobId,
+    SessionId, TenantId, UserId,
 };
 pub use item::{DateBasis, Dates, ItemState, LedgerItem, LedgerTotals, Throughput};
 pub use language::Language;
@@ -24,3 +30,4 @@ pub use search::{
     Answer, Citation, Evidence, Passage, ScoreParts, SearchFilter, SearchMode, SearchResponse,
     SearchResult,
 };
+pub use tier::{Feature, LimitProblem, Limits, UNLIMITED, check_limits};

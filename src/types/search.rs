@@ -21,6 +21,17 @@ pub enum SearchMode {
     Vector,
 }
 
+impl SearchMode {
+    /// The word used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Keyword => "keyword",
+            Self::Vector => "vector",
+        }
+    }
+}
+
 /// Restricts a search; an empty filter admits everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchFilter {

@@ -1,14 +1,15 @@
-//! The background of an appliance: lanes of work that visit tenants in turn.
+//! The background of an appliance: lanes of work that visit tenants, each by its share.
 //!
 //! Called by: `appliance`. Talks to: `app`.
-//! Invariants: one lane per kind of job, several workers where the kind allows it; a unit that
-//! panics or fails is logged and the lane goes on; on shutdown a unit in progress is finished or,
-//! if that takes too long, abandoned to its lease.
+//! Invariants: one lane per kind of job, several workers where the kind allows it; every unit is
+//! charged to its tenant; a unit that panics or fails is logged and the lane goes on; the jobs of a
+//! tenant that is suspended or locked wait; on shutdown a unit in progress is finished or, if that
+//! takes too long, abandoned to its lease.
 
 mod maintenance;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -38,7 +39,12 @@ impl Workers {
         let mut lanes = JoinSet::new();
         for kind in JobKind::ALL {
             let workers = match kind {
-                JobKind::Extract => app.extraction.concurrency(),
+                // A file that holds others is read for as long as they come, in one unit: no tenant
+                // may hold all workers.
+                JobKind::Extract => {
+                    app.schedule.keep_one_of(kind, app.extraction.concurrency());
+                    app.extraction.concurrency()
+                }
                 // One reads and stores while the other keeps the model busy.
                 JobKind::Embed => 2,
                 JobKind::Fulltext | JobKind::Purge => 1,
@@ -84,10 +90,17 @@ async fn prepare_all(app: Arc<App>, stopped: watch::Receiver<bool>) {
 
 async fn prepare(app: &Arc<App>, tenant: TenantId) {
     let prepared = async {
+        if !app.standing(tenant).await?.is_active() {
+            return Ok(());
+        }
         let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
         crate::app::maintain::prepare(app, &handle).await
     };
-    if let Err(error) = prepared.await {
+    let prepared = prepared.await;
+    app.close_if_idle(tenant).await;
+    if let Err(error) = prepared
+        && !error.is_locked()
+    {
         tracing::error!(tenant = %tenant, "a tenant cannot be put in order: {}", chain(&error));
         app.schedule.wake(tenant);
     }
@@ -100,25 +113,29 @@ async fn lane(app: Arc<App>, kind: JobKind, mut stopped: watch::Receiver<bool>) 
             () = stop_asked(&mut stopped) => return,
             scheduled = app.schedule.next(kind) => scheduled,
         };
-        let tenant = scheduled.tenant;
-        let unit = tokio::spawn(visit(app.clone(), tenant, kind));
-        match unit.await {
-            Ok(Ok(Progress::Busy)) => app.schedule.wake_for(kind, tenant),
-            Ok(Ok(Progress::Idle)) => {}
-            // Removed while it stood in the line.
-            Ok(Err(Error::NotFound)) => {}
+        let (tenant, began) = (scheduled.tenant, Instant::now());
+        let unit = tokio::spawn(visit(app.clone(), tenant, kind)).await;
+        let (share, more) = match unit {
+            Ok(Ok(visited)) => (visited.share, visited.progress == Progress::Busy),
+            // Removed or locked while it stood in the line.
+            Ok(Err(error)) if matches!(error, Error::NotFound) || error.is_for_the_tenant() => {
+                (1, false)
+            }
             Ok(Err(error)) => {
                 tracing::error!(
                     tenant = %tenant, kind = kind.as_str(), code = error.code().as_str(),
                     "a tenant cannot be worked on: {}", chain(&error)
                 );
                 come_back(&app, kind, tenant);
+                (1, false)
             }
             Err(panicked) => {
                 tracing::error!(tenant = %tenant, kind = kind.as_str(), "a unit of work died: {panicked}");
                 come_back(&app, kind, tenant);
+                (1, false)
             }
-        }
+        };
+        app.schedule.finish(&scheduled, began.elapsed(), share, more);
     }
 }
 
@@ -129,11 +146,22 @@ fn come_back(app: &App, kind: JobKind, tenant: TenantId) {
     app.schedule.wake_later(kind, tenant, LEASE.unsigned_abs() + AFTER_FAILURE);
 }
 
-async fn visit(app: Arc<App>, tenant: TenantId, kind: JobKind) -> Result<Progress, Error> {
-    match app.open_for_work(tenant, SystemActor::Worker).await {
-        Ok(handle) => run_unit(&app, &handle, kind).await,
-        Err(error) => Err(error),
+/// What a visit did, and the share its tenant pays by.
+struct Visited {
+    progress: Progress,
+    share: u64,
+}
+
+async fn visit(app: Arc<App>, tenant: TenantId, kind: JobKind) -> Result<Visited, Error> {
+    let standing = app.standing(tenant).await?;
+    let share = standing.limits().ingest_share;
+    if !standing.is_active() {
+        // Its jobs wait; it is woken when it is served again.
+        return Ok(Visited { progress: Progress::Idle, share });
     }
+    let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
+    let progress = run_unit(&app, &handle, kind).await?;
+    Ok(Visited { progress, share })
 }
 
 /// Resolves once the workers are asked to stop, or nobody is left to ask.

@@ -1,16 +1,21 @@
 // Smoke test of the dashboard in a real browser against a running appliance.
 //
 // Called by the Rust test that starts the server; by hand:
-//   BASE_URL=http://127.0.0.1:8420 LINK_TOKEN=… TENANT=demo node tests/browser/smoke.mjs
+//   BASE_URL=http://127.0.0.1:8420 USER_NAME=… USER_PASSWORD=… TENANT=demo node tests/browser/smoke.mjs
+// The user is an owner of the tenant. With LINK_TOKEN, the end of a one-time link, the page first
+// gives that user this password; the first administrator then becomes an owner by the page, too.
 // Needs `npm ci` in assets/dashboard and Chromium at /usr/bin/chromium (or CHROMIUM).
 // Prints a line per step and `N passed, N failed`; exits with 1 unless all passed.
+import { createHmac } from 'node:crypto';
 import { createRequire } from 'node:module';
 
 const require = createRequire(new URL('../../assets/dashboard/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
 
 const base = new URL(required('BASE_URL')).origin;
-const link = required('LINK_TOKEN');
+const userName = required('USER_NAME');
+const userPassword = required('USER_PASSWORD');
+const link = process.env.LINK_TOKEN ?? '';
 const tenant = required('TENANT');
 const STEP_MS = 15_000;
 const INDEX_MS = 90_000;
@@ -26,6 +31,8 @@ const text = [
 ].join('\n\n');
 
 const troubles = [];
+/** Statuses that a step asks for on purpose; the browser reports each as an error. */
+let expected = [];
 let passed = 0;
 let failed = 0;
 
@@ -38,8 +45,9 @@ function required(name) {
   return value;
 }
 
-async function step(name, action) {
+async function step(name, action, statuses = []) {
   const before = troubles.length;
+  expected = statuses;
   try {
     await action();
     const found = troubles.slice(before);
@@ -56,10 +64,23 @@ function check(condition, message) {
   if (!condition) throw new Error(message);
 }
 
+/** The code that an authenticator shows now for a secret in base 32 (RFC 6238). */
+function timeCode(secret) {
+  const bits = [...secret].map((letter) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(letter).toString(2).padStart(5, '0'));
+  const key = Buffer.from(bits.join('').match(/.{8}/g).map((byte) => Number.parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000)));
+  const mac = createHmac('sha1', key).update(step).digest();
+  const number = mac.readUInt32BE(mac[19] & 15) & 0x7fffffff;
+  return String(number % 1_000_000).padStart(6, '0');
+}
+
 /** Watches for everything that must never happen on this page. */
 async function watch(page) {
   page.on('console', (message) => {
-    if (message.type() === 'error') troubles.push(`console error: ${message.text()} (${message.location().url})`);
+    if (message.type() !== 'error') return;
+    const status = Number(/the server responded with a status of (\d+)/.exec(message.text())?.[1]);
+    if (!expected.includes(status)) troubles.push(`console error: ${message.text()} (${message.location().url})`);
   });
   page.on('pageerror', (error) => troubles.push(`uncaught error: ${error.message}`));
   page.on('request', (request) => {
@@ -105,11 +126,60 @@ async function steps() {
     check(!policy.includes('unsafe'), `the policy allows something unsafe: ${policy}`);
   });
 
-  await step('the one-time link opens a session and leaves the address', async () => {
-    await page.goto(`${base}/#/link/${encodeURIComponent(link)}`);
-    await page.getByRole('button', { name: 'Sign out' }).waitFor();
-    await page.waitForURL((url) => !url.hash.includes(link));
-  });
+  const account = page.getByRole('button', { name: `Account: ${userName}` });
+
+  async function signIn(password) {
+    await page.getByLabel('Name', { exact: true }).fill(userName);
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  }
+
+  async function signOut() {
+    await account.click();
+    await page.getByRole('button', { name: 'Sign out', exact: true }).click();
+    await page.getByRole('heading', { name: 'Sign in to Cairn' }).waitFor();
+  }
+
+  if (link) {
+    await step('a one-time link sets a password, signs in, and leaves the address', async () => {
+      await page.goto(`${base}/#/setup/${encodeURIComponent(link)}`);
+      const submit = page.getByRole('button', { name: /^(Create the account|Set the password)$/ });
+      await submit.waitFor();
+      const name = page.getByLabel('Name', { exact: true });
+      if (await name.isEditable()) await name.fill(userName);
+      await page.getByLabel('New password', { exact: true }).fill('too short');
+      check(await submit.isDisabled(), 'a password of nine letters is offered to be sent');
+      await page.getByLabel('New password', { exact: true }).fill(userPassword);
+      await page.getByLabel('The same once more', { exact: true }).fill(userPassword);
+      await submit.click();
+      await account.waitFor();
+      await page.waitForURL((url) => !url.hash.includes(link));
+    });
+    if (failed > 0) return;
+
+    await step('the first administrator becomes an owner of the tenant by the page', async () => {
+      await page.goto(`${home}/settings/members`);
+      await page.getByRole('heading', { name: 'Members', exact: true }).waitFor();
+      await page.getByRole('button', { name: 'Add a member' }).click();
+      await page.getByLabel('Name of the user').fill(userName);
+      await page.getByRole('radio', { name: /^Owner/ }).check();
+      await page.getByRole('button', { name: 'Add', exact: true }).click();
+      await page.locator('section li', { hasText: userName }).getByText('Owner', { exact: true }).waitFor();
+      await signOut();
+    });
+  }
+
+  await step(
+    'a wrong password is refused in words, and the right one opens a session',
+    async () => {
+      await page.goto(`${base}/`);
+      await signIn(`not ${userPassword}`);
+      await page.getByRole('alert').getByText('Name or password is wrong').waitFor();
+      await signIn(userPassword);
+      await account.waitFor();
+    },
+    [401],
+  );
   // Without a session every further step would only wait for its time limit.
   if (failed > 0) return;
 
@@ -197,9 +267,66 @@ async function steps() {
     check(received > 0 && sum === received, `${received} received, but the states add up to ${sum}`);
   });
 
+  await step('the audit lists what was read, and its chain is whole', async () => {
+    await page.getByRole('link', { name: 'Audit', exact: true }).click();
+    await page.getByRole('cell', { name: 'document.read' }).first().waitFor();
+    await page.getByRole('button', { name: 'Verify the chain' }).click();
+    await page.getByText('The chain is whole.').waitFor();
+    await page.getByRole('button', { name: /^Details of entry/ }).first().click();
+    await page.getByText('Hash before').waitFor();
+  });
+
+  await step('the settings show usage and members', async () => {
+    await page.getByRole('link', { name: 'Settings', exact: true }).click();
+    await page.getByRole('progressbar', { name: 'Documents', exact: true }).waitFor();
+    await page.getByRole('link', { name: 'Members', exact: true }).click();
+    await page.locator('section li', { hasText: userName }).getByText('Owner', { exact: true }).waitFor();
+  });
+
+  await step(
+    'a key is shown once, or the tier is named as the reason',
+    async () => {
+      await page.getByRole('link', { name: 'API keys', exact: true }).click();
+      await page.getByLabel('Name of a new key').fill(word);
+      await page.getByRole('button', { name: 'Create key' }).click();
+      const shown = page.getByText('copy this key now');
+      await shown.or(page.getByText('not_in_tier')).first().waitFor();
+      if (!(await shown.isVisible())) return;
+      await page.getByRole('button', { name: `Revoke ${word}` }).click();
+      await page.getByRole('button', { name: 'Revoke', exact: true }).click();
+      await shown.waitFor({ state: 'detached' });
+    },
+    [403],
+  );
+
+  await step(
+    'a second factor is set up by its picture, and a recovery code stands in for it',
+    async () => {
+      await page.goto(`${base}/#/account`);
+      await page.getByRole('button', { name: 'Set it up' }).click();
+      const picture = page.getByRole('img', { name: /QR code/ });
+      await picture.waitFor();
+      check(await picture.evaluate((image) => image.complete && image.naturalWidth > 0), 'the QR code is not drawn');
+      const secret = (await page.locator('section', { has: picture }).locator('code').textContent()).replace(/\s/g, '');
+      await page.getByLabel('Code it shows now').fill(timeCode(secret));
+      await page.getByRole('button', { name: 'Switch it on' }).click();
+      await page.getByText(`Recovery codes of ${userName}`).waitFor();
+      const recovery = await page.locator('ol code').first().textContent();
+      await signOut();
+      await signIn(userPassword);
+      await page.getByRole('button', { name: 'Use a recovery code instead' }).click();
+      await page.getByLabel('Recovery code', { exact: true }).fill(recovery);
+      await page.getByRole('button', { name: 'Confirm', exact: true }).click();
+      await account.waitFor();
+    },
+    [401],
+  );
+
   await step('nothing sticks out of a 360 px wide screen', async () => {
     await page.setViewportSize({ width: 360, height: 740 });
-    for (const address of [home, `${home}/ledger`, `${home}/search?q=${word}`, `${base}/#/api`]) {
+    const parts = ['', '/ledger', `/search?q=${word}`, '/audit', '/settings', '/settings/members', '/settings/keys', '/settings/vault'];
+    const places = ['tenants', 'api', 'account', 'certificate'];
+    for (const address of [...parts.map((part) => home + part), ...places.map((place) => `${base}/#/${place}`)]) {
       await page.goto(address);
       await page.locator('h1').first().waitFor({ state: 'attached' });
       await page.waitForTimeout(300);

@@ -65,13 +65,13 @@ step "installed"
 
 export CAIRN_HOME=$work/prefix/home
 cairn=$work/prefix/bin/cairn
-"$cairn" serve --listen "127.0.0.1:$port" >"$work/serve.log" 2>&1 &
+"$cairn" serve --tls off --listen "127.0.0.1:$port" >"$work/serve.log" 2>&1 &
 server=$!
 stop() { kill -KILL "$server" 2>/dev/null || true; }
 trap stop EXIT
 ready() {
     { exec 3<>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || return 1
-    printf 'GET /ready HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n' >&3
+    printf 'GET /ready HTTP/1.1\r\nHost: 127.0.0.1:%s\r\nConnection: close\r\n\r\n' "$port" >&3
     local line
     IFS= read -r -t 5 line <&3 || line=
     exec 3>&-

@@ -44,7 +44,7 @@ impl Confined {
         let script = format!(
             "set -e; mount -t tmpfs -o size={VOLUME} cairn \"$CAIRN_HOME\"; \"$CAIRN\" init; \
              \"$CAIRN\" tenant create demo; \"$CAIRN\" apikey create demo --name faults > \"$KEY\"; \
-             exec \"$CAIRN\" serve --listen {address}"
+             exec \"$CAIRN\" serve --tls off --listen {address}"
         );
         let log = File::create(dir.path().join("log")).unwrap();
         let child = Command::new("unshare")

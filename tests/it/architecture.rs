@@ -17,29 +17,38 @@ const TABLE: &[(&str, &str)] = &[
     ("config", "types error failpoint"),
     ("disk", "error failpoint"),
     ("crypto", "types error"),
+    ("database", "error disk crypto"),
+    ("scratch", "error disk"),
     ("native", "error"),
     ("extract", "types error native"),
     ("chunk", "types error"),
     ("telemetry", "config error"),
-    ("system", "types error clock disk crypto"),
+    ("keys", "types error disk crypto config"),
+    ("audit", "types error crypto"),
+    ("system", "types error clock disk crypto database audit"),
+    ("tls", "types error clock disk crypto config"),
     ("auth", "types error clock crypto system"),
     ("inference", "types error config crypto native"),
     ("extraction", "types error config extract"),
-    ("tenant", "types error clock disk crypto failpoint system auth config"),
+    ("tenant", "types error clock disk crypto database failpoint keys audit system auth config"),
     (
         "app",
         "types clock failpoint error config disk crypto native extract chunk telemetry \
-         system auth inference extraction tenant",
+         keys audit system tls auth inference extraction tenant",
     ),
     ("sources", "types error clock disk auth app config tenant::TenantHandle"),
     ("http", "types error config telemetry auth app tenant::TenantHandle clock"),
     ("worker", "types error clock telemetry failpoint auth app config"),
     (
         "appliance",
-        "types clock failpoint error config disk crypto native extract chunk telemetry \
-         system auth inference extraction tenant app sources http worker",
+        "types clock failpoint error config disk crypto scratch native extract chunk telemetry \
+         keys system tls auth inference extraction tenant app sources http worker",
     ),
-    ("cli", "types error config disk native telemetry auth app appliance chunk extract extraction"),
+    (
+        "cli",
+        "types clock error config disk scratch native telemetry keys audit auth app appliance \
+         chunk extract extraction",
+    ),
     ("main", "cli"),
 ];
 
@@ -50,18 +59,25 @@ const CRATES: &[(&[&str], &[&str], &str)] = &[
         &["extract"],
         "untrusted bytes are parsed in the extraction child only",
     ),
-    (&["rusqlite"], &["system", "tenant"], "the databases belong to system and tenant"),
+    (
+        &["rusqlite"],
+        &["database", "system", "tenant"],
+        "the databases belong to system and tenant, which open them through database",
+    ),
     (
         &["tantivy", "lancedb", "lance_io", "lance_core", "object_store"],
         &["tenant"],
         "the projections are private children of tenant",
     ),
+    (&["blahaj"], &["keys"], "the key that opens everything is split in keys"),
     (&["ort", "fastembed"], &["inference", "native"], "models run behind inference"),
     (
         &["axum", "utoipa_axum"],
         &["http", "appliance", "cli"],
         "HTTP stays at the edges: the server in http, its client in cli",
     ),
+    (&["rustls", "rcgen", "x509_parser"], &["tls"], "certificates and their keys belong to tls"),
+    (&["axum_server"], &["appliance"], "one module listens"),
     (
         &["hyper", "hyper_util"],
         &["cli"],

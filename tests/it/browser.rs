@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::harness::people::PASSWORD;
 use crate::harness::{Home, root};
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -43,8 +44,7 @@ fn a_person_can_upload_search_read_and_ask_in_the_browser() {
     assert!(library.is_dir(), "playwright-core is missing; `make setup-test` installs it");
     let home = Home::new();
     let server = home.serve();
-    let link = home.json(&["link"])["link"].as_str().unwrap().to_owned();
-    let (_, token) = link.split_once("/#/link/").expect("a link to the page");
+    home.member("ada", "owner");
 
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("smoke.log");
@@ -52,7 +52,8 @@ fn a_person_can_upload_search_read_and_ask_in_the_browser() {
     let mut smoke = Command::new(node)
         .arg(root().join("tests/browser/smoke.mjs"))
         .env("BASE_URL", format!("http://{}", server.address))
-        .env("LINK_TOKEN", token)
+        .env("USER_NAME", "ada")
+        .env("USER_PASSWORD", PASSWORD)
         .env("TENANT", "demo")
         .env("CHROMIUM", chromium)
         .env("HOME", dir.path())

@@ -3,7 +3,10 @@
 //! Called by: cargo test. Talks to: the built `cairn` binary, over its command line and HTTP.
 //! Invariants: every test has a home of its own and leaves nothing running.
 
+mod accounts;
 mod architecture;
+mod at_rest;
+mod audit;
 mod browser;
 mod bundle;
 mod dependencies;
@@ -13,8 +16,14 @@ mod fixtures;
 mod harness;
 mod http;
 mod inbox;
+mod isolation;
+mod keys;
 mod ledger;
 mod main_job;
 mod model;
+mod neighbours;
+mod quotas;
 mod robustness;
 mod storage;
+mod support;
+mod tls;

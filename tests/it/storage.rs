@@ -4,7 +4,11 @@
 //! Invariants: `tests/fixtures/datadirs/vN` is written once per released format and never again.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+
+use cairn::crypto::KeyPurpose;
+use cairn::keys::{KeyStore, SYSTEM_SCOPE, read_key_file};
+use cairn::{config, database};
 
 use crate::harness::{Home, assert_adds_up, fixture, sources, wait_for};
 
@@ -26,6 +30,27 @@ fn cairn(home: &Path, args: &[&str]) -> (Option<i32>, String, String) {
     )
 }
 
+/// A server on a home that no harness made, until dropped.
+struct Served(Child);
+
+impl Served {
+    fn start(home: &Path) -> Self {
+        let mut serve = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        serve.args(["serve", "--tls", "off", "--listen", "127.0.0.1:0"]).env("CAIRN_HOME", home);
+        let served = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_for("the server's socket", || home.join("cairn.sock").exists().then_some(()));
+        Self(served)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The directory of the only tenant of a home.
 fn tenant_dir(home: &Path) -> PathBuf {
     std::fs::read_dir(home.join("tenants")).unwrap().next().unwrap().unwrap().path()
@@ -37,48 +62,70 @@ fn homes_of_every_released_format_open_and_answer() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
         copy_tree(&fixture("datadirs").join(version), &home);
-        let (code, ledger, said) = cairn(&home, &["ledger", "demo", "--json"]);
-        assert_eq!(code, Some(0), "{said}");
-        let ledger: serde_json::Value = serde_json::from_str(&ledger).unwrap();
-        assert_eq!(assert_adds_up(&ledger), ledger["received"].as_u64().unwrap());
-        assert_eq!(ledger["indexed"], 3);
-        for mode in ["keyword", "vector", "hybrid"] {
-            let (code, found, said) =
-                cairn(&home, &["search", "demo", "heron in the reeds", "--mode", mode, "--json"]);
+        let answer = |args: &[&str]| -> serde_json::Value {
+            let (code, answer, said) = cairn(&home, args);
             assert_eq!(code, Some(0), "{said}");
-            let found: serde_json::Value = serde_json::from_str(&found).unwrap();
+            serde_json::from_str(&answer).unwrap()
+        };
+        // What an earlier release wrote in the clear is made anew while a server runs.
+        let _server = Served::start(&home);
+        wait_for("the migrated home to be indexed", || {
+            let ledger = answer(&["ledger", "demo", "--json"]);
+            assert_eq!(assert_adds_up(&ledger), ledger["received"].as_u64().unwrap());
+            (ledger["indexed"] == 3).then_some(())
+        });
+        for mode in ["keyword", "vector", "hybrid"] {
+            let found = answer(&["search", "demo", "heron in the reeds", "--mode", mode, "--json"]);
             assert_eq!(sources(&found)[0], "birds/heron.txt", "{version} by {mode}");
         }
+        assert!(!shows(&home.join("tenants"), "heron"), "{version}: a tenant shows its content");
     }
+}
+
+/// True where a file below `dir`, or its name, holds a word in the clear.
+fn shows(dir: &Path, word: &str) -> bool {
+    let status = Command::new("grep").args(["-raiq", word]).arg(dir).status().unwrap();
+    let named = Command::new("find").arg(dir).args(["-iname", &format!("*{word}*")]).output();
+    status.success() || !named.unwrap().stdout.is_empty()
+}
+
+/// Gives an encrypted database of a home another format number, as the appliance opens it.
+fn set_format(home: &Path, scope: &str, purpose: KeyPurpose, database: &Path, format: u32) {
+    let home = config::Home { path: home.to_owned() };
+    let kek = read_key_file(&config::default_key_file(&home)).unwrap();
+    let keys = KeyStore::open(&home.keys_path()).unwrap();
+    keys.unseal(kek).unwrap();
+    let keyring = keys.keyring(scope).unwrap();
+    let key = keyring.subkey(keyring.current_epoch(), purpose).unwrap();
+    let opened = database::open(database, &key).unwrap();
+    opened.pragma_update(None, "user_version", format).unwrap();
 }
 
 #[test]
 fn a_newer_format_is_refused_and_both_versions_are_named() {
     let home = Home::new();
     home.add_text("a.txt", "Some text to keep.");
-    let set_version = |path: &Path, version: u32| {
-        rusqlite::Connection::open(path)
-            .unwrap()
-            .pragma_update(None, "user_version", version)
-            .unwrap();
-    };
     let system = home.path().join("system.db");
-    set_version(&system, 99);
+    let set = |format| set_format(home.path(), SYSTEM_SCOPE, KeyPurpose::System, &system, format);
+    set(99);
     let refused = home.output(&["tenant", "list"]);
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("99") && said.contains("format 1"), "{said}");
-    set_version(&system, 1);
+    assert!(said.contains("99") && said.contains("format 2"), "{said}");
+    set(2);
 
-    let catalogue = tenant_dir(home.path()).join("tenant.db");
-    set_version(&catalogue, 77);
+    let tenant = tenant_dir(home.path());
+    let scope = tenant.file_name().unwrap().to_str().unwrap();
+    let catalogue = tenant.join("tenant.db");
+    let set = |format| set_format(home.path(), scope, KeyPurpose::Catalogue, &catalogue, format);
+    set(77);
     assert!(!home.output(&["ledger", "demo"]).status.success());
-    set_version(&catalogue, 1);
+    set(2);
 
     let format = tenant_dir(home.path()).join("blobs/format");
     std::fs::write(&format, "55").unwrap();
     assert!(!home.output(&["ledger", "demo"]).status.success());
-    std::fs::write(&format, "1").unwrap();
+    std::fs::write(&format, "2").unwrap();
     assert_eq!(home.ledger()["indexed"], 1, "nothing was harmed by being refused");
 }
 

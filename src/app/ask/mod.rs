@@ -12,6 +12,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::audit::{self, Action, Event};
 use super::search::{self, SearchRequest};
 use super::{App, Error};
 use crate::auth::CanRead;
@@ -37,13 +38,32 @@ const NOT_FOUND: &str = "Not found in this tenant.";
 /// Answers a question.
 ///
 /// # Errors
-/// `VectorsUnavailable` where no embedding model works: support cannot be judged without it.
+/// `VectorsUnavailable` where no embedding model works: support cannot be judged without it;
+/// `Quota` where the tenant runs as many queries as it may.
 pub async fn ask<A: CanRead>(
     app: &Arc<App>,
     tenant: &TenantHandle<A>,
     question: String,
 ) -> Result<Answer, Error> {
+    let event = Event::new(Action::Ask).about(&question);
+    let answered = Box::pin(answer(app, tenant, question)).await;
+    let event = match &answered {
+        Err(_) => event,
+        Ok(answer) => {
+            let cited = answer.citations.iter().map(|citation| citation.document_id);
+            event.with("found", answer.found).with("documents", search::named(cited))
+        }
+    };
+    audit::concluded(tenant, event, answered).await
+}
+
+async fn answer<A: CanRead>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    question: String,
+) -> Result<Answer, Error> {
     let started = Instant::now();
+    let _place = app.standing(tenant.id()).await?.query_place().await?;
     let examined = examine(app, tenant, &question).await?;
     let support = support(&examined.evidence);
     let found = support >= THRESHOLD && !examined.candidates.is_empty();

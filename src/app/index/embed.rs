@@ -7,8 +7,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{HEARTBEAT, LEASE, Progress, claim, give_back, groups};
+use super::{HEARTBEAT, LEASE, Progress, claim, give_back, groups, put_back};
 use crate::app::{App, Error};
 use crate::auth::Write;
 use crate::failpoint::Failpoint;
@@ -67,12 +68,21 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
         // There may be more: the other worker of the lane can take it at once.
         app.schedule.wake_for(JobKind::Embed, tenant.id());
     }
-    for jobs in groups(&jobs) {
-        let mut group = Group::new(app, tenant, jobs);
+    let began = Instant::now();
+    let mut groups = groups(&jobs);
+    while let Some(jobs) = groups.next() {
+        let mut group = Group::new(app, tenant, jobs, began);
         let outcome = group.run().await;
-        let unfinished = group.unfinished;
+        let mut unfinished = group.unfinished;
         if let Err(error) = outcome {
             give_back(app, tenant, JobKind::Embed, unfinished, &error).await?;
+            unfinished = Vec::new();
+        }
+        if app.schedule.should_yield(JobKind::Embed, tenant.id(), began) {
+            unfinished.extend(groups.by_ref().flatten().cloned());
+        }
+        if !unfinished.is_empty() {
+            put_back(tenant, unfinished).await?;
         }
     }
     Ok(Progress::Busy)
@@ -87,21 +97,30 @@ struct Group<'a> {
     /// Vectors that wait for the next append, and the jobs that append completes.
     rows: Vec<VectorRow>,
     complete: Vec<ClaimedJob>,
-    renewed: std::time::Instant,
+    renewed: Instant,
+    /// When the unit began that the group is part of.
+    began: Instant,
 }
 
 impl<'a> Group<'a> {
-    fn new(app: &'a Arc<App>, tenant: &'a TenantHandle<Write>, jobs: &[ClaimedJob]) -> Self {
+    fn new(
+        app: &'a Arc<App>,
+        tenant: &'a TenantHandle<Write>,
+        jobs: &[ClaimedJob],
+        began: Instant,
+    ) -> Self {
         Self {
             app,
             tenant,
             unfinished: jobs.to_vec(),
             rows: Vec::new(),
             complete: Vec::new(),
-            renewed: std::time::Instant::now(),
+            renewed: Instant::now(),
+            began,
         }
     }
 
+    /// Embeds the jobs, or as many of them as others leave time for; the rest stays unfinished.
     async fn run(&mut self) -> Result<(), Error> {
         let vectors = self.vectors().await?;
         // A crash or a rebuild may have left rows of these items; none is the usual case and
@@ -129,18 +148,31 @@ impl<'a> Group<'a> {
             self.embed(&window, &sources).await?;
             self.complete.extend_from_slice(&jobs[first..next]);
             if next < jobs.len() && first == next {
-                self.embed_long(&jobs[next]).await?;
+                if !self.embed_long(&jobs[next]).await? {
+                    break;
+                }
                 next += 1;
             }
             if self.rows.len() >= self.app.ingest.group_chunks {
                 self.append().await?;
             }
+            if self.should_yield() {
+                break;
+            }
         }
         self.append().await
     }
 
-    /// Embeds a document of many windows, appending as it goes so that memory stays bounded.
-    async fn embed_long(&mut self, job: &ClaimedJob) -> Result<(), Error> {
+    fn should_yield(&self) -> bool {
+        self.app.schedule.should_yield(JobKind::Embed, self.tenant.id(), self.began)
+    }
+
+    /// Embeds a document of many windows, appending as it goes so that memory stays bounded; false
+    /// where it has to go on in a later unit, which finds what was embedded in the catalogue.
+    async fn embed_long(&mut self, job: &ClaimedJob) -> Result<bool, Error> {
+        if !self.store_missing(job).await? {
+            return Ok(false);
+        }
         let mut ordinal = 0;
         while let Some((source, chunks)) = self.load(job.item, ordinal).await? {
             let Some(last) = chunks.last() else { break };
@@ -151,7 +183,34 @@ impl<'a> Group<'a> {
             }
         }
         self.complete.push(job.clone());
-        Ok(())
+        Ok(true)
+    }
+
+    /// Embeds and stores what a document lacks, without rows; false where its time ran out.
+    async fn store_missing(&mut self, job: &ClaimedJob) -> Result<bool, Error> {
+        let item = job.item;
+        let model = self.app.inference.embedder()?.info().id.clone();
+        let mut ordinal = 0;
+        loop {
+            let wanted = model.clone();
+            let found = self
+                .tenant
+                .read(move |catalog| {
+                    let Some(source) = catalog.vector_source(item)? else {
+                        return Ok(None);
+                    };
+                    let chunks = catalog.item_chunks_to_embed(item, &wanted, ordinal, WINDOW)?;
+                    Ok(Some((source, chunks)))
+                })
+                .await?;
+            let Some((source, chunks)) = found else { return Ok(true) };
+            let Some(last) = chunks.last() else { return Ok(true) };
+            ordinal = last.ordinal + 1;
+            self.embeddings(&chunks, &HashMap::from([(item, source)])).await?;
+            if self.should_yield() {
+                return Ok(false);
+            }
+        }
     }
 
     async fn load(
@@ -179,6 +238,30 @@ impl<'a> Group<'a> {
         if chunks.is_empty() {
             return Ok(());
         }
+        let known = self.embeddings(chunks, sources).await?;
+        for chunk in chunks {
+            let (Some(source), Some(vector)) = (sources.get(&chunk.item), known.get(&chunk.input))
+            else {
+                continue;
+            };
+            self.rows.push(VectorRow {
+                chunk: chunk.key,
+                item: chunk.item,
+                source: source.source.as_str().into(),
+                media_type: source.media_type.as_str().into(),
+                date_us: source.date.as_microsecond(),
+                vector: vector.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Embeddings of chunks by input; those that were missing are computed and stored.
+    async fn embeddings(
+        &mut self,
+        chunks: &[StoredChunk],
+        sources: &HashMap<crate::types::ItemKey, VectorSource>,
+    ) -> Result<HashMap<Vec<u8>, Vec<f32>>, Error> {
         self.heartbeat().await?;
         let embedder = self.app.inference.embedder()?;
         let model = embedder.info().id.clone();
@@ -206,21 +289,7 @@ impl<'a> Group<'a> {
             self.tenant.write(move |catalog| catalog.store_embeddings(&model, &stored)).await?;
         }
         self.tenant.faults().pass(Failpoint::Embedded).map_err(Error::Fault)?;
-        for chunk in chunks {
-            let (Some(source), Some(vector)) = (sources.get(&chunk.item), known.get(&chunk.input))
-            else {
-                continue;
-            };
-            self.rows.push(VectorRow {
-                chunk: chunk.key,
-                item: chunk.item,
-                source: source.source.as_str().into(),
-                media_type: source.media_type.as_str().into(),
-                date_us: source.date.as_microsecond(),
-                vector: vector.clone(),
-            });
-        }
-        Ok(())
+        Ok(known)
     }
 
     /// Appends the queued rows and flips the jobs they complete.
@@ -242,7 +311,7 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    async fn vectors(&self) -> Result<&'a Vectors, Error> {
+    async fn vectors(&self) -> Result<Vectors, Error> {
         self.tenant.vectors().await?.ok_or_else(|| Error::VectorsUnavailable {
             detail: "No embedding model is available.".to_owned(),
         })
@@ -252,7 +321,7 @@ impl<'a> Group<'a> {
         if self.renewed.elapsed() > HEARTBEAT {
             let jobs = self.unfinished.clone();
             self.tenant.write(move |catalog| catalog.renew_jobs(&jobs, LEASE)).await?;
-            self.renewed = std::time::Instant::now();
+            self.renewed = Instant::now();
         }
         Ok(())
     }

@@ -2,17 +2,19 @@
 //!
 //! Called by: `app::index`. Talks to: extraction pool, blobs, catalogue.
 //! Invariants: children are durable before their parent counts as read, so a crash in between
-//! reads the parent again and finds them unchanged.
+//! reads the parent again and finds them unchanged; a child beyond the tenant's limits is in the
+//! ledger as failed, and its bytes are not kept.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{HEARTBEAT, LEASE, Progress, claim, compress, give_back};
+use super::{HEARTBEAT, LEASE, Progress, claim, compress, give_back, put_back};
+use crate::app::quota::Hold;
 use crate::app::{App, Error};
 use crate::auth::Write;
 use crate::chunk;
@@ -20,12 +22,12 @@ use crate::extract::{ExtractLimits, ExtractRequest};
 use crate::extraction::ChildSink;
 use crate::failpoint::Failpoint;
 use crate::tenant::{
-    CatalogError, ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord, JobKind, NewDrop,
-    OutlineEntry, StoredBlob, TenantHandle, Unreadable, heading_path,
+    Amounts, CatalogError, CatalogWriter, ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord,
+    JobKind, NewDrop, OutlineEntry, StoredBlob, TenantHandle, Unreadable, heading_path,
 };
 use crate::types::{
     ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, ItemKey, ItemState,
-    Language,
+    Language, Limits,
 };
 
 /// Jobs claimed at once by one worker: few, so that workers share the queue evenly.
@@ -36,6 +38,13 @@ const SLOW: Duration = Duration::from_secs(1);
 
 /// Children taken in per transaction.
 const CHILD_GROUP: usize = 256;
+
+/// Bytes of children per transaction, beyond its last one. It is also what a tenant may be over
+/// its limit for a moment, since a child's size is known only when it was read.
+const CHILD_GROUP_BYTES: u64 = 64 << 20;
+
+/// Reason of a child that a limit of the tenant keeps out.
+const REFUSED: &str = "quota";
 
 /// Bytes of text that are enough to tell its language.
 const LANGUAGE_SAMPLE_BYTES: usize = 8 << 10;
@@ -52,12 +61,17 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
         // There may be more: another worker of the lane can take it at once.
         app.schedule.wake_for(JobKind::Extract, tenant.id());
     }
+    let began = Instant::now();
     for (at, job) in jobs.iter().enumerate() {
         let (outcome, alone) = patiently(app, tenant, job, &jobs[at + 1..]).await?;
         if let Err(error) = outcome {
             give_back(app, tenant, JobKind::Extract, vec![job.clone()], &error).await?;
         }
         if alone {
+            break;
+        }
+        if app.schedule.should_yield(JobKind::Extract, tenant.id(), began) {
+            put_back(tenant, jobs[at + 1..].to_vec()).await?;
             break;
         }
     }
@@ -102,7 +116,7 @@ async fn extract_one(
     let Some(input) = input.filter(|input| input.is_current) else {
         return Ok(());
     };
-    let mut source = tenant.blobs().read(&input.blob).await?;
+    let mut source = tenant.blobs()?.read(&input.blob).await?;
     let request = ExtractRequest {
         name: input.source.clone(),
         media_type: input.declared_type.clone(),
@@ -273,27 +287,71 @@ impl ChildIntake<'_> {
             return Ok(());
         }
         let (drops, blobs): (Vec<NewDrop>, Vec<StoredBlob>) = self.group.drain(..).unzip();
-        self.tenant.blobs().sync().await?;
-        let job = self.job.clone();
-        let items: Option<Vec<ItemKey>> = self
+        self.tenant.blobs()?.sync().await?;
+        let standing = self.app.standing(self.tenant.id()).await?;
+        let most = Amounts {
+            stored_bytes: drops.iter().map(|drop| drop.size_bytes).sum(),
+            documents: drops.len() as u64,
+            jobs_in_flight: 0,
+        };
+        let room = standing.some_room(self.tenant, most).await?;
+        let (job, limits) = (self.job.clone(), standing.limits());
+        let taken = self
             .tenant
             .write(move |catalog| {
                 if catalog.renew_jobs(std::slice::from_ref(&job), LEASE)? == 0 {
                     return Ok(None);
                 }
-                let items = drops.iter().map(|drop| Ok(catalog.accept(drop)?.item_key));
-                items.collect::<Result<_, CatalogError>>().map(Some)
+                take_in(catalog, &drops, room, &limits).map(Some)
             })
             .await?;
-        let Some(items) = items else {
+        let Some(taken) = taken else {
             // Removed or replaced while it was being read: what is inside must not come back.
             return Err(Error::Conflict { detail: "the container is gone".to_owned() });
         };
         drop(blobs);
-        self.tenant.announce(items);
+        for blob in taken.refused {
+            super::remove_blob(self.tenant, &blob).await?;
+        }
+        self.tenant.announce(taken.items);
         self.app.schedule.wake_for(JobKind::Extract, self.tenant.id());
         Ok(())
     }
+}
+
+/// What became of a group of children.
+struct TakenIn {
+    items: Vec<ItemKey>,
+    /// Blobs of children that were not taken in.
+    refused: Vec<String>,
+}
+
+fn take_in(
+    catalog: &CatalogWriter<'_>,
+    drops: &[NewDrop],
+    mut room: Hold,
+    limits: &Limits,
+) -> Result<TakenIn, CatalogError> {
+    let mut taken = TakenIn { items: Vec::with_capacity(drops.len()), refused: Vec::new() };
+    let mut came = Amounts::default();
+    for drop in drops {
+        let growth = catalog.growth(drop)?;
+        match room.grow(growth, limits) {
+            Ok(()) => {
+                let accepted = catalog.accept(drop)?;
+                let jobs_in_flight = u64::from(accepted.job.is_some());
+                came = came.plus(Amounts { jobs_in_flight, ..growth });
+                taken.items.push(accepted.item_key);
+            }
+            Err(exceeded) => {
+                let detail = format!("Not taken in: {exceeded}.");
+                taken.items.push(catalog.refuse(drop, REFUSED, &detail)?);
+                taken.refused.push(drop.blob.clone());
+            }
+        }
+    }
+    room.note(came);
+    Ok(taken)
 }
 
 #[async_trait]
@@ -304,7 +362,7 @@ impl ChildSink for ChildIntake<'_> {
         body: &mut (dyn AsyncRead + Send + Unpin),
     ) -> Result<(), std::io::Error> {
         let other = |error: crate::tenant::BlobError| std::io::Error::other(error);
-        let mut writer = self.tenant.blobs().begin().await.map_err(other)?;
+        let mut writer = self.tenant.blobs().and_then(|blobs| blobs.begin()).map_err(other)?;
         let mut buffer = vec![0; 64 << 10];
         loop {
             let read = body.read(&mut buffer).await?;
@@ -331,7 +389,8 @@ impl ChildSink for ChildIntake<'_> {
             parent: Some(self.parent.item),
         };
         self.group.push((new, blob));
-        if self.group.len() >= CHILD_GROUP {
+        let bytes: u64 = self.group.iter().map(|(drop, _)| drop.size_bytes).sum();
+        if self.group.len() >= CHILD_GROUP || bytes >= CHILD_GROUP_BYTES {
             self.flush().await.map_err(std::io::Error::other)?;
         }
         Ok(())

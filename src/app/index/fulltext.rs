@@ -5,8 +5,9 @@
 //! themselves.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{Progress, claim, decompress, give_back, groups};
+use super::{Progress, claim, decompress, give_back, groups, put_back};
 use crate::app::{App, Error, blocking};
 use crate::auth::Write;
 use crate::failpoint::Failpoint;
@@ -23,27 +24,39 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
         release_idle_writer(tenant).await?;
         return Ok(Progress::Idle);
     }
-    for jobs in groups(&jobs) {
-        index(app, tenant, jobs).await?;
+    let began = Instant::now();
+    let mut groups = groups(&jobs);
+    while let Some(jobs) = groups.next() {
+        let mut rest = index(app, tenant, jobs, began).await?;
+        if app.schedule.should_yield(JobKind::Fulltext, tenant.id(), began) {
+            rest.extend(groups.by_ref().flatten().cloned());
+            put_back(tenant, rest).await?;
+        }
     }
     Ok(Progress::Busy)
 }
 
-/// Writes jobs in groups of bounded size, giving the rest back at the first failure.
+/// Writes jobs in groups of bounded size, giving the rest back at the first failure; what is left
+/// when others should have their turn.
 async fn index(
     app: &App,
     tenant: &TenantHandle<Write>,
     mut rest: &[ClaimedJob],
-) -> Result<(), Error> {
+    began: Instant,
+) -> Result<Vec<ClaimedJob>, Error> {
     while !rest.is_empty() {
         let (group, taken) = load_group(tenant, rest).await?;
         let (now, later) = rest.split_at(taken);
         if let Err(error) = write_group(app, tenant, group, now).await {
-            return give_back(app, tenant, JobKind::Fulltext, rest.to_vec(), &error).await;
+            give_back(app, tenant, JobKind::Fulltext, rest.to_vec(), &error).await?;
+            return Ok(Vec::new());
         }
         rest = later;
+        if app.schedule.should_yield(JobKind::Fulltext, tenant.id(), began) {
+            break;
+        }
     }
-    Ok(())
+    Ok(rest.to_vec())
 }
 
 /// Lets a group fill while extraction still delivers.

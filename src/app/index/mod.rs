@@ -2,7 +2,8 @@
 //!
 //! Called by: `worker`. Talks to: catalogue, blobs, projections, extraction, inference.
 //! Invariants: every stage is idempotent and ends in one commit that needs the job's lease; a
-//! stage that fails gives its jobs back and never loses them.
+//! stage that fails gives its jobs back and never loses them; while other tenants wait, a unit ends
+//! soon after its time, whatever it has claimed.
 
 mod embed;
 mod extract;
@@ -11,7 +12,7 @@ mod purge;
 
 pub use embed::input_text;
 pub(super) use extract::limits;
-pub(super) use purge::remove_blob;
+use purge::remove_blob;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,6 +137,19 @@ async fn give_back(
     }
     tenant.announce(items);
     app.schedule.wake_later(kind, tenant.id(), Duration::from_secs(delay.unsigned_abs()));
+    Ok(())
+}
+
+/// Puts jobs back untouched, so that others get their turn; the tenant stands in the line again.
+async fn put_back(tenant: &TenantHandle<Write>, jobs: Vec<ClaimedJob>) -> Result<(), Error> {
+    tenant
+        .write(move |catalog| {
+            for job in &jobs {
+                catalog.return_job(job, SignedDuration::ZERO, "", false)?;
+            }
+            Ok(())
+        })
+        .await?;
     Ok(())
 }
 

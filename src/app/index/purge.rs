@@ -49,14 +49,15 @@ async fn purge(app: &App, tenant: &TenantHandle<Write>, jobs: &[ClaimedJob]) -> 
             Ok(())
         })
         .await?;
+    app.quotas.note_removal(tenant.id());
     Ok(())
 }
 
 /// Removes a blob that no item names.
-pub(crate) async fn remove_blob(tenant: &TenantHandle<Write>, blob: &str) -> Result<(), Error> {
+pub(super) async fn remove_blob(tenant: &TenantHandle<Write>, blob: &str) -> Result<(), Error> {
     let digest = blob.to_owned();
     tenant
-        .blobs()
+        .blobs()?
         .remove_unnamed(blob, async || {
             Ok::<bool, Error>(tenant.read(move |catalog| catalog.blob_is_named(&digest)).await?)
         })

@@ -16,6 +16,10 @@ use crate::types::{ItemKey, Language, SearchFilter};
 /// as much as the formula; a thousand is where quality stops growing on the measured sets.
 pub(super) const DEPTH: usize = 1000;
 
+/// The same for a caller who sees some collections only: the legs search the whole tenant and
+/// what is out of sight is taken out afterwards, so they have to look further.
+pub(super) const LIMITED_DEPTH: usize = 20_000;
+
 /// What both legs need to know.
 pub(super) struct Legs<'a, A> {
     pub(super) app: &'a Arc<App>,

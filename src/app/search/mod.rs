@@ -14,11 +14,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::fusion::Scored;
+use super::audit::{self, Action, Event};
 use super::{App, Error};
 use crate::auth::CanRead;
 use crate::tenant::{CatalogError, HitDocument, Query, TenantHandle, VectorHit};
 use crate::types::{
-    ChunkKey, ItemKey, Language, ScoreParts, SearchFilter, SearchMode, SearchResponse, SearchResult,
+    ChunkKey, DocumentId, ItemKey, Language, ScoreParts, SearchFilter, SearchMode, SearchResponse,
+    SearchResult,
 };
 
 pub(crate) use passages::choose_chunks;
@@ -56,13 +58,50 @@ pub(crate) struct Retrieved {
 /// Searches a tenant.
 ///
 /// # Errors
-/// `VectorsUnavailable` for a mode that needs vectors where there are none.
+/// `VectorsUnavailable` for a mode that needs vectors where there are none; `Quota` where the
+/// tenant runs as many queries as it may.
 pub async fn search<A: CanRead>(
     app: &Arc<App>,
     tenant: &TenantHandle<A>,
     request: SearchRequest,
 ) -> Result<SearchResponse, Error> {
+    let event =
+        Event::new(Action::Search).about(&request.query).with("mode", request.mode.as_str());
+    let found = Box::pin(find(app, tenant, request)).await;
+    let event = match &found {
+        Err(_) => event,
+        Ok(response) => {
+            let shown = response.results.iter().map(|result| result.document_id);
+            event.with("results", response.results.len()).with("documents", named(shown))
+        }
+    };
+    audit::concluded(tenant, event, found).await
+}
+
+/// Documents named in the entry of a search or an answer.
+const NAMED: usize = 20;
+
+/// The first few of the documents whose text was shown.
+pub(super) fn named(shown: impl Iterator<Item = DocumentId>) -> Vec<String> {
+    let mut named: Vec<String> = Vec::new();
+    for document in shown.map(|id| id.to_string()) {
+        if named.len() == NAMED {
+            break;
+        }
+        if !named.contains(&document) {
+            named.push(document);
+        }
+    }
+    named
+}
+
+async fn find<A: CanRead>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    request: SearchRequest,
+) -> Result<SearchResponse, Error> {
     let started = Instant::now();
+    let _place = app.standing(tenant.id()).await?.query_place().await?;
     let retrieved = retrieve(app, tenant, &request).await?;
     let shown = passages::choose(tenant, &retrieved).await?;
     let results = retrieved
@@ -114,7 +153,10 @@ pub(crate) async fn retrieve<A: CanRead>(
         query: query.clone(),
         filter,
         languages: languages.clone(),
-        depth: request.limit.max(legs::DEPTH),
+        depth: match tenant.is_limited() {
+            true => legs::LIMITED_DEPTH,
+            false => request.limit.max(legs::DEPTH),
+        },
     };
     let wants_keyword = request.mode != SearchMode::Vector;
     // A query of exclusions and filters only has no meaning to embed: words alone decide.

@@ -9,9 +9,7 @@ use rusqlite::params;
 
 use super::queue::JobKind;
 use super::{CatalogError, CatalogReader, CatalogWriter};
-use crate::types::{
-    CollectionId, DocumentId, DocumentKey, FormatHint, ItemId, ItemKey, ItemState, JobId,
-};
+use crate::types::{DocumentId, DocumentKey, FormatHint, ItemId, ItemKey, ItemState, JobId};
 
 /// Something dropped, whose bytes are stored.
 #[derive(Clone, Debug)]
@@ -127,11 +125,7 @@ impl CatalogWriter<'_> {
         {
             return self.accept_unchanged(drop, document, document_id, current);
         }
-        let revision = 1 + self.count(
-            "find the next revision",
-            "SELECT max(revision) FROM item WHERE document = ?1",
-            [document.0],
-        )? as u32;
+        let revision = self.next_revision(document)?;
         let holder = self.holder_of(collection, &drop.blob, format, document)?;
         let item = ItemId::generate();
         let (state, reason, detail, settled) = match &holder {
@@ -148,17 +142,14 @@ impl CatalogWriter<'_> {
             document,
             revision,
             drop,
+            blob: Some(&drop.blob),
             state,
             reason,
             detail: &detail,
             duplicate_of: holder.as_ref().map(|(key, _)| *key),
             settled,
         })?;
-        self.execute(
-            "make the revision current",
-            "UPDATE document SET current_item = ?2, deleted_at = NULL WHERE key = ?1",
-            params![document.0, item_key.0],
-        )?;
+        self.make_current(document, item_key)?;
         if let Some(old) = current {
             self.step_aside(document, &old, holder.is_some())?;
         }
@@ -168,6 +159,64 @@ impl CatalogWriter<'_> {
             (Some(self.enqueue(JobKind::Extract, item_key)?), Outcome::Accepted)
         };
         Ok(Accepted { document: document_id, item, item_key, revision, job, outcome })
+    }
+
+    /// Records a drop that is not taken in, as a failed item without bytes. Refusing the same
+    /// child of the same parent again changes its reason only.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn refuse(
+        &self,
+        drop: &NewDrop,
+        reason: &'static str,
+        detail: &str,
+    ) -> Result<ItemKey, CatalogError> {
+        let collection = self.collection(&drop.collection)?;
+        let (document, _) = self.document(collection, drop)?;
+        let current = self.current_item(document)?;
+        if let Some(current) = &current
+            && current.blob.is_none()
+            && current.parent == drop.parent
+        {
+            self.settle(current.key, ItemState::Failed, Some(reason), Some(detail))?;
+            return Ok(current.key);
+        }
+        let item_key = self.insert_item(&NewItem {
+            id: ItemId::generate(),
+            document,
+            revision: self.next_revision(document)?,
+            drop,
+            blob: None,
+            state: ItemState::Failed,
+            reason,
+            detail,
+            duplicate_of: None,
+            settled: Some(self.now_us()),
+        })?;
+        self.make_current(document, item_key)?;
+        if let Some(old) = current {
+            self.step_aside(document, &old, false)?;
+        }
+        Ok(item_key)
+    }
+
+    fn next_revision(&self, document: DocumentKey) -> Result<u32, CatalogError> {
+        let newest = self.count(
+            "find the next revision",
+            "SELECT max(revision) FROM item WHERE document = ?1",
+            [document.0],
+        )?;
+        Ok(1 + newest as u32)
+    }
+
+    fn make_current(&self, document: DocumentKey, item: ItemKey) -> Result<(), CatalogError> {
+        self.execute(
+            "make the revision current",
+            "UPDATE document SET current_item = ?2, deleted_at = NULL WHERE key = ?1",
+            params![document.0, item.0],
+        )?;
+        Ok(())
     }
 
     fn accept_unchanged(
@@ -192,6 +241,7 @@ impl CatalogWriter<'_> {
                 document,
                 revision: current.revision,
                 drop,
+                blob: Some(&drop.blob),
                 state: ItemState::Duplicate,
                 reason: "unchanged",
                 detail,
@@ -261,19 +311,6 @@ impl CatalogWriter<'_> {
         )
     }
 
-    fn collection(&self, name: &str) -> Result<i64, CatalogError> {
-        let find = "SELECT key FROM collection WHERE name = ?1";
-        if let Some(key) = self.one("find a collection", find, [name], |row| row.get(0))? {
-            return Ok(key);
-        }
-        self.execute(
-            "add a collection",
-            "INSERT INTO collection (id, name, created_at) VALUES (?1, ?2, ?3)",
-            params![CollectionId::generate().to_string(), name, self.now_us()],
-        )?;
-        Ok(self.transaction.last_insert_rowid())
-    }
-
     fn document(
         &self,
         collection: i64,
@@ -324,7 +361,7 @@ impl CatalogWriter<'_> {
                 new.document.0,
                 new.revision,
                 new.drop.parent.map(|key| key.0),
-                new.drop.blob,
+                new.blob,
                 i64::try_from(new.drop.size_bytes).unwrap_or(i64::MAX),
                 new.drop.format.map(format_word),
                 new.drop.declared_type,
@@ -346,6 +383,7 @@ struct NewItem<'a> {
     document: DocumentKey,
     revision: u32,
     drop: &'a NewDrop,
+    blob: Option<&'a str>,
     state: ItemState,
     reason: &'static str,
     detail: &'a str,

@@ -112,6 +112,30 @@ impl CatalogReader<'_> {
         )
     }
 
+    /// Up to `limit` chunks of an item from `first_ordinal` on that have no embedding by `model`.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn item_chunks_to_embed(
+        &self,
+        item: ItemKey,
+        model: &str,
+        first_ordinal: u32,
+        limit: usize,
+    ) -> Result<Vec<StoredChunk>, CatalogError> {
+        self.all(
+            "read chunks to embed",
+            &format!(
+                "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 AND ordinal >= ?2 \
+                 AND NOT EXISTS (SELECT 1 FROM embedding e \
+                                 WHERE e.model = ?4 AND e.input = chunk.input) \
+                 ORDER BY ordinal LIMIT ?3"
+            ),
+            params![item.0, first_ordinal, limit as i64, model],
+            read_chunk,
+        )
+    }
+
     /// What the vector rows of an item need; `None` where it is no longer current.
     ///
     /// # Errors

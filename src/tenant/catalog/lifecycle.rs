@@ -17,6 +17,16 @@ pub enum Projection {
     Vectors,
 }
 
+impl Projection {
+    /// The word used in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fulltext => "fulltext",
+            Self::Vectors => "vectors",
+        }
+    }
+}
+
 /// An item whose rows and projections are to go.
 #[derive(Clone, Debug)]
 pub struct PurgeItem {
@@ -51,6 +61,24 @@ impl CatalogReader<'_> {
             |_| Ok(()),
         )?;
         Ok(found.is_some())
+    }
+
+    /// The digest of every blob that any item names.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn named_blobs(&self) -> Result<Vec<String>, CatalogError> {
+        self.all("list blobs", "SELECT DISTINCT blob FROM item WHERE blob IS NOT NULL", [], |row| {
+            row.get(0)
+        })
+    }
+
+    /// True where a job of any kind waits, whether its time has come or not.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn has_job(&self) -> Result<bool, CatalogError> {
+        Ok(self.one("look for a job", "SELECT 1 FROM job LIMIT 1", [], |_| Ok(()))?.is_some())
     }
 
     /// A setting of the tenant.
@@ -186,7 +214,7 @@ impl CatalogWriter<'_> {
         if !matches!(row.state, ItemState::Failed | ItemState::Unsupported) {
             return Ok(false);
         }
-        self.retry_item(row.item).map(|()| true)
+        self.retry_item(row.item)
     }
 
     /// Queues every current item in `state` again; returns how many.
@@ -201,15 +229,28 @@ impl CatalogWriter<'_> {
             [state.as_str()],
             |row| Ok(ItemKey(row.get(0)?)),
         )?;
-        for item in &items {
-            self.retry_item(*item)?;
+        let mut retried = 0;
+        for item in items {
+            retried += u64::from(self.retry_item(item)?);
         }
-        Ok(items.len() as u64)
+        Ok(retried)
     }
 
-    fn retry_item(&self, item: ItemKey) -> Result<(), CatalogError> {
-        self.mark_waiting(item, "queued", "Waiting to be read again.")?;
-        self.enqueue(JobKind::Extract, item).map(drop)
+    /// Queues an item again. One that was refused has no bytes here: its container is read again.
+    fn retry_item(&self, item: ItemKey) -> Result<bool, CatalogError> {
+        let to_read = self.one(
+            "find what to read again",
+            "SELECT r.key FROM item i JOIN item r ON r.key = CASE WHEN i.blob IS NULL \
+             THEN i.parent ELSE i.key END JOIN document d ON d.current_item = r.key \
+             AND d.key = r.document \
+             WHERE i.key = ?1 AND r.blob IS NOT NULL AND d.deleted_at IS NULL",
+            [item.0],
+            |row| Ok(ItemKey(row.get(0)?)),
+        )?;
+        let Some(to_read) = to_read else { return Ok(false) };
+        self.mark_waiting(to_read, "queued", "Waiting to be read again.")?;
+        self.enqueue(JobKind::Extract, to_read)?;
+        Ok(true)
     }
 
     /// Hides a projection and queues it to be written anew; returns how many items are queued.

@@ -6,22 +6,35 @@
 //! than SQL happens inside a transaction.
 
 mod accept;
+mod amounts;
+mod audit;
 mod chunks;
+mod collections;
 mod documents;
 mod ledger;
 mod lifecycle;
+mod open;
 mod queue;
 mod rows;
+mod scope;
 mod stage;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use super::latch::Locked;
+use crate::audit::ChainKeys;
+use crate::crypto::{RandomError, SecretKey};
+use crate::database::DatabaseError;
+
 pub use accept::{Accepted, NewDrop, Outcome};
+pub use amounts::{Amounts, ContentSummary};
+pub use audit::AuditReader;
 pub use chunks::{ChunkInput, HEADING_SEPARATOR, StoredChunk, VectorSource, heading_path};
+pub use collections::CollectionRow;
 pub use documents::{DocumentRow, HitDocument, OutlineEntry, ReadyItem, StoredText};
 pub use ledger::{LedgerPage, LedgerQuery};
 pub use lifecycle::{Projection, PurgeItem};
@@ -29,7 +42,9 @@ pub use queue::{ClaimedJob, JobKind};
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
 
 /// Format of `tenant.db`.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// The format before, which is brought to the present one when the tenant is opened.
+const FORMER_FORMAT: u32 = 1;
 
 /// Idle read connections kept per tenant.
 const IDLE_READERS: usize = 4;
@@ -37,14 +52,24 @@ const IDLE_READERS: usize = 4;
 /// The catalogue could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
+    #[error("the tenant is locked")]
+    Locked(#[source] Locked),
+    #[error("catalogue")]
+    Database(#[source] DatabaseError),
     #[error("open catalogue {path}")]
     Open { path: PathBuf, source: rusqlite::Error },
+    #[error("no key of the tenant opens its catalogue {path}")]
+    WrongKey { path: PathBuf },
+    #[error("make a key for the catalogue")]
+    Random(#[source] RandomError),
     #[error("catalogue {path} has format {found}; this release reads format {FORMAT}")]
     Format { path: PathBuf, found: u32 },
     #[error("catalogue: {operation}")]
     Sqlite { operation: &'static str, source: rusqlite::Error },
     #[error("catalogue holds a value that cannot be read in {what}")]
     Corrupt { what: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the audit trail cannot take more entries at present")]
+    AuditFull,
     #[error("the task that ran a catalogue call ended early")]
     Interrupted(#[source] tokio::task::JoinError),
 }
@@ -53,6 +78,7 @@ impl CatalogError {
     /// True where the disk holding the catalogue is full.
     pub fn is_storage_full(&self) -> bool {
         match self {
+            Self::Database(source) => source.is_storage_full(),
             Self::Open { source, .. } | Self::Sqlite { source, .. } => {
                 source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
             }
@@ -64,40 +90,15 @@ impl CatalogError {
 /// Connections to one `tenant.db`.
 pub(in crate::tenant) struct Catalog {
     path: PathBuf,
+    key: SecretKey,
+    /// Read when it was opened.
+    format: u32,
+    audit: ChainKeys,
     writer: Mutex<Connection>,
     idle_readers: Mutex<Vec<Connection>>,
 }
 
 impl Catalog {
-    pub(in crate::tenant) fn open(path: &Path) -> Result<Self, CatalogError> {
-        let open = |source| CatalogError::Open { path: path.to_owned(), source };
-        let writer = connect(path)?;
-        let found: u32 =
-            writer.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(open)?;
-        match found {
-            0 => writer
-                .execute_batch(&format!(
-                    "BEGIN; {} PRAGMA user_version = {FORMAT}; COMMIT;",
-                    include_str!("schema.sql")
-                ))
-                .map_err(open)?,
-            FORMAT => {}
-            found => {
-                return Err(CatalogError::Format { path: path.to_owned(), found });
-            }
-        }
-        writer
-            .execute_batch("CREATE INDEX IF NOT EXISTS item_language ON item (language)")
-            .map_err(open)?;
-        // The home lock says that no other process works here: leases of a dead one are void.
-        writer.execute("UPDATE job SET lease_until = NULL", []).map_err(open)?;
-        Ok(Self {
-            path: path.to_owned(),
-            writer: Mutex::new(writer),
-            idle_readers: Mutex::new(Vec::new()),
-        })
-    }
-
     /// Runs `work` over one snapshot. Blocks.
     pub(in crate::tenant) fn read<T>(
         &self,
@@ -106,12 +107,12 @@ impl Catalog {
         let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
-            None => connect(&self.path)?,
+            None => self.connect()?,
         };
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Deferred)
             .map_err(failed("begin snapshot"))?;
-        let outcome = work(&CatalogReader { transaction: &transaction });
+        let outcome = work(&CatalogReader { transaction: &transaction, audit: &self.audit });
         drop(transaction);
         let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_READERS {
@@ -130,30 +131,18 @@ impl Catalog {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed("begin transaction"))?;
-        let writer = CatalogWriter { reader: CatalogReader { transaction: &transaction }, now };
+        let reader = CatalogReader { transaction: &transaction, audit: &self.audit };
+        let writer = CatalogWriter { reader, now };
         let value = work(&writer)?;
         transaction.commit().map_err(failed("commit"))?;
         Ok(value)
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that opens tenant.db")]
-fn connect(path: &Path) -> Result<Connection, CatalogError> {
-    let open = |source| CatalogError::Open { path: path.to_owned(), source };
-    let connection = Connection::open(path).map_err(open)?;
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-             PRAGMA busy_timeout = 10000; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;",
-        )
-        .map_err(open)?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
 /// Queries over one snapshot of the catalogue.
 pub struct CatalogReader<'a> {
     transaction: &'a Transaction<'a>,
+    audit: &'a ChainKeys,
 }
 
 /// Changes inside one transaction; reads see the changes made so far.

@@ -64,6 +64,7 @@ CREATE INDEX item_parent ON item (parent) WHERE parent IS NOT NULL;
 CREATE INDEX item_blob ON item (blob) WHERE blob IS NOT NULL;
 CREATE INDEX item_duplicate_of ON item (duplicate_of) WHERE duplicate_of IS NOT NULL;
 CREATE INDEX item_settled ON item (settled_at) WHERE settled_at IS NOT NULL;
+CREATE INDEX item_language ON item (language);
 
 CREATE TABLE text (
     item         INTEGER PRIMARY KEY REFERENCES item (key),

@@ -3,14 +3,14 @@
 //! Called by: `store`. Talks to: `files` for bytes, `disk` and the file system for names and locks.
 //! Invariants: a lock dies with the process that holds it; what is written atomically, the commit
 //! above all, is durable on return; nothing is memory-mapped.
-//! Why no mmap: an I/O error has to be an error and not a signal, and bytes at rest will not
-//! always be the bytes tantivy wants to see.
+//! Why no mmap: an I/O error has to be an error and not a signal, and bytes at rest are not the
+//! bytes tantivy wants to see.
 
 use std::fs::{OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tantivy::HasLen;
@@ -20,7 +20,7 @@ use tantivy::directory::{
     WatchCallback, WatchHandle, WritePtr,
 };
 
-use super::files::{ReadFile, WriteFile, replace};
+use super::files::{Files, ReadFile, WriteFile};
 use crate::disk;
 
 /// Bytes gathered before a write reaches the file.
@@ -29,42 +29,38 @@ const WRITE_BUFFER: usize = 64 * 1024;
 /// One tantivy index's directory.
 #[derive(Clone, Debug)]
 pub(super) struct IndexDirectory {
-    root: Arc<PathBuf>,
+    files: Files,
 }
 
 impl IndexDirectory {
-    /// Opens `root`, making it where it is missing.
-    pub(super) fn open(root: &Path) -> io::Result<Self> {
-        disk::create_private_dir(root)?;
-        Ok(Self { root: Arc::new(root.to_owned()) })
-    }
-
-    fn resolve(&self, path: &Path) -> PathBuf {
-        self.root.join(path)
+    /// The directory of `files`, made where it is missing.
+    pub(super) fn open(files: Files) -> io::Result<Self> {
+        disk::create_private_dir(files.root())?;
+        Ok(Self { files })
     }
 }
 
 impl Directory for IndexDirectory {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
-        match ReadFile::open(&self.resolve(path)) {
+        match self.files.read(path) {
             Ok(file) => Ok(Arc::new(Handle(file))),
             Err(error) => Err(read_error(error, path)),
         }
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
-        std::fs::remove_file(self.resolve(path)).map_err(|error| match error.kind() {
+        std::fs::remove_file(self.files.resolve(path)).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => DeleteError::FileDoesNotExist(path.to_owned()),
             _ => DeleteError::IoError { io_error: Arc::new(error), filepath: path.to_owned() },
         })
     }
 
     fn exists(&self, path: &Path) -> Result<bool, OpenReadError> {
-        self.resolve(path).try_exists().map_err(|error| read_error(error, path))
+        self.files.resolve(path).try_exists().map_err(|error| read_error(error, path))
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
-        let file = WriteFile::create(&self.resolve(path)).map_err(|error| match error.kind() {
+        let file = self.files.create(path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => OpenWriteError::FileAlreadyExists(path.to_owned()),
             _ => OpenWriteError::wrap_io_error(error, path.to_owned()),
         })?;
@@ -72,17 +68,18 @@ impl Directory for IndexDirectory {
     }
 
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
-        ReadFile::open(&self.resolve(path))
+        self.files
+            .read(path)
             .and_then(|file| file.read(0..file.len()))
             .map_err(|error| read_error(error, path))
     }
 
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
-        replace(&self.resolve(path), data)
+        self.files.replace(path, data)
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        disk::sync_dir(&self.root)
+        disk::sync_dir(self.files.root())
     }
 
     fn acquire_lock(&self, lock: &Lock) -> Result<DirectoryLock, LockError> {
@@ -92,7 +89,7 @@ impl Directory for IndexDirectory {
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(self.resolve(&lock.filepath))
+            .open(self.files.resolve(&lock.filepath))
             .map_err(LockError::wrap_io_error)?;
         if lock.is_blocking {
             file.lock().map_err(LockError::wrap_io_error)?;

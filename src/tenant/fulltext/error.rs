@@ -10,9 +10,13 @@ use std::sync::Arc;
 use tantivy::TantivyError;
 use tantivy::directory::error::{LockError, OpenReadError, OpenWriteError};
 
+use crate::tenant::latch::Locked;
+
 /// A failure of the full-text index.
 #[derive(Debug, thiserror::Error)]
 pub enum FulltextError {
+    #[error("the tenant is locked")]
+    Locked(#[source] Locked),
     /// Made by a version with other fields, other word forms or another format. It holds nothing
     /// that cannot be made again: erase it and index anew.
     #[error("the full-text index in {} was made by another version", .path.display())]
@@ -49,7 +53,7 @@ impl FulltextError {
     /// as a failed write only.
     pub fn is_storage_full(&self) -> bool {
         let source = match self {
-            Self::Outdated { .. } => return false,
+            Self::Locked(_) | Self::Outdated { .. } => return false,
             Self::Erase { source, .. } => return source.kind() == io::ErrorKind::StorageFull,
             Self::Open { source, .. }
             | Self::Write { source, .. }

@@ -1,12 +1,13 @@
 //! Full text of a tenant: words to documents, words to passages.
 //!
-//! Called by: `tenant`, `app`. Talks to: one directory with two tantivy indexes.
+//! Called by: `tenant`, `app`. Talks to: one directory with two tantivy indexes, all files sealed.
 //! Invariants: holds nothing that the catalogue cannot give again; writing a group twice, also
 //! after a crash halfway, leaves what writing it once leaves; all methods block.
 //! Why commits come in this order: passages first, so that no search finds a document whose
 //! passages are not there yet.
 
 mod analysis;
+mod cache;
 mod collect;
 mod compile;
 mod directory;
@@ -29,8 +30,11 @@ use tantivy::{IndexWriter, TantivyDocument, Term};
 use self::analysis::Analysis;
 use self::collect::{BestChunks, BestItems, MatchingItems};
 use self::compile::{Compiler, Corpus};
+use self::files::Files;
 use self::schema::{DocumentFields, PassageFields};
 use self::store::Store;
+use super::latch::Latch;
+use crate::crypto::FileCipher;
 use crate::disk;
 use crate::types::{ChunkKey, ItemKey, Language, SearchFilter};
 
@@ -91,12 +95,17 @@ impl Fulltext {
     /// # Errors
     /// [`FulltextError::Outdated`] where it has to be erased and built anew; otherwise where it
     /// cannot be read.
-    pub(in crate::tenant) fn open(dir: &Path) -> Result<Self, FulltextError> {
+    pub(in crate::tenant) fn open(
+        dir: &Path,
+        cipher: &FileCipher,
+        latch: &Latch,
+    ) -> Result<Self, FulltextError> {
         let analysis = Analysis::new();
         let document_fields = DocumentFields::new();
         let passage_fields = PassageFields::new();
         let store = |name: &str, schema: &Schema| {
-            Store::open(dir.join(name), schema, analysis.tokenizers())
+            let files = Files::new(&dir.join(name), cipher.clone(), latch.clone());
+            Store::open(files, schema, analysis.tokenizers())
         };
         let documents = store("documents", &document_fields.schema)?;
         let passages = store("passages", &passage_fields.schema)?;

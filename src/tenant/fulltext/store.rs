@@ -16,6 +16,7 @@ use tantivy::{
 
 use super::directory::IndexDirectory;
 use super::error::{FulltextError, is_outdated};
+use super::files::Files;
 
 /// Memory for terms not yet written out; tantivy accepts no less than 15 MB.
 const WRITER_BYTES: usize = 16_000_000;
@@ -33,13 +34,14 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Opens the index in `path`, or makes one there.
+    /// Opens the index in the directory of `files`, or makes one there.
     #[expect(clippy::disallowed_methods, reason = "the one place that opens an index")]
     pub(super) fn open(
-        path: PathBuf,
+        files: Files,
         schema: &Schema,
         tokenizers: TokenizerManager,
     ) -> Result<Self, FulltextError> {
+        let path = files.root().to_owned();
         let open_error = |source: TantivyError| {
             if is_outdated(&source) {
                 FulltextError::Outdated { path: path.clone() }
@@ -47,7 +49,7 @@ impl Store {
                 FulltextError::Open { path: path.clone(), source }
             }
         };
-        let directory = IndexDirectory::open(&path).map_err(|error| open_error(error.into()))?;
+        let directory = IndexDirectory::open(files).map_err(|error| open_error(error.into()))?;
         let exists = Index::exists(&directory).map_err(|error| open_error(error.into()))?;
         let index = if exists {
             Index::open(directory)

@@ -4,9 +4,15 @@
 //! Invariants: none of its own.
 
 use super::*;
+use crate::crypto::KeyPurpose;
+use crate::tenant::testing;
 
 const EN: Language = Language::English;
 const DE: Language = Language::German;
+
+fn open(dir: &Path) -> Result<Fulltext, FulltextError> {
+    Fulltext::open(dir, &testing::cipher(KeyPurpose::Fulltext), &Latch::default())
+}
 
 struct Rig {
     dir: tempfile::TempDir,
@@ -16,7 +22,7 @@ struct Rig {
 impl Rig {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let index = Fulltext::open(dir.path()).unwrap();
+        let index = open(dir.path()).unwrap();
         Self { dir, index }
     }
 
@@ -28,7 +34,7 @@ impl Rig {
 
     fn reopened(self) -> Self {
         drop(self.index);
-        let index = Fulltext::open(self.dir.path()).unwrap();
+        let index = open(self.dir.path()).unwrap();
         Self { dir: self.dir, index }
     }
 
@@ -271,7 +277,7 @@ fn a_failed_write_leaves_nothing_behind() {
 #[test]
 fn a_second_writer_is_refused_and_a_lock_does_not_outlive_its_holder() {
     let rig = Rig::with(&[entry(1, "text")]);
-    let second = Fulltext::open(rig.dir.path()).unwrap();
+    let second = open(rig.dir.path()).unwrap();
     assert!(second.write_group(&[entry(2, "text")], &[]).is_err());
     rig.index.release_writer().unwrap();
     second.write_group(&[entry(2, "text")], &[]).unwrap();
@@ -282,12 +288,13 @@ fn an_index_of_another_schema_is_outdated_until_erased() {
     let dir = tempfile::tempdir().unwrap();
     let fields = PassageFields::new();
     let analysis = Analysis::new();
-    let path = dir.path().join("documents");
-    drop(Store::open(path, &fields.schema, analysis.tokenizers()).unwrap());
-    let opened = Fulltext::open(dir.path());
+    let cipher = testing::cipher(KeyPurpose::Fulltext);
+    let files = Files::new(&dir.path().join("documents"), cipher, Latch::default());
+    drop(Store::open(files, &fields.schema, analysis.tokenizers()).unwrap());
+    let opened = open(dir.path());
     assert!(matches!(opened, Err(FulltextError::Outdated { .. })));
     Fulltext::erase(dir.path()).unwrap();
-    Fulltext::open(dir.path()).unwrap();
+    open(dir.path()).unwrap();
 }
 
 #[test]
@@ -378,4 +385,62 @@ fn constraints_can_be_asked_of_documents_found_otherwise() {
     assert_eq!(admitted, HashSet::from([ItemKey(1)]));
     let contained = rig.index.contained(&items).unwrap();
     assert_eq!(contained, HashSet::from([1, 2, 3].map(ItemKey)));
+}
+
+#[test]
+fn nothing_of_an_index_lies_on_disk_in_the_clear() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = open(dir.path()).unwrap();
+    let marked = FulltextEntry { source: "secretfolder/file.txt", ..entry(1, "the secretword") };
+    index.write_group(&[marked], &[]).unwrap();
+    index.write_group(&[entry(2, "more text")], &[ItemKey(3)]).unwrap();
+    index.compact().unwrap();
+    // Markers are lower-case words, which is how terms are stored; `body` is a name in meta.json.
+    for marker in ["secretword", "secretfolder", "body", "segments"] {
+        assert_eq!(testing::shows(dir.path(), marker), None, "{marker}");
+    }
+}
+
+#[test]
+fn a_damaged_or_foreign_file_is_an_error_and_never_an_answer() {
+    let rig = Rig::with(&[entry(1, &"plenty of text ".repeat(4000))]);
+    rig.index.release_writer().unwrap();
+    drop(rig.index);
+    let dir = rig.dir;
+    let whole = tempfile::tempdir().unwrap();
+    for file in testing::files(dir.path()) {
+        let kept = whole.path().join("kept");
+        std::fs::copy(&file, &kept).unwrap();
+        if std::fs::metadata(&file).unwrap().len() == 0 {
+            continue;
+        }
+        testing::truncate(&file, 1);
+        let found = open(dir.path()).and_then(|index| {
+            let query = Query::parse("plenty").query;
+            let filter = SearchFilter::default();
+            index.search_passages(&query, &[EN], &[ItemKey(1)], 3)?;
+            index.search_documents(&query, &filter, &[EN], 3)
+        });
+        assert!(found.is_err(), "{}: {found:?}", file.display());
+        std::fs::copy(&kept, &file).unwrap();
+    }
+    open(dir.path()).unwrap();
+    let other = FileCipher::new(testing::keyring("other tenant", 1), KeyPurpose::Fulltext);
+    assert!(Fulltext::open(dir.path(), &other, &Latch::default()).is_err());
+    let other = testing::cipher(KeyPurpose::Vectors);
+    assert!(Fulltext::open(dir.path(), &other, &Latch::default()).is_err());
+}
+
+#[test]
+fn a_closed_latch_stops_reads_and_writes_of_an_open_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let latch = Latch::default();
+    let cipher = testing::cipher(KeyPurpose::Fulltext);
+    let index = Fulltext::open(dir.path(), &cipher, &latch).unwrap();
+    index.write_group(&[entry(1, "text")], &[]).unwrap();
+    latch.close();
+    assert!(index.write_group(&[entry(2, "text")], &[]).is_err());
+    assert!(Fulltext::open(dir.path(), &cipher, &latch).is_err());
+    drop(index);
+    assert_eq!(open(dir.path()).unwrap().document_count(), 1);
 }

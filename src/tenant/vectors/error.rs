@@ -7,9 +7,14 @@ use std::path::PathBuf;
 
 use arrow_schema::ArrowError;
 
+use crate::tenant::latch::Locked;
+
 /// A vector table that could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum VectorError {
+    #[error("the tenant is locked")]
+    Locked(#[source] Locked),
+
     #[error("{} cannot hold vector tables", path.display())]
     Directory { path: PathBuf },
 

@@ -20,6 +20,7 @@ use lancedb::{DistanceType, Table};
 use super::error::VectorError;
 use super::schema::{self, VECTOR};
 use super::{Inner, Route, failure};
+use crate::disk;
 use crate::types::SearchFilter;
 
 /// Candidates per hit whose true vectors are compared at the end.
@@ -43,6 +44,10 @@ const EXTEND_SHARE: u64 = 10;
 const MAX_SEGMENTS: u32 = 8;
 /// Growth since training after which the partitions no longer fit and are trained anew.
 const RETRAIN_GROWTH: u64 = 4;
+/// Bytes that training may spill: a number of a vector as it is and as its code, and for each row
+/// its keys and what surrounds them.
+const SPILLED_PER_NUMBER: u64 = 6;
+const SPILLED_PER_ROW: u64 = 64;
 /// Similarities this close are the same.
 const TIE: f32 = 1e-5;
 
@@ -63,6 +68,8 @@ pub enum IndexKind {
 pub struct IndexState {
     pub kind: IndexKind,
     pub building: bool,
+    /// True where an index is due and cannot be made for want of room to spill to.
+    pub lacks_room: bool,
 }
 
 /// What maintenance did to the index.
@@ -84,6 +91,7 @@ pub(super) struct IndexStatus {
     /// Partitions to look into; zero while there is no index to use.
     probes: AtomicUsize,
     building: AtomicBool,
+    lacks_room: AtomicBool,
 }
 
 impl IndexStatus {
@@ -96,6 +104,7 @@ impl IndexStatus {
         Ok(Self {
             probes: AtomicUsize::new(usize::try_from(probes).unwrap_or(0)),
             building: AtomicBool::new(false),
+            lacks_room: AtomicBool::new(false),
         })
     }
 
@@ -113,6 +122,7 @@ impl IndexStatus {
                 Route::Index { .. } => IndexKind::Ivf,
             },
             building: self.building.load(Ordering::Relaxed),
+            lacks_room: self.lacks_room.load(Ordering::Relaxed),
         }
     }
 
@@ -135,10 +145,12 @@ impl Inner {
     /// Builds, extends or leaves the index, whichever the rows call for. The caller holds
     /// `tending`; appends and removals may go on, the engine reconciles their commits.
     pub(super) async fn tend_index(&self) -> Result<IndexChange, VectorError> {
+        let rows = self.rows().await?;
         if !self.settings.allow_index {
+            let due = rows > self.settings.exact_rows_limit;
+            self.index.lacks_room.store(due, Ordering::Relaxed);
             return Ok(IndexChange::None);
         }
-        let rows = self.rows().await?;
         let Some(index) = find(&self.table).await? else {
             if rows <= self.settings.exact_rows_limit {
                 return Ok(IndexChange::None);
@@ -154,7 +166,7 @@ impl Inner {
         if uncovered <= self.settings.exact_rows_limit / EXTEND_SHARE {
             return Ok(IndexChange::None);
         }
-        self.extend_index(index.num_segments.unwrap_or(1)).await
+        self.extend_index(rows, index.num_segments.unwrap_or(1)).await
     }
 
     /// Removes the index, if there is one; searches compare every vector from then on.
@@ -171,6 +183,9 @@ impl Inner {
     }
 
     async fn build_index(&self, rows: u64) -> Result<IndexChange, VectorError> {
+        if !self.has_room(rows).await {
+            return Ok(IndexChange::None);
+        }
         let _building = self.index.begin();
         let partitions = partitions(rows);
         let kind = IvfSqIndexBuilder::default()
@@ -199,7 +214,10 @@ impl Inner {
         Ok(IndexChange::Built { recall })
     }
 
-    async fn extend_index(&self, segments: u32) -> Result<IndexChange, VectorError> {
+    async fn extend_index(&self, rows: u64, segments: u32) -> Result<IndexChange, VectorError> {
+        if !self.has_room(rows).await {
+            return Ok(IndexChange::None);
+        }
         let _building = self.index.begin();
         let options = if segments >= MAX_SEGMENTS {
             OptimizeOptions::merge(segments as usize)
@@ -210,6 +228,22 @@ impl Inner {
             .await
             .map_err(failure(&self.name, "extending the index"))?;
         Ok(IndexChange::Extended)
+    }
+
+    /// True where what an index of so many rows spills fits into the scratch directory.
+    async fn has_room(&self, rows: u64) -> bool {
+        let Some(scratch) = self.settings.scratch.clone() else { return true };
+        let needed = rows * (self.dimension as u64 * SPILLED_PER_NUMBER + SPILLED_PER_ROW);
+        let free = tokio::task::spawn_blocking(move || disk::free_bytes(&scratch)).await;
+        let fits = matches!(free, Ok(Ok(free)) if free >= needed);
+        if !fits && !self.index.lacks_room.load(Ordering::Relaxed) {
+            tracing::warn!(
+                table = %self.name, rows, needed,
+                "the scratch directory has no room for a vector index; every vector is compared"
+            );
+        }
+        self.index.lacks_room.store(!fits, Ordering::Relaxed);
+        fits
     }
 
     /// The fewest probes, among doublings, that reach the wanted recall; and the recall reached.

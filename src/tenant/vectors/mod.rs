@@ -14,18 +14,19 @@ mod filter;
 mod index;
 mod maintenance;
 mod provider;
+mod resident;
 mod schema;
+mod sealed;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use futures::TryStreamExt;
-use lance_io::object_store::ObjectStoreProvider;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use lancedb::table::NativeTable;
 use lancedb::{Connection, DistanceType, ObjectStoreRegistry, Session, Table};
@@ -34,7 +35,10 @@ use tokio::sync::Mutex;
 pub use error::VectorError;
 pub use index::{IndexChange, IndexKind, IndexState};
 pub use maintenance::Maintenance;
+pub use resident::ResidentBudget;
 
+use super::latch::Latch;
+use crate::crypto::FileCipher;
 use crate::types::{ChunkKey, ItemKey, ModelInfo, SearchFilter};
 
 /// One chunk's vector with what a search may filter by.
@@ -63,6 +67,11 @@ pub struct VectorSettings {
     /// spill vectors as plain bytes to the temporary directory, so this may be true only where
     /// that directory is memory-backed or encrypted.
     pub allow_index: bool,
+    /// That directory, whose free space bounds the table that may have an index; `None` where
+    /// nothing has to bound it.
+    pub scratch: Option<PathBuf>,
+    /// What all tables together may hold in memory for exact searches.
+    pub resident: Arc<ResidentBudget>,
 }
 
 /// A chunk found by its vector.
@@ -92,6 +101,9 @@ struct Inner {
     /// Held by whoever builds or removes the index; taken before `writing`.
     tending: Mutex<()>,
     index: index::IndexStatus,
+    /// The rows in memory, while they are few enough.
+    resident: resident::Resident,
+    latch: Latch,
 }
 
 /// How a search goes through the table.
@@ -110,24 +122,17 @@ impl Vectors {
     /// [`VectorError::Mismatch`] when the table was made by another model or layout, and
     /// [`VectorError::Engine`] when it cannot be read; in both cases a rebuild from the catalogue
     /// into an empty directory helps.
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens a table")]
     pub(in crate::tenant) async fn open(
         dir: &Path,
         model: &ModelInfo,
         settings: &VectorSettings,
+        cipher: FileCipher,
+        latch: Latch,
     ) -> Result<Self, VectorError> {
         let root = provider::Root::of(dir)?;
-        let files = Arc::new(provider::TenantProvider::new(root.path.clone()));
-        Self::open_through(dir, root, files, model, settings).await
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the one place that opens a table")]
-    async fn open_through(
-        dir: &Path,
-        root: provider::Root,
-        files: Arc<dyn ObjectStoreProvider>,
-        model: &ModelInfo,
-        settings: &VectorSettings,
-    ) -> Result<Self, VectorError> {
+        let files =
+            Arc::new(provider::TenantProvider::new(root.path.clone(), cipher, latch.clone()));
         let name = schema::table_name(model);
         remove_leftovers(dir, &name).await?;
         let registry = ObjectStoreRegistry::empty();
@@ -154,6 +159,8 @@ impl Vectors {
                 writing: Mutex::new(()),
                 tending: Mutex::new(()),
                 index,
+                resident: resident::Resident::new(model.dimension, settings.resident.clone()),
+                latch,
             }),
         })
     }
@@ -177,7 +184,9 @@ impl Vectors {
         }
         let rows = filter::rows_of(items);
         let inner = Arc::clone(&self.inner);
-        to_the_end("removing", async move { inner.remove(&rows).await }).await
+        let mut items = items.to_vec();
+        items.sort_unstable();
+        to_the_end("removing", async move { inner.remove(&rows, &items).await }).await
     }
 
     /// Removes every row, and the index with them.
@@ -207,6 +216,12 @@ impl Vectors {
         limit: usize,
     ) -> Result<Vec<VectorHit>, VectorError> {
         let route = self.inner.index.route();
+        if matches!(route, Route::Exact)
+            && filter::condition(filter).is_none()
+            && let Some(hits) = self.inner.nearest_in_memory(query, limit).await?
+        {
+            return Ok(hits);
+        }
         self.inner.search(query, filter, limit, route).await
     }
 
@@ -231,6 +246,11 @@ impl Vectors {
     pub async fn maintain(&self) -> Result<Maintenance, VectorError> {
         let inner = Arc::clone(&self.inner);
         to_the_end("maintaining", async move { inner.maintain().await }).await
+    }
+
+    /// True where nobody else uses this table: no search, and no write that its caller left.
+    pub(in crate::tenant) fn is_quiet(&self) -> bool {
+        Arc::strong_count(&self.inner) == 1
     }
 
     /// Number of vectors stored.
@@ -273,13 +293,21 @@ impl Inner {
         let batches = schema::batches(&self.schema, self.dimension, rows)?;
         let _writing = self.writing.lock().await;
         // One stream of writes, so that a group becomes one file and one commit.
-        Box::pin(self.table.add(batches).write_parallelism(1).execute())
-            .await
-            .map_err(failure(&self.name, "appending"))?;
-        Ok(())
+        let added = Box::pin(self.table.add(batches).write_parallelism(1).execute()).await;
+        match added {
+            Ok(_) => {
+                self.resident.append(rows);
+                Ok(())
+            }
+            Err(error) => {
+                self.resident.empty();
+                Err(failure(&self.name, "appending")(error))
+            }
+        }
     }
 
-    async fn remove(&self, rows: &str) -> Result<(), VectorError> {
+    /// Removes the rows that the condition `rows` names, which are those of `items`, sorted.
+    async fn remove(&self, rows: &str, items: &[ItemKey]) -> Result<(), VectorError> {
         let _writing = self.writing.lock().await;
         let matched = Box::pin(self.table.count_rows(Some(rows.to_owned())))
             .await
@@ -287,8 +315,16 @@ impl Inner {
         if matched == 0 {
             return Ok(());
         }
-        Box::pin(self.table.delete(rows)).await.map_err(failure(&self.name, "removing rows"))?;
-        Ok(())
+        match Box::pin(self.table.delete(rows)).await {
+            Ok(_) => {
+                self.resident.remove(items);
+                Ok(())
+            }
+            Err(error) => {
+                self.resident.empty();
+                Err(failure(&self.name, "removing rows")(error))
+            }
+        }
     }
 
     async fn remove_all(&self) -> Result<(), VectorError> {
@@ -296,6 +332,7 @@ impl Inner {
         if self.rows().await? == 0 {
             return Ok(());
         }
+        self.resident.empty();
         Box::pin(self.table.delete("true"))
             .await
             .map_err(failure(&self.name, "removing all rows"))?;
@@ -312,6 +349,47 @@ impl Inner {
             dropped += 1;
         }
         Ok(dropped)
+    }
+
+    /// The nearest rows by what is in memory, filled first where there is room; `None` where
+    /// there is none.
+    async fn nearest_in_memory(
+        self: &Arc<Self>,
+        query: &[f32],
+        limit: usize,
+    ) -> Result<Option<Vec<VectorHit>>, VectorError> {
+        if query.len() != self.dimension || limit == 0 {
+            return Ok(None);
+        }
+        if !self.resident.is_filled() && !self.fill().await? {
+            return Ok(None);
+        }
+        self.latch.check().map_err(VectorError::Locked)?;
+        let (inner, query) = (Arc::clone(self), query.to_vec());
+        tokio::task::spawn_blocking(move || inner.resident.nearest(&query, limit))
+            .await
+            .map_err(|source| VectorError::Lost { operation: "searching", source })
+    }
+
+    /// Reads the table into memory; false where it is too large.
+    async fn fill(&self) -> Result<bool, VectorError> {
+        // Nobody commits meanwhile, so that what is read is what is there.
+        let _writing = self.writing.lock().await;
+        if self.resident.is_filled() {
+            return Ok(true);
+        }
+        if self.rows().await? > self.settings.exact_rows_limit {
+            return Ok(false);
+        }
+        let failed = failure(&self.name, "reading rows");
+        let columns = Select::columns(&[schema::CHUNK, schema::ITEM, schema::VECTOR]);
+        let query = self.table.query().select(columns);
+        let mut batches = Box::pin(query.execute()).await.map_err(&failed)?;
+        let (mut chunks, mut items, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+        while let Some(batch) = batches.try_next().await.map_err(&failed)? {
+            schema::read_rows(&batch, &mut chunks, &mut items, &mut vectors)?;
+        }
+        Ok(self.resident.fill(chunks, items, vectors))
     }
 
     async fn search(

@@ -1,14 +1,14 @@
 //! The tenant's own file store under LanceDB: where every byte of a vector table passes.
 //!
-//! Called by: `tenant::vectors`. Talks to: the file system, through `object_store`.
-//! Invariants: no path outside the tenant's vector directory is read or written; when a write
-//! returns, the file and every directory entry that leads to it are on stable storage;
-//! `PutMode::Create` reaches the file system untouched, because Lance commits with it.
+//! Called by: `tenant::vectors`. Talks to: the file system, through `object_store`; `sealed` for
+//! what is in the files.
+//! Invariants: no path outside the tenant's vector directory is read or written; every file is
+//! sealed, and every length Lance sees is that of the content; when a write returns, the file and
+//! every directory entry that leads to it are on stable storage; `PutMode::Create` reaches the
+//! file system untouched, because Lance commits with it; nothing is read or written once the
+//! tenant was closed.
 //! Why: the scheme is `file-object-store` because `file` makes Lance open files behind the
-//! store's back, and an unknown scheme gives it a commit handler that loses updates. A cipher
-//! belongs in [`TenantStore`] and nowhere else: `put_opts` and the parts of
-//! `put_multipart_opts` carry content in, `get_opts` and `get_ranges` carry it out, and the sizes
-//! in every `ObjectMeta` are those of the content.
+//! store's back, and an unknown scheme gives it a commit handler that loses updates.
 
 use std::collections::HashMap;
 use std::io;
@@ -30,6 +30,9 @@ use object_store::{
 use url::Url;
 
 use super::error::VectorError;
+use super::sealed::{self, SealedUpload};
+use crate::crypto::FileCipher;
+use crate::tenant::latch::Latch;
 
 /// The one scheme a tenant's registry knows.
 pub(super) const SCHEME: &str = "file-object-store";
@@ -68,11 +71,13 @@ impl Root {
 #[derive(Debug)]
 pub(super) struct TenantProvider {
     root: StorePath,
+    cipher: FileCipher,
+    latch: Latch,
 }
 
 impl TenantProvider {
-    pub fn new(root: StorePath) -> Self {
-        Self { root }
+    pub fn new(root: StorePath, cipher: FileCipher, latch: Latch) -> Self {
+        Self { root, cipher, latch }
     }
 }
 
@@ -83,7 +88,8 @@ impl ObjectStoreProvider for TenantProvider {
         base_path: Url,
         params: &ObjectStoreParams,
     ) -> lance_core::Result<LanceStore> {
-        let files: Arc<dyn ObjectStore> = Arc::new(TenantStore::new(self.root.clone()));
+        let (cipher, latch) = (self.cipher.clone(), self.latch.clone());
+        let files = Arc::new(TenantStore::new(self.root.clone(), cipher, latch));
         Ok(lance_store(files, base_path, params))
     }
 
@@ -97,7 +103,7 @@ impl ObjectStoreProvider for TenantProvider {
 }
 
 /// Dresses a store the way Lance wants it.
-pub(super) fn lance_store(
+fn lance_store(
     files: Arc<dyn ObjectStore>,
     base_path: Url,
     params: &ObjectStoreParams,
@@ -115,21 +121,31 @@ pub(super) fn lance_store(
     )
 }
 
-/// The files of one tenant's vector directory, written durably.
+/// The files of one tenant's vector directory, sealed and written durably.
 #[derive(Debug)]
 pub(super) struct TenantStore {
     files: LocalFileSystem,
     root: StorePath,
+    cipher: FileCipher,
+    latch: Latch,
 }
 
 impl TenantStore {
-    pub fn new(root: StorePath) -> Self {
+    pub fn new(root: StorePath, cipher: FileCipher, latch: Latch) -> Self {
         Self {
             // With fsync on, put, multipart completion, copy and rename sync the file and the
             // directories they touch, new parent directories included, before they return.
             files: LocalFileSystem::new().with_fsync(true),
             root,
+            cipher,
+            latch,
         }
+    }
+
+    /// Refuses a location that is not the tenant's, and every location once it was closed.
+    fn admit(&self, location: &StorePath) -> StoreResult<()> {
+        self.latch.check().map_err(|locked| sealed::generic(locked.into()))?;
+        confine(&self.root, location)
     }
 }
 
@@ -160,8 +176,9 @@ impl ObjectStore for TenantStore {
         payload: PutPayload,
         opts: PutOptions,
     ) -> StoreResult<PutResult> {
-        confine(&self.root, location)?;
-        self.files.put_opts(location, payload, opts).await
+        self.admit(location)?;
+        let sealed = sealed::payload(&self.cipher, payload).await?;
+        self.files.put_opts(location, sealed, opts).await
     }
 
     async fn put_multipart_opts(
@@ -169,13 +186,14 @@ impl ObjectStore for TenantStore {
         location: &StorePath,
         opts: PutMultipartOptions,
     ) -> StoreResult<Box<dyn MultipartUpload>> {
-        confine(&self.root, location)?;
-        self.files.put_multipart_opts(location, opts).await
+        self.admit(location)?;
+        let upload = self.files.put_multipart_opts(location, opts).await?;
+        Ok(Box::new(SealedUpload::begin(&self.cipher, upload, self.latch.clone())?))
     }
 
     async fn get_opts(&self, location: &StorePath, options: GetOptions) -> StoreResult<GetResult> {
-        confine(&self.root, location)?;
-        self.files.get_opts(location, options).await
+        self.admit(location)?;
+        sealed::get(&self.files, &self.cipher, location, options).await
     }
 
     async fn get_ranges(
@@ -183,17 +201,18 @@ impl ObjectStore for TenantStore {
         location: &StorePath,
         ranges: &[Range<u64>],
     ) -> StoreResult<Vec<Bytes>> {
-        confine(&self.root, location)?;
-        self.files.get_ranges(location, ranges).await
+        self.admit(location)?;
+        sealed::get_ranges(&self.files, &self.cipher, location, ranges).await
     }
 
     fn delete_stream(
         &self,
         locations: BoxStream<'static, StoreResult<StorePath>>,
     ) -> BoxStream<'static, StoreResult<StorePath>> {
-        let root = self.root.clone();
+        let (root, latch) = (self.root.clone(), self.latch.clone());
         let confined = locations.map(move |location| -> StoreResult<StorePath> {
             let location = location?;
+            latch.check().map_err(|locked| sealed::generic(locked.into()))?;
             confine(&root, &location)?;
             Ok(location)
         });
@@ -201,7 +220,7 @@ impl ObjectStore for TenantStore {
     }
 
     fn list(&self, prefix: Option<&StorePath>) -> BoxStream<'static, StoreResult<ObjectMeta>> {
-        self.files.list(Some(prefix.unwrap_or(&self.root)))
+        sealed::listing(self.files.list(Some(prefix.unwrap_or(&self.root))))
     }
 
     fn list_with_offset(
@@ -209,11 +228,15 @@ impl ObjectStore for TenantStore {
         prefix: Option<&StorePath>,
         offset: &StorePath,
     ) -> BoxStream<'static, StoreResult<ObjectMeta>> {
-        self.files.list_with_offset(Some(prefix.unwrap_or(&self.root)), offset)
+        let listed = self.files.list_with_offset(Some(prefix.unwrap_or(&self.root)), offset);
+        sealed::listing(listed)
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&StorePath>) -> StoreResult<ListResult> {
-        self.files.list_with_delimiter(Some(prefix.unwrap_or(&self.root))).await
+        let prefix = prefix.unwrap_or(&self.root);
+        let mut listed = self.files.list_with_delimiter(Some(prefix)).await?;
+        listed.objects.iter_mut().try_for_each(sealed::content_size)?;
+        Ok(listed)
     }
 
     async fn copy_opts(
@@ -222,8 +245,8 @@ impl ObjectStore for TenantStore {
         to: &StorePath,
         options: CopyOptions,
     ) -> StoreResult<()> {
-        confine(&self.root, from)?;
-        confine(&self.root, to)?;
+        self.admit(from)?;
+        self.admit(to)?;
         self.files.copy_opts(from, to, options).await
     }
 
@@ -233,8 +256,8 @@ impl ObjectStore for TenantStore {
         to: &StorePath,
         options: RenameOptions,
     ) -> StoreResult<()> {
-        confine(&self.root, from)?;
-        confine(&self.root, to)?;
+        self.admit(from)?;
+        self.admit(to)?;
         self.files.rename_opts(from, to, options).await
     }
 }

@@ -172,6 +172,28 @@ pub(super) fn read_items(
     Ok(integers(batch, ITEM)?.values().iter().copied().map(ItemKey))
 }
 
+/// Appends keys and vectors of one batch, the vectors one after the other.
+pub(super) fn read_rows(
+    batch: &RecordBatch,
+    chunks: &mut Vec<ChunkKey>,
+    items: &mut Vec<ItemKey>,
+    vectors: &mut Vec<f32>,
+) -> Result<(), VectorError> {
+    let missing = || VectorError::Column { column: VECTOR };
+    let lists = batch
+        .column_by_name(VECTOR)
+        .and_then(|column| column.as_fixed_size_list_opt())
+        .ok_or_else(missing)?;
+    chunks.extend(integers(batch, CHUNK)?.values().iter().copied().map(ChunkKey));
+    items.extend(read_items(batch)?);
+    for row in 0..lists.len() {
+        let values = lists.value(row);
+        let values = values.as_primitive_opt::<Float32Type>().ok_or_else(missing)?;
+        vectors.extend_from_slice(values.values());
+    }
+    Ok(())
+}
+
 /// Appends the vectors of one batch to `vectors`.
 pub(super) fn read_vectors(
     batch: &RecordBatch,

@@ -1,17 +1,18 @@
 //! Behaviour of a tenant's vectors through their own interface, on real files.
 
-mod corpus;
+pub(super) mod corpus;
 mod index;
-mod veiled;
+mod sealed;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use corpus::{Corpus, row};
-use veiled::VeiledProvider;
 
 use super::*;
+use crate::crypto::KeyPurpose;
+use crate::tenant::testing;
 
 /// Settings that keep every search exact.
 fn exact() -> VectorSettings {
@@ -20,6 +21,8 @@ fn exact() -> VectorSettings {
         metadata_cache_bytes: 16 << 20,
         exact_rows_limit: 100_000,
         allow_index: false,
+        scratch: None,
+        resident: ResidentBudget::new(64 << 20),
     }
 }
 
@@ -35,8 +38,17 @@ fn model(id: &str) -> ModelInfo {
     }
 }
 
+async fn open_as(
+    dir: &Path,
+    model: &ModelInfo,
+    settings: &VectorSettings,
+) -> Result<Vectors, VectorError> {
+    let cipher = testing::cipher(KeyPurpose::Vectors);
+    Vectors::open(dir, model, settings, cipher, Latch::default()).await
+}
+
 async fn open(dir: &Path) -> Vectors {
-    Vectors::open(dir, &model("test-model"), &exact()).await.expect("the table opens")
+    open_as(dir, &model("test-model"), &exact()).await.expect("the table opens")
 }
 
 fn from_source(chunk: i64, source: &str, media_type: &str, vector: &[f32]) -> VectorRow {
@@ -221,8 +233,7 @@ async fn another_model_gets_another_table_and_the_old_one_can_go() {
     let dir = tempfile::tempdir().expect("a directory");
     let old = open(dir.path()).await;
     old.append(Corpus::new(9).rows(0..4)).await.expect("append");
-    let new =
-        Vectors::open(dir.path(), &model("better-model"), &exact()).await.expect("the table opens");
+    let new = open_as(dir.path(), &model("better-model"), &exact()).await.expect("the table opens");
     assert_eq!(new.rows().await.expect("rows"), 0);
     drop(old);
 
@@ -238,7 +249,7 @@ async fn a_table_of_another_dimension_is_refused() {
     drop(open(dir.path()).await);
     let mut other = model("test-model");
     other.dimension = 16;
-    let refused = Vectors::open(dir.path(), &other, &exact()).await.err();
+    let refused = open_as(dir.path(), &other, &exact()).await.err();
     assert!(matches!(refused, Some(VectorError::Mismatch { .. })));
 }
 
@@ -310,72 +321,4 @@ async fn what_interrupted_uploads_left_is_removed_on_opening() {
 
     assert!(!left.exists());
     assert!(kept.exists());
-}
-
-#[tokio::test]
-async fn a_location_outside_the_directory_is_refused() {
-    use object_store::{ObjectStore, ObjectStoreExt, path::Path as StorePath};
-    let dir = tempfile::tempdir().expect("a directory");
-    let root = provider::Root::of(&dir.path().join("mine")).expect("an address");
-    let store: Arc<dyn ObjectStore> = Arc::new(provider::TenantStore::new(root.path.clone()));
-    let other = StorePath::from_absolute_path(dir.path().join("mine-too/file")).expect("a path");
-    let refused = store.put(&other, b"x".as_slice().into()).await.err();
-    assert!(matches!(refused, Some(object_store::Error::PermissionDenied { .. })));
-    assert!(store.get(&other).await.is_err());
-    assert!(store.delete(&other).await.is_err());
-    let own = root.path.join("file");
-    assert!(store.put(&own, b"x".as_slice().into()).await.is_ok());
-}
-
-/// True where `needle` stands in a file under `dir`.
-fn is_on_disk(dir: &Path, needle: &[u8]) -> bool {
-    let mut pending = vec![dir.to_owned()];
-    while let Some(dir) = pending.pop() {
-        for entry in std::fs::read_dir(dir).expect("a readable directory") {
-            let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                pending.push(path);
-            } else if std::fs::read(&path)
-                .expect("a readable file")
-                .windows(needle.len())
-                .any(|window| window == needle)
-            {
-                return true;
-            }
-        }
-    }
-    false
-}
-
-#[tokio::test]
-async fn every_byte_of_a_table_goes_through_the_store() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let plain = dir.path().join("plain");
-    let veiled = dir.path().join("veiled");
-    let mut settings = exact();
-    settings.exact_rows_limit = 500;
-    settings.allow_index = true;
-    let marker = "marker-model-7c1f";
-
-    let vectors = Vectors::open(&plain, &model(marker), &settings).await.expect("the table opens");
-    vectors.append(Corpus::new(13).rows(0..10)).await.expect("append");
-    assert!(is_on_disk(&plain, marker.as_bytes()), "the marker shows in a plain table");
-
-    let root = provider::Root::of(&veiled).expect("an address");
-    let files = Arc::new(VeiledProvider::new(root.path.clone()));
-    let vectors = Vectors::open_through(&veiled, root, files, &model(marker), &settings)
-        .await
-        .expect("the table opens");
-    let mut corpus = Corpus::new(13);
-    for group in 0..10 {
-        let rows = corpus.rows(group * 100..group * 100 + 100);
-        vectors.append(rows).await.expect("append");
-    }
-    vectors.remove_items(&[ItemKey(3)]).await.expect("remove");
-    let done = vectors.maintain().await.expect("maintain");
-    assert!(matches!(done.index, IndexChange::Built { .. }));
-    let query = corpus.vector();
-    let hits = vectors.nearest(&query, &SearchFilter::default(), 3).await;
-    assert_eq!(hits.expect("search").len(), 3);
-    assert!(!is_on_disk(&veiled, marker.as_bytes()));
 }

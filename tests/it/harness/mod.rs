@@ -3,6 +3,8 @@
 //! Called by: every test. Talks to: the built binary.
 //! Invariants: a server is killed when its value is dropped; every wait is bounded.
 
+pub mod people;
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -27,7 +29,9 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// An initialised home with a tenant `demo`.
 pub struct Home {
-    dir: TempDir,
+    path: PathBuf,
+    /// Holds the home and, beside it, its key.
+    _dir: TempDir,
 }
 
 impl Home {
@@ -35,9 +39,20 @@ impl Home {
         Self::with_config("")
     }
 
-    /// A home whose `cairn.toml` holds `config`.
+    /// A home whose `cairn.toml` holds `config`, served over plain HTTP.
     pub fn with_config(config: &str) -> Self {
-        let home = Self { dir: tempfile::tempdir().unwrap() };
+        const OFF: &str = "[server]\ntls = \"off\"\n";
+        match config.split_once("[server]\n") {
+            Some((before, after)) => Self::with_tls(&format!("{before}{OFF}{after}")),
+            None => Self::with_tls(&format!("{config}\n{OFF}")),
+        }
+    }
+
+    /// A home whose `cairn.toml` holds `config` and nothing else, so that it is served over TLS.
+    pub fn with_tls(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Self { path: dir.path().join("home"), _dir: dir };
+        std::fs::create_dir(home.path()).unwrap();
         std::fs::write(home.path().join("cairn.toml"), config).unwrap();
         home.run(&["init"]);
         home.run(&["tenant", "create", "demo"]);
@@ -45,7 +60,7 @@ impl Home {
     }
 
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     /// The command, ready to be changed and run.
@@ -276,7 +291,8 @@ pub struct Response {
 }
 
 impl Response {
-    fn parse(bytes: &[u8]) -> Self {
+    /// An answer as it came over the wire.
+    pub fn parse(bytes: &[u8]) -> Self {
         let split = bytes
             .windows(4)
             .position(|window| window == b"\r\n\r\n")

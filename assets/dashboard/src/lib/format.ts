@@ -5,7 +5,8 @@ const integer = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat(LOCALE, { maximumSignificantDigits: 3 });
 const localDay = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', year: 'numeric' });
 const utcDay = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', year: 'numeric', timeZone: 'UTC' });
-const moment = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' });
+const dayTime = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'short' });
+const exact = new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'medium' });
 
 export const count = (value: number): string => integer.format(value);
 
@@ -52,7 +53,13 @@ export function day(timestamp: string): string {
 export function dayAndTime(timestamp: string): string {
   const date = new Date(timestamp);
   if (Number.isNaN(date.getTime())) return timestamp;
-  return isPlainDay(date) ? utcDay.format(date) : moment.format(date);
+  return isPlainDay(date) ? utcDay.format(date) : dayTime.format(date);
+}
+
+/** A moment to the second. */
+export function moment(timestamp: string): string {
+  const date = new Date(timestamp);
+  return Number.isNaN(date.getTime()) ? timestamp : exact.format(date);
 }
 
 function isPlainDay(date: Date): boolean {
@@ -62,4 +69,20 @@ function isPlainDay(date: Date): boolean {
 /** The last part of a path, for places too narrow for the whole. */
 export function baseName(source: string): string {
   return source.split('/').filter(Boolean).at(-1) ?? source;
+}
+
+/** The browser and the system behind a `User-Agent`, in a word or two. */
+export function agentName(agent: string | null | undefined): string {
+  if (!agent) return 'Unknown browser';
+  const browser = /Edg\//.test(agent)
+    ? 'Edge'
+    : /Firefox\//.test(agent)
+      ? 'Firefox'
+      : /Chrome\//.test(agent)
+        ? 'Chrome'
+        : /Safari\//.test(agent)
+          ? 'Safari'
+          : agent.split(/[\s/(]/, 1)[0] || 'Unknown browser';
+  const system = /Android|iPhone|iPad|Windows|Mac OS X|Linux/.exec(agent)?.[0];
+  return system ? `${browser} on ${system.replace('Mac OS X', 'macOS')}` : browser;
 }

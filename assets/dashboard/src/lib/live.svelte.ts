@@ -1,5 +1,6 @@
 // Live ledger of one tenant: server-sent events, and polling where they do not come through.
-import { api, asApiError, noteError, tenantUrl } from './api.ts';
+import { api } from './api.ts';
+import { tenantUrl } from './http.ts';
 import type { LedgerEvent, LedgerItem, LedgerTotals, Throughput } from './types.ts';
 
 const POLL_BUSY_MS = 1_500;
@@ -105,8 +106,8 @@ class LiveLedger {
       if (tenant !== this.#tenant) return;
       const { items: _items, next_cursor: _cursor, ...numbers } = page;
       this.take(numbers);
-    } catch (error) {
-      noteError(asApiError(error));
+    } catch {
+      // The transport told whom it concerns; the next round tries again.
     }
     this.#pollSoon(this.totals?.waiting ? POLL_BUSY_MS : POLL_IDLE_MS);
   }

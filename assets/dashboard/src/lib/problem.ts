@@ -8,6 +8,8 @@ export class ApiError extends Error {
     readonly detail: string,
     readonly hint: string | null = null,
     readonly requestId: string | null = null,
+    /** Seconds after which the appliance is willing to listen again. */
+    readonly retryAfter: number | null = null,
   ) {
     super(detail || title);
     this.name = 'ApiError';
@@ -15,7 +17,12 @@ export class ApiError extends Error {
 
   /** True where a later attempt with the same request may well succeed. */
   get passing(): boolean {
-    return [0, 401, 423, 429, 502, 503, 504, 507].includes(this.status);
+    return [0, 401, 423, 429, 502, 503, 504, 507].includes(this.status) || this.code === 'tenant_suspended';
+  }
+
+  /** True where no session came along, as opposed to a wrong password or code. */
+  get signedOut(): boolean {
+    return this.status === 401 && /^(unauthenticated|session_|http_)/.test(this.code);
   }
 }
 
@@ -30,7 +37,7 @@ export function unreachable(): ApiError {
 }
 
 /** Reads an error response; a body that is no problem document still gives a usable error. */
-export function readProblem(status: number, body: string): ApiError {
+export function readProblem(status: number, body: string, retryAfter: string | null = null): ApiError {
   let problem: Record<string, unknown> = {};
   try {
     const parsed: unknown = JSON.parse(body);
@@ -39,14 +46,25 @@ export function readProblem(status: number, body: string): ApiError {
     problem = {};
   }
   const word = (key: string) => (typeof problem[key] === 'string' ? (problem[key] as string) : '');
+  const code = word('code') || `http_${status}`;
   return new ApiError(
     status,
-    word('code') || `http_${status}`,
+    code,
     word('title') || `The appliance answered with status ${status}`,
     word('detail'),
-    word('hint') || adviceFor(status),
+    word('hint') || adviceFor(status, code),
     word('request_id') || null,
+    retrySeconds(retryAfter),
   );
+}
+
+/** `Retry-After` in seconds; the header holds either those or a date. */
+export function retrySeconds(header: string | null, now = Date.now()): number | null {
+  if (header === null || header.trim() === '') return null;
+  const seconds = Number(header);
+  if (Number.isFinite(seconds)) return Math.max(0, Math.ceil(seconds));
+  const at = Date.parse(header);
+  return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - now) / 1000));
 }
 
 export function asApiError(error: unknown): ApiError {
@@ -54,10 +72,10 @@ export function asApiError(error: unknown): ApiError {
   return new ApiError(0, 'page', 'This page met an unexpected error', String(error));
 }
 
-function adviceFor(status: number): string | null {
+function adviceFor(status: number, code: string): string | null {
   switch (status) {
     case 401:
-      return 'Your session has ended. Open a new link from the administrator.';
+      return code === 'unauthenticated' ? 'Your session has ended. Sign in again.' : null;
     case 413:
       return 'Split the file, or ask the administrator to raise the upload limit.';
     case 423:

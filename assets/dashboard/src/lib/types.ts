@@ -16,9 +16,101 @@ export interface Page {
   next_cursor: string | null;
 }
 
+/** What a member or an API key may do in a tenant. */
+export type Role = 'owner' | 'editor' | 'reader' | 'auditor';
+/** What a user may do on the appliance as a whole. */
+export type ApplianceRole = 'admin' | 'operator';
+
+export interface Membership {
+  tenant_id: string;
+  tenant_name: string;
+  role: Role;
+}
+
+export interface SignedInUser {
+  id: string;
+  name: string;
+  appliance_role: ApplianceRole | null;
+  totp_enabled: boolean;
+}
+
 export interface Actor {
-  actor: 'admin' | 'operator' | 'api_key';
+  actor: 'user' | 'api_key' | 'console';
+  user?: SignedInUser | null;
   name?: string | null;
+  csrf?: string | null;
+  memberships: Membership[];
+}
+
+export interface Credentials {
+  name: string;
+  password: string;
+  totp?: string;
+}
+
+export interface Setup {
+  purpose: 'first_admin' | 'reset';
+  name?: string | null;
+}
+
+export interface TotpOffer {
+  secret: string;
+  uri: string;
+  qr_svg: string;
+}
+
+export interface OwnSession {
+  id: string;
+  created_at: string;
+  last_seen_at: string;
+  expires_at: string;
+  address: string;
+  agent: string;
+  current: boolean;
+}
+
+export interface User {
+  id: string;
+  name: string;
+  appliance_role: ApplianceRole | null;
+  disabled: boolean;
+  /** False until a one-time link was used. */
+  has_password: boolean;
+  totp_enabled: boolean;
+  created_at: string;
+  last_sign_in_at: string | null;
+}
+
+export interface OneTimeLink {
+  link: string;
+  expires_at: string;
+}
+
+export interface Seal {
+  sealed: boolean;
+  source: 'file' | 'passphrase' | 'credential';
+  /** Why it is sealed, where nobody asked for it. */
+  detail?: string | null;
+}
+
+export interface Certificate {
+  subject: string;
+  issuer: string;
+  names: string[];
+  not_before: string;
+  not_after: string;
+  fingerprint_sha256: string;
+}
+
+/** The server's certificate, for administrators. */
+export interface Tls {
+  on: boolean;
+  origin: string;
+  names: string[];
+  source: 'cairn' | 'imported' | 'configured' | null;
+  certificate: Certificate | null;
+  authority: Certificate | null;
+  warnings: string[];
 }
 
 export interface Status {
@@ -36,10 +128,112 @@ export interface Status {
   notices: string[];
 }
 
+export type TenantState = 'active' | 'suspended' | 'locked';
+export type StateAction = 'lock' | 'unlock' | 'suspend' | 'resume';
+
 export interface Tenant {
   id: string;
   name: string;
   created_at: string;
+  tier: string;
+  state: TenantState;
+  /** Files in the inbox folder that nobody can take in while the tenant is locked. */
+  inbox_waiting?: number | null;
+}
+
+export interface TenantChange {
+  name?: string;
+  tier?: string;
+  /** All limits the tenant is to have of its own; what is left out follows the tier. */
+  limits?: Partial<Limits>;
+}
+
+/** `null` is no limit. */
+export interface Limits {
+  stored_bytes: number | null;
+  documents: number | null;
+  jobs_in_flight: number | null;
+  ingest_share: number | null;
+  requests_per_second: number | null;
+  concurrent_queries: number | null;
+  upload_bytes: number | null;
+}
+
+export type LimitName = keyof Limits;
+
+export interface Tier {
+  name: string;
+  limits: Limits;
+  features: string[];
+}
+
+export interface Usage {
+  tier: string;
+  limits: Limits;
+  own_limits: Partial<Limits>;
+  features: string[];
+  /** Nothing while the tenant is locked and its numbers are not known. */
+  used: Partial<Limits>;
+  /** Sentences about limits that are nearly or fully reached. */
+  warnings: string[];
+}
+
+export interface Member {
+  user_id: string;
+  user_name: string;
+  role: Role;
+  /** `null` is all of them. */
+  collections: string[] | null;
+}
+
+export interface Collection {
+  id: string;
+  name: string;
+  documents?: number | null;
+}
+
+/** What the appliance certifies about a tenant it deleted; shown as it is. */
+export interface DeletionCertificate extends Record<string, unknown> {
+  tenant: string;
+  name: string;
+  deleted_at: string;
+  /** All of it in words. */
+  statement?: string;
+}
+
+export interface AuditEntry {
+  sequence: number;
+  at: string;
+  actor: { kind: string; id: string | null; name: string | null };
+  action: string;
+  resource: { kind: string; id: string } | null;
+  result: string;
+  source: string | null;
+  request_id: string | null;
+  detail: unknown;
+  previous: string;
+  hash: string;
+}
+
+export interface AuditPage {
+  entries: AuditEntry[];
+  next_cursor: string | null;
+}
+
+export interface AuditQuery {
+  action?: string;
+  actor?: string;
+  after?: string;
+  before?: string;
+  cursor?: string | null;
+  limit?: number;
+}
+
+export interface AuditVerdict {
+  ok: boolean;
+  entries: number;
+  first_bad: number | null;
+  reason: string | null;
 }
 
 export interface LedgerTotals extends Record<ItemState, number> {
@@ -198,8 +392,10 @@ export interface Answer {
 export interface ApiKey {
   id: string;
   name: string;
+  role: Role;
   created_at: string;
   last_used_at: string | null;
+  expires_at: string | null;
 }
 
 export interface NewApiKey {

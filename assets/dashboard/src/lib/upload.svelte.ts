@@ -1,5 +1,5 @@
 // One file on its way into a tenant.
-import { tenantUrl } from './api.ts';
+import { proofFor, tenantUrl } from './http.ts';
 import { ApiError, readProblem, unreachable } from './problem.ts';
 import type { ItemState, UploadReceipt } from './types.ts';
 
@@ -15,6 +15,8 @@ export class Upload {
     readonly tenant: string,
     readonly source: string,
     readonly file: File | null,
+    /** Name of the collection it goes to; empty for the usual one. */
+    readonly collection = '',
   ) {}
 
   get size(): number {
@@ -32,6 +34,7 @@ export class Upload {
     request.open('POST', this.#url(file));
     request.setRequestHeader('accept', 'application/json');
     request.setRequestHeader('content-type', file.type || 'application/octet-stream');
+    for (const [name, value] of Object.entries(proofFor('POST'))) request.setRequestHeader(name, value);
     request.upload.addEventListener('progress', (event) => (this.sent = event.loaded));
     const status = await new Promise<number>((resolve) => {
       request.addEventListener('loadend', () => resolve(request.status));
@@ -39,7 +42,9 @@ export class Upload {
     });
     this.#request = null;
     if (status === 0) throw (await stillThere(file)) ? unreachable() : gone();
-    if (status >= 400) throw readProblem(status, request.responseText);
+    if (status >= 400) {
+      throw readProblem(status, request.responseText, request.getResponseHeader('retry-after'));
+    }
     this.sent = file.size;
     this.receipt = JSON.parse(request.responseText) as UploadReceipt;
     this.itemState = this.receipt.item.state;
@@ -53,6 +58,7 @@ export class Upload {
   #url(file: File): string {
     return tenantUrl(this.tenant, '/documents', {
       source: this.source,
+      collection: this.collection,
       file_date: new Date(file.lastModified).toISOString(),
     });
   }

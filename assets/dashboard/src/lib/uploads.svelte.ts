@@ -1,6 +1,6 @@
 // The queue of uploads: three at a time, progress over all, failures kept for another try.
 // It lives outside the components, so that moving about in the page does not stop it.
-import { noteError } from './api.ts';
+import { noteError } from './http.ts';
 import type { Found } from './dropped.ts';
 import { asApiError, type ApiError } from './problem.ts';
 import { gone, Upload } from './upload.svelte.ts';
@@ -31,6 +31,7 @@ class UploadQueue {
   #doneCost = $state(0);
   #samples: { at: number; cost: number }[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
+  #resumption: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     addEventListener('beforeunload', (event) => {
@@ -57,8 +58,8 @@ class UploadQueue {
     if (!this.busy && this.paused === null && this.failed.length === 0) this.clear();
   }
 
-  add(tenant: string, files: readonly Found[]): void {
-    this.#enqueue(files.map(({ file, source }) => new Upload(tenant, source, file)));
+  add(tenant: string, files: readonly Found[], collection = ''): void {
+    this.#enqueue(files.map(({ file, source }) => new Upload(tenant, source, file, collection)));
   }
 
   /** Lists a path that could not even be opened. */
@@ -83,6 +84,7 @@ class UploadQueue {
   }
 
   resume(): void {
+    clearTimeout(this.#resumption);
     this.paused = null;
     this.#samples = [];
     this.#pump();
@@ -105,6 +107,7 @@ class UploadQueue {
     this.#next = 0;
     this.#samples = [];
     this.paused = null;
+    clearTimeout(this.#resumption);
     this.eta = null;
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -159,6 +162,11 @@ class UploadQueue {
       this.paused = error;
       this.#waiting.splice(this.#next, 0, upload);
       noteError(error);
+      // Too fast for the tenant's limits: it goes on by itself when the appliance said it may.
+      if (error.status === 429) {
+        clearTimeout(this.#resumption);
+        this.#resumption = setTimeout(() => this.resume(), (error.retryAfter ?? 5) * 1000);
+      }
       return;
     }
     upload.error = error;

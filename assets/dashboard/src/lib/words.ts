@@ -87,3 +87,12 @@ export function reasonSentence(item: Pick<LedgerItem, 'state' | 'reason' | 'deta
 
 export const canRetry = (state: ItemState): boolean => state === 'failed' || state === 'unsupported';
 export const canRemove = (state: ItemState): boolean => state !== 'deleted' && state !== 'superseded';
+
+/** Makes a link with which a user chooses a new password. */
+export const RESET_COMMAND = 'cairn link <name>';
+/** Takes a lost second factor away. */
+export const TOTP_COMMAND = 'cairn user reset-totp <name>';
+/** Makes the link for the first administrator. */
+export const SETUP_COMMAND = 'cairn link';
+/** Opens a sealed appliance at its console. */
+export const UNSEAL_COMMAND = 'cairn keys unseal';

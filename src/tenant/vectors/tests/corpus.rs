@@ -61,7 +61,7 @@ impl Corpus {
     }
 }
 
-pub(super) fn row(chunk: i64, item: i64, vector: &[f32]) -> VectorRow {
+pub(in crate::tenant::vectors) fn row(chunk: i64, item: i64, vector: &[f32]) -> VectorRow {
     VectorRow {
         chunk: ChunkKey(chunk),
         item: ItemKey(item),

@@ -9,7 +9,7 @@ fn indexed() -> VectorSettings {
 }
 
 async fn open_indexed(dir: &Path, settings: &VectorSettings) -> Vectors {
-    Vectors::open(dir, &model("test-model"), settings).await.expect("the table opens")
+    open_as(dir, &model("test-model"), settings).await.expect("the table opens")
 }
 
 /// A table of 6,000 rows with an index, and the generator that made them.
@@ -29,7 +29,10 @@ async fn built(dir: &Path) -> (Vectors, Corpus) {
 async fn an_index_finds_nearly_all_of_what_a_full_comparison_finds() {
     let dir = tempfile::tempdir().expect("a directory");
     let (vectors, mut corpus) = built(dir.path()).await;
-    assert_eq!(vectors.index_state(), IndexState { kind: IndexKind::Ivf, building: false });
+    assert_eq!(
+        vectors.index_state(),
+        IndexState { kind: IndexKind::Ivf, building: false, lacks_room: false }
+    );
 
     let queries: Vec<Vec<f32>> = (0..40).map(|_| corpus.vector()).collect();
     let recall = vectors.recall(&queries, 10).await.expect("recall");
@@ -147,4 +150,23 @@ async fn rows_may_be_appended_and_removed_while_an_index_is_built() {
     build.await.expect("not cancelled").expect("maintain");
     assert_eq!(vectors.rows().await.expect("rows"), 3000 + 100 - 10);
     assert_eq!(vectors.items().await.expect("items").len(), 1500 + 50 - 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_room_to_spill_to_every_vector_is_compared_and_the_state_says_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    // No directory, no room.
+    let scratch = Some(dir.path().join("none"));
+    let settings = VectorSettings { scratch, ..indexed() };
+    let vectors = open_indexed(dir.path(), &settings).await;
+    let mut corpus = Corpus::new(23);
+    vectors.append(corpus.rows(0..1500)).await.expect("append");
+
+    let done = vectors.maintain().await.expect("maintain");
+
+    assert_eq!(done.index, IndexChange::None);
+    let state = vectors.index_state();
+    assert_eq!(state, IndexState { kind: IndexKind::Exact, building: false, lacks_room: true });
+    let recall = vectors.recall(&[corpus.vector()], 10).await;
+    assert!((recall.expect("recall") - 1.0).abs() < f64::EPSILON);
 }

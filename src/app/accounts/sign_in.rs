@@ -1,0 +1,116 @@
+//! Signing in and out, and who a caller is.
+//!
+//! Called by: `http`. Talks to: `auth`, `system`.
+//! Invariants: a refusal says no more than `auth` lets it.
+
+use std::sync::Arc;
+
+use crate::app::audit::{self, Action, Event};
+use crate::app::{App, Error, blocking};
+use crate::auth::{Actor, Peer, SignedIn, UseBy};
+use crate::types::{Role, TenantId};
+
+pub use crate::system::User;
+
+/// What somebody sends to sign in. No `Debug`: it holds secrets.
+pub struct Presented {
+    pub name: String,
+    pub password: String,
+    /// Code of the second factor, or a recovery code.
+    pub code: Option<String>,
+}
+
+/// A tenant that a caller belongs to.
+#[derive(Clone, Debug)]
+pub struct Belonging {
+    pub tenant: TenantId,
+    pub tenant_name: String,
+    pub role: Role,
+}
+
+/// Who a caller is, as they are shown it.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub user: Option<User>,
+    pub belongings: Vec<Belonging>,
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// `SignIn`, with why not.
+pub async fn sign_in(app: &Arc<App>, given: Presented, peer: Peer) -> Result<SignedIn, Error> {
+    let claimed = given.name.clone();
+    let signed_in = super::hashing(app, move |app| {
+        let code = given.code.as_deref();
+        Ok(app.authority.sign_in(&given.name, &given.password, code, &peer)?)
+    });
+    match signed_in.await {
+        Ok(signed_in) => {
+            opened(app, &signed_in).await?;
+            Ok(signed_in)
+        }
+        Err(error) => {
+            super::not_let_in(app, claimed, &error).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Records that a session was opened.
+pub(super) async fn opened(app: &Arc<App>, signed_in: &SignedIn) -> Result<(), Error> {
+    let session = &signed_in.session;
+    let event = Event::new(Action::SessionSignIn).on("session", session.id);
+    audit::record_appliance(app, &session.actor, event).await
+}
+
+/// Ends the session behind a cookie.
+///
+/// # Errors
+/// When the appliance database cannot be written.
+pub async fn sign_out(app: &Arc<App>, session: String) -> Result<(), Error> {
+    let authority = app.authority.clone();
+    let live = blocking(move || {
+        let live = authority.session(&session, UseBy::Page)?;
+        authority.sign_out(&session)?;
+        Ok(live)
+    });
+    match live.await? {
+        Some(ended) => {
+            let event = Event::new(Action::SessionSignOut).on("session", ended.id);
+            audit::record_appliance(app, &ended.actor, event).await
+        }
+        None => Ok(()),
+    }
+}
+
+/// The account and the tenants of a caller.
+///
+/// # Errors
+/// When the appliance database cannot be read.
+pub async fn identify(app: &Arc<App>, actor: Actor) -> Result<Identity, Error> {
+    let app = app.clone();
+    blocking(move || match actor {
+        Actor::User { id, .. } => {
+            let belongings =
+                app.system.list_memberships(id)?.into_iter().map(|membership| Belonging {
+                    tenant: membership.tenant,
+                    tenant_name: membership.tenant_name,
+                    role: membership.role,
+                });
+            let belongings = belongings.collect();
+            Ok(Identity { user: app.system.find_user(&id.to_string())?, belongings })
+        }
+        Actor::ApiKey { tenant, role, .. } => {
+            let found = app.system.find_tenant(&tenant.to_string())?;
+            let belongings = found.into_iter().map(|record| Belonging {
+                tenant,
+                tenant_name: record.name,
+                role,
+            });
+            Ok(Identity { user: None, belongings: belongings.collect() })
+        }
+        Actor::Console | Actor::System(_) => Ok(Identity { user: None, belongings: Vec::new() }),
+    })
+    .await
+}

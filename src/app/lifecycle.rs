@@ -1,0 +1,172 @@
+//! The life of a tenant between its making and its end: renamed, given another tier, suspended,
+//! locked, and back.
+//!
+//! Called by: `http`. Talks to: `system`, `app::vault`, `app::quota`, the schedule.
+//! Invariants: a suspended or locked tenant keeps all it has, and its jobs wait; what was decided
+//! is written down before it takes effect, and is on record.
+
+use std::sync::Arc;
+
+use super::audit::{self, Action, Event};
+use super::{App, Error, blocking, maintain, tenants, vault};
+use crate::auth::{Actor, Administer, Grant, Operate, SystemActor};
+use crate::error::chain;
+use crate::system::{TenantRecord, TenantUpdate};
+use crate::tenant::Registry;
+use crate::types::{TenantId, TenantState, Tier, check_limits};
+
+/// Changes a tenant's name, tier or limits; they hold from the next request on.
+///
+/// # Errors
+/// `Invalid` for a malformed name or limit; `Conflict` for a name that is taken.
+pub async fn change(
+    app: &Arc<App>,
+    grant: &Grant<Administer>,
+    update: TenantUpdate,
+) -> Result<TenantRecord, Error> {
+    if let Some(name) = &update.name {
+        Registry::check_name(name)?;
+    }
+    if let Some(limits) = &update.limits {
+        check_limits(limits).map_err(|problem| Error::invalid(problem.to_string()))?;
+    }
+    let (tenant, events) = (grant.tenant(), changes(&update));
+    let record = write_down(app, tenant, update).await?;
+    for event in events {
+        note(app, tenant, grant.actor(), event).await?;
+    }
+    Ok(record)
+}
+
+/// Closes a tenant to its members and stops its background work.
+///
+/// # Errors
+/// `Conflict` for one that is locked.
+pub async fn suspend(app: &Arc<App>, grant: &Grant<Administer>) -> Result<TenantRecord, Error> {
+    let record = tenants::record(app, grant).await?;
+    let record = match record.state {
+        TenantState::Locked => return Err(conflict("the tenant is locked; unlock it first")),
+        TenantState::Suspended => record,
+        TenantState::Active => {
+            let record = turn(app, record.id, TenantState::Suspended).await?;
+            note(app, record.id, grant.actor(), Event::new(Action::TenantSuspend)).await?;
+            record
+        }
+    };
+    app.extraction.forget(record.id);
+    Ok(record)
+}
+
+/// Opens a suspended tenant to its members again.
+///
+/// # Errors
+/// `Conflict` for one that is locked.
+pub async fn resume(app: &Arc<App>, grant: &Grant<Administer>) -> Result<TenantRecord, Error> {
+    let record = tenants::record(app, grant).await?;
+    let record = match record.state {
+        TenantState::Locked => return Err(conflict("the tenant is locked; unlock it instead")),
+        TenantState::Active => record,
+        TenantState::Suspended => {
+            let record = turn(app, record.id, TenantState::Active).await?;
+            note(app, record.id, grant.actor(), Event::new(Action::TenantResume)).await?;
+            record
+        }
+    };
+    take_up_work(app, record.id);
+    Ok(record)
+}
+
+/// Takes a tenant's keys out of memory. One that is suspended stays so, and is locked besides.
+///
+/// # Errors
+/// When the appliance database cannot be written.
+pub async fn lock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord, Error> {
+    let record = tenants::record(app, grant).await?;
+    // On record first: afterwards its own trail cannot be written.
+    note(app, record.id, grant.actor(), Event::new(Action::TenantLock)).await?;
+    // Its state before its stores: nothing opens it again between the two.
+    let record = match record.state {
+        TenantState::Active => turn(app, record.id, TenantState::Locked).await?,
+        TenantState::Suspended | TenantState::Locked => record,
+    };
+    vault::lock(app, grant).await?;
+    Ok(record)
+}
+
+/// Lets a locked tenant be opened again. One that is suspended stays so.
+///
+/// # Errors
+/// When a store cannot be opened.
+pub async fn unlock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord, Error> {
+    let record = tenants::record(app, grant).await?;
+    let record = match record.state {
+        TenantState::Locked => turn(app, record.id, TenantState::Active).await?,
+        TenantState::Active | TenantState::Suspended => record,
+    };
+    let unlocked = vault::unlock(app, grant).await;
+    let event = Event::new(Action::TenantUnlock);
+    audit::concluded_about(app, record.id, grant.actor(), event, unlocked).await?;
+    Ok(record)
+}
+
+async fn note(app: &Arc<App>, tenant: TenantId, actor: &Actor, event: Event) -> Result<(), Error> {
+    audit::record_about(app, tenant, actor, event.on("tenant", tenant)).await
+}
+
+/// What a change of name, tier or limits is in the audit trail.
+fn changes(update: &TenantUpdate) -> Vec<Event> {
+    let mut events = Vec::new();
+    if let Some(name) = &update.name {
+        events.push(Event::new(Action::TenantRename).with("name", name.clone()));
+    }
+    if update.tier.is_some() || update.limits.is_some() {
+        let limits = update.limits.as_ref().map(|limits| -> Vec<String> {
+            limits.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        });
+        let event = Event::new(Action::TenantTier)
+            .with_some("tier", update.tier.map(Tier::as_str))
+            .with_some("limits", limits);
+        events.push(event);
+    }
+    events
+}
+
+async fn turn(app: &Arc<App>, tenant: TenantId, state: TenantState) -> Result<TenantRecord, Error> {
+    write_down(app, tenant, TenantUpdate { state: Some(state), ..TenantUpdate::default() }).await
+}
+
+async fn write_down(
+    app: &Arc<App>,
+    tenant: TenantId,
+    update: TenantUpdate,
+) -> Result<TenantRecord, Error> {
+    let app = app.clone();
+    blocking(move || {
+        app.system.change_tenant(tenant, &update)?;
+        let record = app.system.find_tenant(&tenant.to_string())?.ok_or(Error::NotFound)?;
+        app.quotas.change(&record);
+        Ok(record)
+    })
+    .await
+}
+
+fn conflict(why: &str) -> Error {
+    Error::Conflict { detail: why.to_owned() }
+}
+
+/// Goes on with what waits in a tenant's queue; its drop folder is looked at in any case.
+fn take_up_work(app: &Arc<App>, tenant: TenantId) {
+    let app = app.clone();
+    tokio::spawn(async move {
+        let prepared = async {
+            let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
+            maintain::prepare(&app, &handle).await
+        };
+        if let Err(error) = prepared.await
+            && !error.is_locked()
+        {
+            tracing::error!(tenant = %tenant, "a tenant cannot be put in order: {}", chain(&error));
+            app.schedule.wake(tenant);
+        }
+    });
+}

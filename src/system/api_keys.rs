@@ -1,0 +1,157 @@
+//! API keys, by digest: each opens one tenant in one role until it expires or is revoked.
+//!
+//! Called by: `auth`, `app`. Talks to: `system.db`.
+//! Invariants: the key itself is not known here.
+
+use jiff::Timestamp;
+use rusqlite::{OptionalExtension, params};
+
+use super::{System, SystemError, failed, parsed, timestamp};
+use crate::crypto::TokenDigest;
+use crate::types::{ApiKeyId, Role, TenantId};
+
+/// An API key as listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKey {
+    pub id: ApiKeyId,
+    pub name: String,
+    pub role: Role,
+    /// Name of the user who made it; `None` for the console.
+    pub created_by: Option<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// Whom a presented key belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyHolder {
+    pub id: ApiKeyId,
+    pub tenant: TenantId,
+    pub name: String,
+    pub role: Role,
+}
+
+/// Uses of a key are written down at most this often, so that a read does not cost a write.
+const LAST_USED_STEP_US: i64 = 60_000_000;
+
+impl System {
+    /// Records a key of a tenant.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn add_api_key(
+        &self,
+        tenant: TenantId,
+        key: &ApiKey,
+        digest: &TokenDigest,
+    ) -> Result<(), SystemError> {
+        self.connection()
+            .execute(
+                "INSERT INTO api_key \
+                 (id, digest, tenant, name, role, created_by, created_at, expires_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    key.id.to_string(),
+                    digest.as_str(),
+                    tenant.to_string(),
+                    key.name,
+                    key.role.as_str(),
+                    key.created_by,
+                    key.created_at.as_microsecond(),
+                    key.expires_at.map(Timestamp::as_microsecond)
+                ],
+            )
+            .map(drop)
+            .map_err(failed("add API key"))
+    }
+
+    /// The holder of a key that has not expired, noting the use.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub fn use_api_key(
+        &self,
+        digest: &TokenDigest,
+        now: Timestamp,
+    ) -> Result<Option<KeyHolder>, SystemError> {
+        let connection = self.connection();
+        let now = now.as_microsecond();
+        let found = connection
+            .prepare_cached(
+                "SELECT id, tenant, name, role, last_used_at FROM api_key \
+                 WHERE digest = ?1 AND coalesce(expires_at > ?2, 1)",
+            )
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![digest.as_str(), now], |row| {
+                        let (id, tenant): (String, String) = (row.get(0)?, row.get(1)?);
+                        let role: String = row.get(3)?;
+                        let holder = KeyHolder {
+                            id: parsed(0, &id)?,
+                            tenant: parsed(1, &tenant)?,
+                            name: row.get(2)?,
+                            role: parsed(3, &role)?,
+                        };
+                        Ok((holder, row.get::<_, Option<i64>>(4)?))
+                    })
+                    .optional()
+            })
+            .map_err(failed("find API key"))?;
+        let Some((holder, last_used)) = found else {
+            return Ok(None);
+        };
+        if last_used.is_none_or(|last| now - last > LAST_USED_STEP_US) {
+            // A stamp that cannot be written, on a full disk say, must not keep the holder out.
+            let _ = connection.execute(
+                "UPDATE api_key SET last_used_at = ?2 WHERE digest = ?1",
+                params![digest.as_str(), now],
+            );
+        }
+        Ok(Some(holder))
+    }
+
+    /// The keys of a tenant, oldest first, expired ones too.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn list_api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, SystemError> {
+        self.connection()
+            .prepare_cached(
+                "SELECT id, name, role, created_by, created_at, expires_at, last_used_at \
+                 FROM api_key WHERE tenant = ?1 ORDER BY id",
+            )
+            .and_then(|mut list| {
+                list.query_map([tenant.to_string()], |row| {
+                    let (id, role): (String, String) = (row.get(0)?, row.get(2)?);
+                    let expires: Option<i64> = row.get(5)?;
+                    let last_used: Option<i64> = row.get(6)?;
+                    Ok(ApiKey {
+                        id: parsed(0, &id)?,
+                        name: row.get(1)?,
+                        role: parsed(2, &role)?,
+                        created_by: row.get(3)?,
+                        created_at: timestamp(4, row.get(4)?)?,
+                        expires_at: expires.map(|at| timestamp(5, at)).transpose()?,
+                        last_used_at: last_used.map(|at| timestamp(6, at)).transpose()?,
+                    })
+                })?
+                .collect()
+            })
+            .map_err(failed("list API keys"))
+    }
+
+    /// Revokes a key; false where the tenant has none with this id.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn remove_api_key(&self, tenant: TenantId, key: ApiKeyId) -> Result<bool, SystemError> {
+        self.connection()
+            .execute(
+                "DELETE FROM api_key WHERE tenant = ?1 AND id = ?2",
+                [tenant.to_string(), key.to_string()],
+            )
+            .map(|rows| rows > 0)
+            .map_err(failed("revoke API key"))
+    }
+}

@@ -1,0 +1,52 @@
+//! What a caller who is limited to some collections can see of the catalogue.
+//!
+//! Called by: `tenant::handle`. Talks to: a connection of its own.
+//! Invariants: every query of a limited reader, whatever it asks for, runs over tables that hold
+//! nothing of other collections; a limited caller never writes.
+//! Why: SQLite looks a name up among temporary objects first, so views of the tables' own names
+//! stand in front of them. A query that is added later is limited without having to know it.
+
+use rusqlite::TransactionBehavior;
+
+use super::{Catalog, CatalogError, CatalogReader, failed};
+use crate::types::CollectionId;
+
+/// Puts what is in sight in front of each table that holds content or counts of it.
+const VIEWS: &str = "
+    CREATE TEMP TABLE in_sight (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TEMP VIEW collection AS
+        SELECT * FROM main.collection WHERE id IN (SELECT id FROM temp.in_sight);
+    CREATE TEMP VIEW document AS
+        SELECT * FROM main.document
+        WHERE collection IN (SELECT key FROM temp.collection);
+    CREATE TEMP VIEW item AS
+        SELECT * FROM main.item
+        WHERE document IN (SELECT key FROM temp.document);
+    CREATE TEMP VIEW text AS
+        SELECT * FROM main.text WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW chunk AS
+        SELECT * FROM main.chunk WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW job AS
+        SELECT * FROM main.job WHERE item IN (SELECT key FROM temp.item);
+";
+
+impl Catalog {
+    /// Runs `work` over one snapshot in which there is nothing but these collections. Blocks.
+    pub(in crate::tenant) fn read_limited<T>(
+        &self,
+        collections: impl IntoIterator<Item = CollectionId>,
+        work: impl FnOnce(&CatalogReader<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        let mut connection = self.connect()?;
+        connection.execute_batch(VIEWS).map_err(failed("limit a snapshot"))?;
+        for collection in collections {
+            connection
+                .execute("INSERT INTO temp.in_sight (id) VALUES (?1)", [collection.to_string()])
+                .map_err(failed("limit a snapshot"))?;
+        }
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(failed("begin snapshot"))?;
+        work(&CatalogReader { transaction: &transaction, audit: &self.audit })
+    }
+}

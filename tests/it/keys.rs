@@ -1,0 +1,203 @@
+//! The key of a home: made by `init`, printed as shares, lost and recovered.
+//!
+//! Called by: cargo test. Talks to: the built binary, the key file beside the home.
+//! Invariants: a home whose key is missing or wrong says so and loses nothing.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A home that only `init` has touched, and its key beside it.
+struct Fresh {
+    dir: tempfile::TempDir,
+}
+
+impl Fresh {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    fn key_file(&self) -> PathBuf {
+        self.dir.path().join("home.kek.key")
+    }
+
+    fn configure(&self, text: &str) {
+        std::fs::create_dir_all(self.home()).unwrap();
+        std::fs::write(self.home().join("cairn.toml"), text).unwrap();
+    }
+
+    /// Runs a command with `input` on its standard input.
+    fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cairn"))
+            .args(args)
+            .env("CAIRN_HOME", self.home())
+            .env_remove("CREDENTIALS_DIRECTORY")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // A command that asks for nothing may be gone already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// Runs a command that must succeed; what it prints as JSON.
+    fn json(&self, args: &[&str], input: &str) -> Value {
+        let output = self.run(&[args, &["--json"]].concat(), input);
+        assert!(output.status.success(), "{args:?}: {}", text(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn mode(&self, path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout[..], &output.stderr[..]].map(String::from_utf8_lossy).concat()
+}
+
+fn shares(report: &Value) -> Vec<String> {
+    let shares = report["shares"].as_array().unwrap();
+    shares.iter().map(|share| share.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn init_makes_a_key_beside_the_home_and_prints_shares_once() {
+    let fresh = Fresh::new();
+    let report = fresh.json(&["init"], "");
+    assert_eq!((report["created"].as_bool(), report["threshold"].as_u64()), (Some(true), Some(2)));
+    assert_eq!(shares(&report).len(), 3);
+    assert!(report["link"].is_string(), "{report:#}");
+    assert!(report["warnings"][0].as_str().unwrap().contains("disk"), "{report:#}");
+    assert_eq!(fresh.mode(&fresh.key_file()), 0o600);
+    assert_eq!(fresh.mode(&fresh.home().join("keys")), 0o700);
+    let key = std::fs::read(fresh.key_file()).unwrap();
+
+    let again = fresh.json(&["init"], "");
+    assert_eq!(again["created"], false);
+    assert!(again.get("shares").is_none(), "{again:#}");
+    assert_eq!(std::fs::read(fresh.key_file()).unwrap(), key);
+    let status = fresh.json(&["keys", "status"], "");
+    assert_eq!(status["kek"], report["kek"]);
+    assert_eq!((&status["problem"], &status["scopes"]), (&Value::Null, &Value::from(1)));
+}
+
+#[test]
+fn init_prints_as_many_shares_as_it_is_told() {
+    let fresh = Fresh::new();
+    let refused = fresh.run(&["init", "--shares", "2", "--threshold", "3"], "");
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused));
+    assert!(!fresh.home().exists() && !fresh.key_file().exists());
+    let output = fresh.run(&["init", "--shares", "5", "--threshold", "3"], "");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let lines = printed.lines().filter(|line| line.matches('-').count() == 18).count();
+    assert_eq!(lines, 5, "{printed}");
+    assert!(printed.contains("any 3 of these 5"), "{printed}");
+
+    let silent = Fresh::new();
+    let output = silent.run(&["init", "--no-shares"], "");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!text(&output).contains("Recovery shares"), "{}", text(&output));
+}
+
+#[test]
+fn a_lost_key_is_made_again_from_shares_and_by_nothing_else() {
+    let fresh = Fresh::new();
+    let shares = shares(&fresh.json(&["init"], ""));
+    fresh.json(&["tenant", "create", "demo"], "");
+    let key = std::fs::read(fresh.key_file()).unwrap();
+    std::fs::remove_file(fresh.key_file()).unwrap();
+    for args in [&["init"][..], &["tenant", "list"], &["status"]] {
+        let output = fresh.run(args, "");
+        assert_eq!(output.status.code(), Some(4), "{args:?}: {}", text(&output));
+        assert!(text(&output).contains("cairn keys recover"), "{args:?}: {}", text(&output));
+    }
+    assert!(!fresh.key_file().exists(), "no new key papers over the loss");
+    assert_eq!(fresh.run(&["keys", "status"], "").status.code(), Some(1));
+
+    let one = fresh.run(&["keys", "recover"], &shares[2]);
+    assert_eq!(one.status.code(), Some(2), "{}", text(&one));
+    assert!(text(&one).contains("not enough"), "{}", text(&one));
+    let mistyped = format!("{}\n{}\n", shares[0], shares[2].replace('-', "").replacen('0', "1", 1));
+    let slip = fresh.run(&["keys", "recover"], &mistyped);
+    assert!(text(&slip).contains("share 2: the share is mistyped"), "{}", text(&slip));
+    let lines = format!("{}\n\n{}\n", shares[2], shares[0].to_lowercase());
+    fresh.json(&["keys", "recover"], &lines);
+    assert_eq!(std::fs::read(fresh.key_file()).unwrap(), key);
+    let tenants = fresh.json(&["tenant", "list"], "");
+    assert_eq!(tenants["tenants"][0]["name"], "demo");
+}
+
+#[test]
+fn a_foreign_key_and_an_open_one_are_refused_and_nothing_is_lost() {
+    let (fresh, other) = (Fresh::new(), Fresh::new());
+    fresh.json(&["init"], "");
+    let foreign = shares(&other.json(&["init"], ""));
+    let key = std::fs::read(fresh.key_file()).unwrap();
+    let to = fresh.dir.path().join("recovered.key");
+    let args = ["keys", "recover", "--to", to.to_str().unwrap()];
+    let refused = fresh.run(&args, &foreign.join("\n"));
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+    assert!(!to.exists());
+
+    std::fs::copy(other.key_file(), fresh.key_file()).unwrap();
+    let wrong = fresh.run(&["status"], "");
+    assert_eq!(wrong.status.code(), Some(4), "{}", text(&wrong));
+    assert!(text(&wrong).contains("is wanted here"), "{}", text(&wrong));
+    std::fs::write(fresh.key_file(), &key).unwrap();
+    std::fs::set_permissions(fresh.key_file(), PermissionsExt::from_mode(0o644)).unwrap();
+    let open = fresh.run(&["status"], "");
+    assert!(text(&open).contains("chmod 600"), "{}", text(&open));
+    std::fs::set_permissions(fresh.key_file(), PermissionsExt::from_mode(0o600)).unwrap();
+    fresh.json(&["status"], "");
+}
+
+#[test]
+fn a_passphrase_opens_the_key_and_shares_outlive_it() {
+    let fresh = Fresh::new();
+    fresh.configure("[keys]\nsource = \"passphrase\"\n");
+    let weak = fresh.run(&["init"], "short\n");
+    assert!(text(&weak).contains("at least 12"), "{}", text(&weak));
+    assert_eq!(fresh.run(&["init"], "").status.code(), Some(2));
+    let report = fresh.json(&["init"], "correct horse battery\n");
+    let again = fresh.json(&["keys", "shares"], "correct horse battery\n");
+    assert_eq!(again["kek"], report["kek"]);
+    let wrong = fresh.run(&["keys", "shares"], "wrong horse battery\n");
+    assert!(text(&wrong).contains("the passphrase is wrong"), "{}", text(&wrong));
+
+    let file = fresh.dir.path().join("passphrase");
+    std::fs::write(&file, "an entirely new one\n").unwrap();
+    let args = ["keys", "recover", "--passphrase-file", file.to_str().unwrap()];
+    fresh.json(&args, &shares(&report)[..2].join("\n"));
+    let renewed = fresh.json(&["keys", "shares"], "an entirely new one\n");
+    assert_eq!(renewed["kek"], report["kek"]);
+}
+
+#[test]
+fn a_credential_opens_the_home_and_its_absence_is_told() {
+    let fresh = Fresh::new();
+    fresh.configure("[keys]\nsource = \"credential\"\n");
+    let missing = fresh.run(&["init"], "");
+    assert_eq!(missing.status.code(), Some(4), "{}", text(&missing));
+    assert!(text(&missing).contains("LoadCredentialEncrypted"), "{}", text(&missing));
+    let key = fresh.run(&["keys", "generate"], "");
+    std::fs::write(fresh.dir.path().join("cairn-kek"), key.stdout).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_cairn"))
+        .args(["init", "--no-shares"])
+        .env("CAIRN_HOME", fresh.home())
+        .env("CREDENTIALS_DIRECTORY", fresh.dir.path())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!fresh.key_file().exists());
+}
