@@ -100,7 +100,7 @@ pub fn sealed_router(seal: Seal, tls: Arc<Tls>) -> Router {
     let router = Router::new()
         .route("/health", get(status::health))
         .route("/ready", get(seal::not_ready))
-        .route("/api/v1/seal", get(seal::get_seal).post(seal::already_sealed))
+        .route("/api/v1/seal", get(seal::get_seal).post(seal::get_seal))
         .route("/api/v1/unseal", post(seal::unseal))
         .route("/api/{*rest}", any(seal::sealed))
         .route("/metrics", any(seal::sealed))

@@ -75,13 +75,13 @@ pub(super) async fn unseal(
 
 /// Seals the appliance: every store is closed and every key forgotten.
 #[utoipa::path(post, path = "/api/v1/seal", tag = "appliance",
-    responses((status = 204), (status = 404, body = Problem)))]
+    responses((status = 200, body = SealStatus), (status = 404, body = Problem)))]
 pub(super) async fn seal(
     Administrator(actor): Administrator,
     Extension(Seal(seal)): Extension<Seal>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Json<SealStatus>, Failure> {
     seal.seal(party(&actor)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Json(seal.status()))
 }
 
 /// Wraps every data key anew under a fresh key-encryption key.
@@ -95,11 +95,6 @@ pub(super) async fn rotate_kek(
     let passphrase = request.passphrase.map(Zeroizing::new);
     let shares = seal.rotate_kek(party(&actor), passphrase).await?;
     Ok(Json(Rotated { shares }))
-}
-
-/// Sealing what is sealed changes nothing.
-pub(super) async fn already_sealed() -> StatusCode {
-    StatusCode::NO_CONTENT
 }
 
 /// A sealed appliance does not serve.

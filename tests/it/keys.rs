@@ -10,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::harness::Home;
+
 /// A home that only `init` has touched, and its key beside it.
 struct Fresh {
     dir: tempfile::TempDir,
@@ -200,4 +202,27 @@ fn a_credential_opens_the_home_and_its_absence_is_told() {
         .unwrap();
     assert!(output.status.success(), "{}", text(&output));
     assert!(!fresh.key_file().exists());
+}
+
+#[test]
+fn a_sealed_server_serves_nothing_and_goes_on_where_it_was_when_unsealed() {
+    let home = Home::new();
+    home.add_text("heron.txt", "A heron stands in the reeds.");
+    let server = home.serve();
+    let key = server.key("demo");
+    let search = "/api/v1/tenants/demo/search?q=heron";
+    assert_eq!(server.with_key(&key, "GET", search, b"").status, 200);
+    assert_eq!(home.json(&["keys", "seal"])["sealed"], true);
+
+    let refused = server.with_key(&key, "GET", search, b"");
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (423, Some("sealed")));
+    assert_eq!(server.anonymous("GET", "/ready", b"").status, 503);
+    assert_eq!(server.anonymous("GET", "/api/v1/seal", b"").json()["sealed"], true);
+    assert_eq!(home.output(&["search", "demo", "heron"]).status.code(), Some(4));
+
+    assert_eq!(home.json(&["keys", "unseal"])["sealed"], false);
+    let found = server.with_key(&key, "GET", search, b"").json();
+    assert_eq!(found["results"][0]["source"], "heron.txt");
+    let verdict = home.json(&["audit", "verify"]);
+    assert!(verdict.to_string().contains("true"), "{verdict}");
 }
