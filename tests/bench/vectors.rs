@@ -10,8 +10,9 @@ use std::time::Instant;
 use cairn::auth::{SystemActor, system_grant};
 use cairn::clock::SystemClock;
 use cairn::failpoint::FaultPlan;
+use cairn::keys::{Kek, KeyStore, SYSTEM_SCOPE};
 use cairn::system::System;
-use cairn::tenant::{IndexChange, Registry, VectorRow, VectorSettings, Vectors};
+use cairn::tenant::{IndexChange, Registry, ResidentBudget, VectorRow, VectorSettings, Vectors};
 use cairn::types::{ChunkKey, ItemKey, ModelInfo, SearchFilter};
 
 use crate::report::Report;
@@ -32,16 +33,22 @@ pub fn measure(report: &mut Report) {
 
 async fn run(report: &mut Report) {
     let dir = tempfile::tempdir().unwrap();
-    let system = Arc::new(System::open(&dir.path().join("system.db")).unwrap());
+    let kek = Kek::generate().unwrap();
+    let keys = Arc::new(KeyStore::create(&dir.path().join("keys"), &kek).unwrap());
+    let keyring = keys.ensure_keyring(SYSTEM_SCOPE).unwrap();
+    let system = Arc::new(System::open(&dir.path().join("system.db"), &keyring).unwrap());
     let settings = VectorSettings {
         index_cache_bytes: 64 << 20,
         metadata_cache_bytes: 32 << 20,
         exact_rows_limit: 40_000,
         allow_index: true,
+        scratch: None,
+        resident: ResidentBudget::new(64 << 20),
     };
     let registry = Registry::new(
         dir.path().join("tenants"),
         system,
+        keys,
         Arc::new(SystemClock),
         FaultPlan::default(),
         Some(model()),
@@ -61,7 +68,7 @@ async fn run(report: &mut Report) {
         }
         report.row(
             format!("exact vector search of {size} chunks, p50 / p95 of {DEPTH} hits"),
-            latencies(vectors, &queries).await,
+            latencies(&vectors, &queries).await,
         );
     }
     let started = Instant::now();
@@ -73,7 +80,7 @@ async fn run(report: &mut Report) {
     );
     report.row(
         format!("indexed vector search of 50000 chunks, p50 / p95 of {DEPTH} hits"),
-        latencies(vectors, &queries).await,
+        latencies(&vectors, &queries).await,
     );
     let recall = vectors.recall(&queries, 10).await.unwrap();
     report.row("recall at 10 of the index against exact search", format!("{recall:.3}"));
