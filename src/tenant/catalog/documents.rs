@@ -85,6 +85,10 @@ pub struct ReadyItem {
     pub in_vectors: bool,
 }
 
+/// Which items may be shown: ready revisions of live documents.
+const READY: &str = "FROM item i JOIN document d ON d.key = i.document \
+     WHERE d.deleted_at IS NULL AND (d.fulltext_item = i.key OR d.vector_item = i.key)";
+
 const DOCUMENT_SELECT: &str = "SELECT d.key, d.id, d.source, i.key, i.revision, p.id, i.title, \
      coalesce(i.media_type, i.declared_type), i.size_bytes, i.language, i.state, i.reason, \
      i.detail, i.file_date, i.content_date, i.event_date, i.received_at, i.authors, i.metadata, \
@@ -242,9 +246,7 @@ impl CatalogReader<'_> {
                 "read ready items",
                 &format!(
                     "SELECT i.key, d.fulltext_item IS i.key, d.vector_item IS i.key \
-                     FROM item i JOIN document d ON d.key = i.document \
-                     WHERE i.key IN ({}) AND d.deleted_at IS NULL \
-                     AND (d.fulltext_item = i.key OR d.vector_item = i.key)",
+                     {READY} AND i.key IN ({})",
                     placeholders(group.len())
                 ),
                 params_from_iter(group.iter().map(|key| key.0)),
@@ -277,9 +279,7 @@ impl CatalogReader<'_> {
                     "SELECT i.key, d.key, d.id, d.source, i.title, i.media_type, i.language, \
                      i.file_date, i.content_date, i.event_date, i.received_at, \
                      d.fulltext_item IS i.key, d.vector_item IS i.key \
-                     FROM item i JOIN document d ON d.key = i.document \
-                     WHERE i.key IN ({}) AND d.deleted_at IS NULL \
-                     AND (d.fulltext_item = i.key OR d.vector_item = i.key)",
+                     {READY} AND i.key IN ({})",
                     placeholders(group.len())
                 ),
                 params_from_iter(group.iter().map(|key| key.0)),
