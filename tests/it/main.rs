@@ -12,6 +12,7 @@ mod bundle;
 mod dependencies;
 mod evaluation;
 mod extraction;
+mod fairness;
 mod fixtures;
 mod harness;
 mod http;

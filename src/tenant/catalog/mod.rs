@@ -28,7 +28,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::latch::Locked;
 use crate::audit::ChainKeys;
 use crate::crypto::{RandomError, SecretKey};
-use crate::database::DatabaseError;
+use crate::database::{self, DatabaseError};
 
 pub use accept::{Accepted, NewDrop, Outcome};
 pub use amounts::{Amounts, ContentSummary};
@@ -136,6 +136,12 @@ impl Catalog {
         let value = work(&writer)?;
         transaction.commit().map_err(failed("commit"))?;
         Ok(value)
+    }
+
+    /// Gives back the space of the write-ahead log, which stays as long as it once was. Blocks.
+    pub(in crate::tenant) fn shrink_log(&self) -> Result<(), CatalogError> {
+        let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        database::shrink_log(&connection).map_err(failed("shrink the log"))
     }
 }
 
