@@ -13,6 +13,7 @@ mod tree;
 
 use scraper::{Html, Node};
 
+pub(super) use self::facts::declared_charset;
 use self::tree::{Step, TableShape, Walk};
 use super::charset::{declared_in, decode_whole};
 use super::clean::one_line;
@@ -27,7 +28,7 @@ pub(super) fn extract(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
-    let declared = declared_in(media_type).or_else(|| facts::declared_charset(&bytes));
+    let declared = declared_in(media_type).or_else(|| declared_charset(&bytes));
     let text = decode_whole(&bytes, declared, out);
     drop(bytes);
     let page = Html::parse_document(&text);
