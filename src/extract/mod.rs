@@ -9,8 +9,10 @@
 //! format reads it and gives blocks, children and facts to `emit`, which enforces the limits and
 //! passes them to the caller's `ExtractSink`. `protocol` and `worker` carry the same over pipes.
 
+mod cards;
 mod charset;
 mod clean;
+mod code;
 mod collect;
 mod date;
 mod document_json;
@@ -23,16 +25,20 @@ mod lines;
 mod mail;
 mod markdown;
 mod markdown_out;
+mod markup;
 mod mbox;
+mod notebook;
 mod office;
 mod package;
 mod passwords;
 mod pdf;
 pub mod protocol;
 mod rows;
+mod rtf;
 mod sandbox;
 mod sniff;
 mod source;
+mod subtitles;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -193,6 +199,12 @@ fn parse(
         Format::Office => office::extract(source, out),
         Format::Compound => office::extract_compound(source, &request.passwords, out),
         Format::Epub => epub::extract(source, out),
+        Format::Rtf => rtf::extract(source, out),
+        Format::Xml => markup::extract(source, out),
+        Format::Notebook => notebook::extract(source, declared, out),
+        Format::Subtitles => subtitles::extract(source, declared, out),
+        Format::Cards => cards::extract(source, declared, out),
+        Format::Code(language) => code::extract(source, language, declared, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
         Format::Unsupported => Err(Stop::failure(

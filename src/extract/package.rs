@@ -37,7 +37,7 @@ impl<'b> Package<'b> {
     pub(super) fn open(bytes: &'b [u8]) -> Result<Self, Stop> {
         let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(&error))?;
         if zip.len() > MAX_ENTRIES {
-            return Err(too_large(format!("it holds {} files", zip.len())));
+            return Err(too_large(&format!("it holds {} files", zip.len())));
         }
         let mut names = Vec::with_capacity(zip.len());
         let mut by_name = HashMap::new();
@@ -47,14 +47,14 @@ impl<'b> Package<'b> {
             let name = String::from_utf8_lossy(entry.name_raw()).replace('\\', "/");
             let (packed, unpacked) = (entry.compressed_size(), entry.size());
             if unpacked > SMALL && unpacked / packed.max(1) > MAX_RATIO {
-                return Err(too_large(format!("{name} swells to {}", size(unpacked))));
+                return Err(too_large(&format!("{name} swells to {}", size(unpacked))));
             }
             total = total.saturating_add(unpacked);
             by_name.entry(name.to_lowercase()).or_insert(index);
             names.push(name);
         }
         if total > MAX_TOTAL {
-            return Err(too_large(format!("it unpacks to {}", size(total))));
+            return Err(too_large(&format!("it unpacks to {}", size(total))));
         }
         Ok(Self { zip, names, by_name })
     }
@@ -78,7 +78,7 @@ impl<'b> Package<'b> {
         let read = entry.take(MAX_PART + 1).read_to_end(&mut bytes);
         read.map_err(|error| Stop::malformed(format!("{name} inside is damaged: {error}")))?;
         if bytes.len() as u64 > MAX_PART {
-            return Err(too_large(format!("{name} swells to more than {}", size(MAX_PART))));
+            return Err(too_large(&format!("{name} swells to more than {}", size(MAX_PART))));
         }
         Ok(Some(bytes))
     }
@@ -113,6 +113,6 @@ fn broken(error: &ZipError) -> Stop {
     }
 }
 
-fn too_large(what: String) -> Stop {
+fn too_large(what: &str) -> Stop {
     Stop::failure(ExtractFailureCode::TooLarge, format!("The file is too large inside: {what}"))
 }

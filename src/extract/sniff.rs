@@ -29,6 +29,14 @@ pub(super) enum Format {
     /// A compound file: an older office document, or one under a password.
     Compound,
     Epub,
+    Rtf,
+    Xml,
+    Notebook,
+    Subtitles,
+    /// Events or people.
+    Cards,
+    /// Source code in this language.
+    Code(&'static str),
     DocumentsJsonl,
     DocumentJson,
     Unsupported,

@@ -13,6 +13,7 @@ mod dependencies;
 mod evaluation;
 mod extraction;
 mod fixtures;
+mod formats;
 mod harness;
 mod http;
 mod inbox;

@@ -21,6 +21,7 @@ mod sheet;
 use super::emit::{Output, Stop};
 use super::package::Package;
 use super::source::Source;
+use super::xml::Xml;
 use crate::types::ExtractFailureCode;
 
 /// Reads a zip archive that holds an office document of any kind.
@@ -68,7 +69,7 @@ fn read_by_root(
         return sheet::read_package(bytes, package, main, out);
     }
     let xml = package.xml(main)?;
-    let root = xml.as_ref().and_then(|xml| xml.root()).map(|root| root.name().to_owned());
+    let root = xml.as_ref().and_then(Xml::root).map(|root| root.name().to_owned());
     match root.as_deref() {
         Some("document") => docx::read(package, main, out),
         Some("presentation") => pptx::read(package, main, out),
@@ -79,3 +80,6 @@ fn read_by_root(
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,13 +7,14 @@ use super::relations::Relations;
 use crate::extract::date::parse_date;
 use crate::extract::emit::Output;
 use crate::extract::package::Package;
+use crate::extract::xml::Element;
 
 /// Reads the core and the application's own properties.
 pub(super) fn read(package: &mut Package<'_>, out: &mut Output<'_>) {
     let relations = Relations::of(package, "");
     let core = relations.first("core-properties").unwrap_or("docProps/core.xml").to_owned();
     if let Some(xml) = package.optional_xml(&core, out) {
-        xml.root().into_iter().flat_map(|root| root.children()).for_each(|property| {
+        xml.root().into_iter().flat_map(Element::children).for_each(|property| {
             fact(property.name(), &property.text(), out);
         });
     }
@@ -24,7 +25,7 @@ pub(super) fn read(package: &mut Package<'_>, out: &mut Output<'_>) {
         for (name, key) in
             [("Company", "company"), ("Manager", "manager"), ("Application", "creator")]
         {
-            out.fact(key, &root.child(name).map(|property| property.text()).unwrap_or_default());
+            out.fact(key, &root.child(name).map(Element::text).unwrap_or_default());
         }
     }
 }

@@ -6,7 +6,7 @@
 use super::Reader;
 use super::table::plain;
 use crate::extract::emit::Stop;
-use crate::extract::xml::Xml;
+use crate::extract::xml::{Element, Xml};
 
 pub(super) fn read(reader: &mut Reader<'_, '_, '_>) -> Result<(), Stop> {
     notes(reader, "footnotes", "footnote", "")?;
@@ -24,7 +24,7 @@ fn notes(reader: &mut Reader<'_, '_, '_>, kind: &str, name: &str, mark: &str) ->
     let Some(xml) = part(reader, kind) else {
         return Ok(());
     };
-    let notes = xml.root().into_iter().flat_map(|root| root.children());
+    let notes = xml.root().into_iter().flat_map(Element::children);
     for note in notes.filter(|note| note.is(name)) {
         // Separators are notes too; only real ones have no type.
         if note.attr("type").is_some_and(|kind| kind != "normal") {
@@ -43,7 +43,7 @@ fn comments(reader: &mut Reader<'_, '_, '_>) -> Result<(), Stop> {
     let Some(xml) = part(reader, "comments") else {
         return Ok(());
     };
-    let comments = xml.root().into_iter().flat_map(|root| root.children());
+    let comments = xml.root().into_iter().flat_map(Element::children);
     for comment in comments.filter(|comment| comment.is("comment")) {
         let text = plain(comment);
         if text.trim().is_empty() {

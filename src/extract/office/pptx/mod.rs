@@ -81,13 +81,13 @@ impl<'s, 'b> Slide<'s, 'b> {
         let layout = layout.and_then(|layout| self.package.optional_xml(&layout, out));
         let items = shapes::in_reading_order(tree, layout.as_ref());
         for item in items {
-            self.item(item, out)?;
+            self.item(&item, out)?;
         }
         self.notes(out)?;
         self.comments(out)
     }
 
-    fn item(&mut self, item: Item<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
+    fn item(&mut self, item: &Item<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
         let description = item.description.unwrap_or_default();
         match item.kind {
             Kind::Title(text) => {
