@@ -34,8 +34,10 @@ mod passwords;
 mod pdf;
 pub mod protocol;
 mod rows;
+mod rst;
 mod rtf;
 mod sandbox;
+mod saved_page;
 mod sniff;
 mod source;
 mod subtitles;
@@ -199,6 +201,8 @@ fn parse(
         Format::Office => office::extract(source, out),
         Format::Compound => office::extract_compound(source, &request.passwords, out),
         Format::Epub => epub::extract(source, out),
+        Format::Rst => rst::extract(source, declared, out),
+        Format::SavedPage => saved_page::extract(source, out),
         Format::Rtf => rtf::extract(source, out),
         Format::Xml => markup::extract(source, out),
         Format::Notebook => notebook::extract(source, declared, out),

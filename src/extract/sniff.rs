@@ -30,6 +30,9 @@ pub(super) enum Format {
     Compound,
     Epub,
     Rtf,
+    Rst,
+    /// A page with all its parts, as browsers save it.
+    SavedPage,
     Xml,
     Notebook,
     Subtitles,

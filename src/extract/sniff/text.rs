@@ -37,6 +37,9 @@ pub(super) fn sniff(evidence: &Evidence<'_>) -> Detected {
     if text.starts_with("From ") && is_mbox(text) {
         return Detected::new(Format::Mbox, "application/mbox");
     }
+    if is_saved_page(text, extension) {
+        return Detected::new(Format::SavedPage, "multipart/related");
+    }
     if is_mail(text, evidence) {
         return Detected::new(Format::Mail, "message/rfc822");
     }
@@ -55,9 +58,11 @@ pub(super) fn sniff(evidence: &Evidence<'_>) -> Detected {
     if let Some(table) = table(text, complete, evidence) {
         return table;
     }
+    if extension == "rst" {
+        return Detected::new(Format::Rst, "text/x-rst");
+    }
     let media_type = match extension {
         "yaml" | "yml" => "application/yaml",
-        "rst" => "text/x-rst",
         _ => "text/plain",
     };
     match code::language(extension) {
@@ -77,6 +82,11 @@ fn subtitles(text: &str) -> Option<Detected> {
         [from, to].iter().all(|time| time.trim().starts_with(|c: char| c.is_ascii_digit()))
     });
     (number && times).then(|| Detected::new(Format::Subtitles, "application/x-subrip"))
+}
+
+fn is_saved_page(text: &str, extension: &str) -> bool {
+    let named = matches!(extension, "mht" | "mhtml") || text.starts_with("From: <Saved by");
+    named && text.to_ascii_lowercase().contains("multipart/related")
 }
 
 fn is_xml(text: &str, extension: &str) -> bool {
