@@ -13,10 +13,12 @@ mod tree;
 
 use scraper::{Html, Node};
 
+pub(super) use self::facts::declared_charset;
 use self::tree::{Step, TableShape, Walk};
 use super::charset::{declared_in, decode_whole};
 use super::clean::one_line;
 use super::emit::{Output, Stop};
+use super::grid::Grid;
 use super::rows::RowGroups;
 use super::source::Source;
 use crate::types::BlockKind;
@@ -27,7 +29,7 @@ pub(super) fn extract(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
-    let declared = declared_in(media_type).or_else(|| facts::declared_charset(&bytes));
+    let declared = declared_in(media_type).or_else(|| declared_charset(&bytes));
     let text = decode_whole(&bytes, declared, out);
     drop(bytes);
     let page = Html::parse_document(&text);
@@ -76,7 +78,9 @@ struct Reader<'r, 'o> {
     /// One entry per open table; data tables have no tables inside.
     tables: Vec<bool>,
     groups: Option<RowGroups>,
-    row: Vec<String>,
+    grid: Grid,
+    /// Columns and rows that the open cell spans.
+    span: (usize, usize),
     in_title: bool,
 }
 
@@ -94,7 +98,8 @@ impl<'r, 'o> Reader<'r, 'o> {
             item_open: false,
             tables: Vec::new(),
             groups: None,
-            row: Vec::new(),
+            grid: Grid::default(),
+            span: (1, 1),
             in_title: false,
         }
     }
@@ -148,8 +153,11 @@ impl<'r, 'o> Reader<'r, 'o> {
                 self.preformatted += 1;
             }
             "table" => self.open_table()?,
-            "tr" if self.groups.is_some() => self.row.clear(),
-            "td" | "th" if self.groups.is_some() => self.text.clear(),
+            "td" | "th" if self.groups.is_some() => {
+                let span = |name| element.attr(name).and_then(|n| n.trim().parse().ok());
+                self.span = (span("colspan").unwrap_or(1), span("rowspan").unwrap_or(1));
+                self.text.clear();
+            }
             _ if is_block(name) => self.flush()?,
             _ => {}
         }
@@ -178,16 +186,16 @@ impl<'r, 'o> Reader<'r, 'o> {
             }
             "table" => self.close_table()?,
             "tr" => {
-                let row = std::mem::take(&mut self.row);
-                if let Some(groups) = &mut self.groups
-                    && row.iter().any(|cell| !cell.is_empty())
-                {
-                    groups.push(row, self.out)?;
+                if let Some(groups) = &mut self.groups {
+                    let row = self.grid.end_row();
+                    if row.iter().any(|cell| !cell.is_empty()) {
+                        groups.push(row, self.out)?;
+                    }
                 }
             }
             "td" | "th" if self.groups.is_some() => {
                 let cell = std::mem::take(&mut self.text);
-                self.row.push(cell.trim().to_owned());
+                self.grid.cell(cell.trim(), self.span.0, self.span.1);
             }
             "caption" if self.groups.is_some() => {
                 let caption = std::mem::take(&mut self.text);
@@ -206,6 +214,7 @@ impl<'r, 'o> Reader<'r, 'o> {
         self.tables.push(shape.holds_data());
         if shape.holds_data() {
             self.groups = Some(RowGroups::new(shape.has_header()));
+            self.grid = Grid::default();
         }
         Ok(())
     }

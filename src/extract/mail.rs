@@ -127,7 +127,7 @@ fn body(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), S
 }
 
 /// The text of a part, decoded by our own detection where the parser lost characters.
-fn text_of(part: &MessagePart<'_>, raw: &[u8]) -> String {
+pub(super) fn text_of(part: &MessagePart<'_>, raw: &[u8]) -> String {
     let text = part.text_contents().unwrap_or_default();
     if !text.contains('\u{fffd}') {
         return text.to_owned();
@@ -219,7 +219,7 @@ fn media_type(part: &MessagePart<'_>) -> Option<String> {
 }
 
 /// Drops a mail level by level: mails nested ten thousand deep would exhaust the stack.
-fn dismantle(message: Message<'_>) {
+pub(super) fn dismantle(message: Message<'_>) {
     let mut levels = vec![message.parts];
     while let Some(parts) = levels.pop() {
         for part in parts {

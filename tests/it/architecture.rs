@@ -55,7 +55,22 @@ const TABLE: &[(&str, &str)] = &[
 /// Crates that only some modules may name, and why.
 const CRATES: &[(&[&str], &[&str], &str)] = &[
     (
-        &["mail_parser", "pdfium_render", "scraper", "pulldown_cmark", "chardetng", "infer"],
+        &[
+            "mail_parser",
+            "pdfium_render",
+            "scraper",
+            "pulldown_cmark",
+            "chardetng",
+            "infer",
+            "zip",
+            "sevenz_rust2",
+            "calamine",
+            "undoc",
+            "quick_xml",
+            "cfb",
+            "outlook_pst",
+            "compressed_rtf",
+        ],
         &["extract"],
         "untrusted bytes are parsed in the extraction child only",
     ),
@@ -68,6 +83,11 @@ const CRATES: &[(&[&str], &[&str], &str)] = &[
         &["tantivy", "lancedb", "lance_io", "lance_core", "object_store"],
         &["tenant"],
         "the projections are private children of tenant",
+    ),
+    (
+        &["landlock", "seccompiler"],
+        &["extract"],
+        "the child confines itself before it reads a byte of a document",
     ),
     (&["blahaj"], &["keys"], "the key that opens everything is split in keys"),
     (&["ort", "fastembed"], &["inference", "native"], "models run behind inference"),

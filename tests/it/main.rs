@@ -14,6 +14,7 @@ mod evaluation;
 mod extraction;
 mod fairness;
 mod fixtures;
+mod formats;
 mod harness;
 mod http;
 mod inbox;

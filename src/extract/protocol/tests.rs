@@ -28,7 +28,13 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         (any::<String>(), option::of(any::<String>()), format, limits).prop_map(
             |(name, media_type, format, limits)| {
-                Command::Begin(ExtractRequest { name, media_type, format, limits })
+                Command::Begin(ExtractRequest {
+                    name,
+                    media_type,
+                    format,
+                    passwords: Default::default(),
+                    limits,
+                })
             }
         ),
         vec(any::<u8>(), 0..2000).prop_map(Command::Data),
