@@ -155,6 +155,9 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
         None => sniff::sniff(&source, &request.name, request.media_type.as_deref()),
     };
     out.document.media_type.clone_from(&detected.media_type);
+    if detected.format == Format::Mail {
+        mail::note_flags(&request.name, out);
+    }
     let result = parse(&detected, &mut source, request.media_type.as_deref(), out);
     if matches!(result, Err(Stop::Full)) {
         let at = if source.was_read_whole() { out.text_bytes() } else { source.consumed() };
@@ -178,6 +181,7 @@ fn parse(
         Format::JsonLines => json::extract_lines(source, out),
         Format::Mail => mail::extract(source, out),
         Format::Mbox => mbox::extract(source, out),
+        Format::OutlookMessage => mail::extract_outlook(source, out),
         Format::Pdf => pdf::extract(source, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
