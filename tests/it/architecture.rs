@@ -22,6 +22,7 @@ const TABLE: &[(&str, &str)] = &[
     ("native", "error"),
     ("extract", "types error native"),
     ("chunk", "types error"),
+    ("dates", ""),
     ("telemetry", "config error"),
     ("keys", "types error disk crypto config"),
     ("audit", "types error crypto"),
@@ -33,7 +34,7 @@ const TABLE: &[(&str, &str)] = &[
     ("tenant", "types error clock disk crypto database failpoint keys audit system auth config"),
     (
         "app",
-        "types clock failpoint error config disk crypto native extract chunk telemetry \
+        "types clock failpoint error config disk crypto native extract chunk dates telemetry \
          keys audit system tls auth inference extraction tenant",
     ),
     ("sources", "types error clock disk auth app config tenant::TenantHandle"),
