@@ -290,7 +290,6 @@ impl Scan<'_> {
         }
         if let Some(unit) = unit_named(&next).filter(|unit| *unit != Unit::Day) {
             let plural = PLURALS.contains(&next.as_str());
-            || next.ends_with("hs") || next.ends_with("rs") || next == "wochen";
             return if plural { None } else { Some((2, unit.whole(written, direction)?)) };
         }
         let month = self.month_at(at + 1)?;

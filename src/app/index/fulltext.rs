@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::derived::Derived;
 use super::{Progress, claim, decompress, give_back, groups, put_back};
 use crate::app::{App, Error, blocking};
 use crate::auth::Write;
@@ -100,7 +101,7 @@ async fn write_group(
     jobs: &[ClaimedJob],
 ) -> Result<(), Error> {
     let handle = tenant.clone();
-    blocking(move || {
+    let derived = blocking(move || {
         let texts = sources
             .iter()
             .map(|source| {
@@ -123,12 +124,20 @@ async fn write_group(
                 chunks: source.chunks.iter().map(|(key, text)| (*key, text.as_str())).collect(),
             })
             .collect();
-        Ok(handle.fulltext()?.write_group(&entries, &[])?)
+        handle.fulltext()?.write_group(&entries, &[])?;
+        drop(entries);
+        let texts = texts.iter().map(String::as_str);
+        Ok(sources.iter().zip(texts).map(Derived::of).collect::<Vec<Derived>>())
     })
     .await?;
     tenant.faults().pass(Failpoint::FulltextCommitted).map_err(Error::Fault)?;
     let (finished, embed) = (jobs.to_vec(), app.inference.is_ready());
-    tenant.write(move |catalog| catalog.fulltext_ready(&finished, embed)).await?;
+    tenant
+        .write(move |catalog| {
+            derived.iter().try_for_each(|derived| derived.store(catalog))?;
+            catalog.fulltext_ready(&finished, embed)
+        })
+        .await?;
     tenant.announce(jobs.iter().map(|job| job.item).collect());
     Ok(())
 }
