@@ -33,9 +33,6 @@ use super::source::Source;
 use super::{html, text};
 use crate::types::ChildHeader;
 
-/// A picture that a mail shows in its text is a document of its own only above this size: below
-/// it are logos, rules and smileys.
-const SMALL_PICTURE: usize = 48 * 1024;
 const MAX_FILE_NAME: usize = 150;
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
@@ -175,22 +172,10 @@ fn bytes_of(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
 /// Passes attached files and mails on, in the order of the mail.
 fn attachments(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     let parts = message.attachments.iter().filter_map(|id| message.part(*id));
-    let parts: Vec<&MessagePart<'_>> = parts.filter(|part| !part.is_multipart()).collect();
-    let mut shown = 0_u32;
-    let mut number = 0_u32;
-    for part in parts {
-        let bytes = bytes_of(part, raw);
-        if bytes.len() <= SMALL_PICTURE && is_shown_in_text(message, part) {
-            shown += 1;
-            continue;
-        }
-        number += 1;
+    for (number, part) in (1..).zip(parts.filter(|part| !part.is_multipart())) {
         let given = part.attachment_name().unwrap_or_default();
         let name = file_name(given).unwrap_or_else(|| fallback_name(part).to_owned());
-        pass_on(number, &name, media_type(part), &bytes, out)?;
-    }
-    if shown > 0 {
-        out.fact("inline_pictures", &shown.to_string());
+        pass_on(number, &name, media_type(part), &bytes_of(part, raw), out)?;
     }
     Ok(())
 }
@@ -219,19 +204,6 @@ fn pass_on(
     }
     let kept = usize::try_from(limit).map_or(bytes.len(), |limit| bytes.len().min(limit));
     out.child(&header, &mut &bytes[..kept])
-}
-
-/// True for a picture that the HTML of the mail refers to by its content id.
-fn is_shown_in_text(message: &Message<'_>, part: &MessagePart<'_>) -> bool {
-    let is_picture = part
-        .content_type()
-        .is_some_and(|media_type| media_type.ctype().eq_ignore_ascii_case("image"));
-    let Some(id) = part.content_id().filter(|id| is_picture && !id.is_empty()) else {
-        return false;
-    };
-    let reference = format!("cid:{id}");
-    let bodies = message.html_body.iter().filter_map(|id| message.part(*id));
-    bodies.filter_map(MessagePart::text_contents).any(|html| html.contains(&reference))
 }
 
 /// A name without folders or control characters; `None` where nothing is left of it.

@@ -52,7 +52,6 @@ const SHORT_FILE_NAME: u16 = 0x3704;
 const METHOD: u16 = 0x3705;
 const FILE_NAME: u16 = 0x3707;
 const MEDIA_TYPE: u16 = 0x370e;
-const CONTENT_ID: u16 = 0x3712;
 const SMTP_ADDRESS: u16 = 0x39fe;
 const HTML_CODE_PAGE: u16 = 0x3fde;
 const CODE_PAGE: u16 = 0x3ffd;
@@ -171,31 +170,33 @@ impl Item {
         names
     }
 
-    /// The header: what the mail came with where it has that, else what Outlook noted.
+    /// The header: what Outlook noted, and where it did not, what the mail came with.
     fn envelope(&mut self, facts: &Facts) -> Envelope {
         let headers = self.text("", HEADERS, facts);
         let parsed = MessageParser::default().parse_headers(headers.as_bytes());
         let mut envelope = parsed.as_ref().map(super::envelope).unwrap_or_default();
-        if envelope.from.is_empty() {
-            let name = self.first_text("", &[SENT_FOR_NAME, SENDER_NAME], facts);
-            let properties = [SENT_FOR_SMTP, SENDER_SMTP, SENT_FOR_ADDRESS, SENDER_ADDRESS];
-            let address = self.first_text("", &properties, facts);
-            envelope.from.extend(Person::new(&name, &address));
+        let name = self.first_text("", &[SENT_FOR_NAME, SENDER_NAME], facts);
+        let properties = [SENT_FOR_SMTP, SENDER_SMTP, SENT_FOR_ADDRESS, SENDER_ADDRESS];
+        let texts = properties.map(|property| self.text("", property, facts));
+        // Inside an organisation, addresses may be of a form that nothing outside knows.
+        let address = texts.into_iter().find(|text| text.contains('@')).unwrap_or_default();
+        if !address.is_empty() || envelope.from.is_empty() {
+            envelope.from = Person::new(&name, &address).into_iter().collect();
         }
-        let known = !(envelope.to.is_empty() && envelope.cc.is_empty());
+        let (mut to, mut cc, mut bcc) = (Vec::new(), Vec::new(), Vec::new());
         for base in self.storages("__recip_version1.0_").into_iter().take(MAX_RECIPIENTS) {
             let recipient = Facts { encoding: facts.encoding, ..self.facts(&base, 8) };
             let name = self.text(&base, DISPLAY_NAME, &recipient);
             let address = self.first_text(&base, &[SMTP_ADDRESS, ADDRESS], &recipient);
-            let kind = recipient.number(RECIPIENT_TYPE).unwrap_or(1) & 0xf;
-            let people = match kind {
-                2 => &mut envelope.cc,
-                3 => &mut envelope.bcc,
-                _ => &mut envelope.to,
+            let people = match recipient.number(RECIPIENT_TYPE).unwrap_or(1) & 0xf {
+                2 => &mut cc,
+                3 => &mut bcc,
+                _ => &mut to,
             };
-            if !known || kind == 3 {
-                people.extend(Person::new(&name, &address));
-            }
+            people.extend(Person::new(&name, &address));
+        }
+        if !(to.is_empty() && cc.is_empty() && bcc.is_empty()) {
+            (envelope.to, envelope.cc, envelope.bcc) = (to, cc, bcc);
         }
         let subject = self.text("", SUBJECT, facts);
         if !subject.trim().is_empty() {
@@ -247,8 +248,6 @@ impl Item {
     }
 
     fn attachments(&mut self, facts: &Facts, out: &mut Output<'_>) -> Result<(), Stop> {
-        let page = self.binary("", HTML).unwrap_or_default();
-        let page = String::from_utf8_lossy(&page).into_owned();
         let mut number = 0_u32;
         for base in self.storages("__attach_version1.0_") {
             let own = Facts { encoding: facts.encoding, ..self.facts(&base, 8) };
@@ -271,11 +270,6 @@ impl Item {
                 continue;
             };
             let media_type = self.text(&base, MEDIA_TYPE, &own);
-            let id = self.text(&base, CONTENT_ID, &own);
-            let shown = !id.is_empty() && page.contains(&format!("cid:{id}"));
-            if shown && bytes.len() <= super::SMALL_PICTURE && media_type.starts_with("image/") {
-                continue;
-            }
             number += 1;
             let media_type = Some(media_type).filter(|media_type| !media_type.is_empty());
             pass_on(number, &name, media_type, &bytes, out)?;

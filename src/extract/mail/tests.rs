@@ -148,14 +148,3 @@ fn what_a_forward_passes_on_stays_its_words() {
     assert!(found.blocks.iter().all(|block| block.kind.is_own()), "{:?}", found.blocks);
     assert_eq!(found.blocks.last().map(|block| &block.kind), Some(&BlockKind::Quote));
 }
-
-#[test]
-fn small_pictures_shown_in_the_text_are_no_documents() {
-    let mail = b"From: a@b.c\nSubject: s\nMIME-Version: 1.0\n\
-Content-Type: multipart/related; boundary=x\n\n--x\nContent-Type: text/html\n\n<img src=\"cid:1@x\">Hi\n\
---x\nContent-Type: image/png\nContent-ID: <1@x>\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=\n\
---x\nContent-Type: image/png\nContent-ID: <2@x>\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=\n--x--\n";
-    let found = run("a.eml", mail);
-    assert_eq!(found.children.len(), 1, "only the one that is not shown");
-    assert_eq!(found.document.metadata["inline_pictures"], "1");
-}
