@@ -33,6 +33,8 @@ use super::source::Source;
 use super::{html, text};
 use crate::types::ChildHeader;
 
+/// The type of a file in which Outlook keeps all its mails.
+pub(super) const OUTLOOK_STORE: &str = "application/vnd.ms-outlook-pst";
 const MAX_FILE_NAME: usize = 150;
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {

@@ -185,6 +185,11 @@ fn parse(
         Format::Pdf => pdf::extract(source, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
+        Format::Unsupported if detected.media_type == mail::OUTLOOK_STORE => Err(Stop::failure(
+            ExtractFailureCode::UnsupportedType,
+            "Outlook data files (.pst, .ost) cannot be read; mails exported from them can, as \
+             .msg, .eml or mbox",
+        )),
         Format::Unsupported => Err(Stop::failure(
             ExtractFailureCode::UnsupportedType,
             format!("Files of type {} cannot be read", detected.media_type),

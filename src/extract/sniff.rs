@@ -132,7 +132,7 @@ fn binary_type(evidence: &Evidence<'_>) -> &'static str {
         };
     }
     if head.starts_with(b"!BDN") {
-        return "application/vnd.ms-outlook-pst";
+        return super::mail::OUTLOOK_STORE;
     }
     match infer::get(head) {
         Some(kind) if kind.matcher_type() != MatcherType::Text => kind.mime_type(),

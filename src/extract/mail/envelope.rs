@@ -25,6 +25,8 @@ impl Person {
     /// `None` where neither is known. A name that only repeats the address is none.
     pub(super) fn new(name: &str, address: &str) -> Option<Self> {
         let name = one_line(name);
+        // Some programs repeat the address in the name.
+        let name = name.rsplit_once(" <").filter(|_| name.ends_with('>')).map_or(&*name, |n| n.0);
         let name = name.trim_matches(['"', '\'', ' ']);
         let address = one_line(address);
         let address = address.trim_matches(['<', '>', ' ']);
@@ -32,6 +34,16 @@ impl Person {
         let name = if name.eq_ignore_ascii_case(address) { "" } else { name };
         let person = Self { name: name.to_owned(), address: address.to_owned() };
         (!person.name.is_empty() || !person.address.is_empty()).then_some(person)
+    }
+
+    pub(super) fn has_address(&self) -> bool {
+        !self.address.is_empty()
+    }
+
+    /// True where both have the same address, or the same name and none.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.address.eq_ignore_ascii_case(&other.address)
+            && (self.has_address() || self.name == other.name)
     }
 
     fn shown(&self) -> String {

@@ -175,13 +175,9 @@ impl Item {
         let headers = self.text("", HEADERS, facts);
         let parsed = MessageParser::default().parse_headers(headers.as_bytes());
         let mut envelope = parsed.as_ref().map(super::envelope).unwrap_or_default();
-        let name = self.first_text("", &[SENT_FOR_NAME, SENDER_NAME], facts);
-        let properties = [SENT_FOR_SMTP, SENDER_SMTP, SENT_FOR_ADDRESS, SENDER_ADDRESS];
-        let texts = properties.map(|property| self.text("", property, facts));
-        // Inside an organisation, addresses may be of a form that nothing outside knows.
-        let address = texts.into_iter().find(|text| text.contains('@')).unwrap_or_default();
-        if !address.is_empty() || envelope.from.is_empty() {
-            envelope.from = Person::new(&name, &address).into_iter().collect();
+        let from = self.authors(facts);
+        if from.iter().any(Person::has_address) || envelope.from.is_empty() {
+            envelope.from = from;
         }
         let (mut to, mut cc, mut bcc) = (Vec::new(), Vec::new(), Vec::new());
         for base in self.storages("__recip_version1.0_").into_iter().take(MAX_RECIPIENTS) {
