@@ -9,7 +9,7 @@ use crate::auth::CanRead;
 use crate::tenant::{BlobReader, CatalogReader, StoredText, TenantHandle};
 use crate::types::{DocumentId, ItemKey};
 
-pub use crate::tenant::{DateMentionRow, DocumentRow, OutlineEntry};
+pub use crate::tenant::{DateMentionRow, DocumentRow, OutlineEntry, ThreadMail};
 
 /// A document with everything the document view shows but its text.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct DocumentDetail {
     pub text: Option<StoredText>,
     /// The first dates its text mentions.
     pub date_mentions: Vec<DateMentionRow>,
+    /// The mails of its conversation, itself included, where there are others.
+    pub thread: Vec<ThreadMail>,
 }
 
 /// Dates shown of one document.
@@ -91,6 +93,7 @@ async fn facts<A: CanRead>(
                 also_at: other_sources(catalog, &row)?,
                 children: catalog.child_count(row.key)?,
                 text,
+                thread: catalog.thread(item)?,
                 date_mentions: catalog.date_mentions(item, DATES_SHOWN)?,
                 row,
             }))

@@ -26,7 +26,7 @@ pub use catalog::{
     ClaimedJob, CollectionRow, ContentSummary, DateMentionRow, DocumentRow, ExtractInput,
     ExtractionRecord, FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind, LedgerPage,
     LedgerQuery, NewDateMention, NewDrop, Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem,
-    SimilarDocument, StoredChunk, StoredText, Unreadable, VectorSource, heading_path,
+    SimilarDocument, StoredChunk, StoredText, ThreadMail, Unreadable, VectorSource, heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,

@@ -109,3 +109,37 @@ fn what_a_mail_repeats_is_shown_and_not_found() {
     let path = format!("/api/v1/tenants/demo/documents/{id}/text");
     assert!(server.with_key(&key, "GET", &path, b"").text().contains("quokka"));
 }
+
+#[test]
+fn mails_of_a_conversation_are_listed_with_each_of_them() {
+    let home = Home::new();
+    let server = home.serve();
+    let key = server.key("demo");
+    let mail = |day: u32, from: &str, to: &str, subject: &str, ids: &str| {
+        let name = format!("{day}.eml");
+        let text = format!(
+            "From: {from}@example.org\nTo: {to}@example.org\nSubject: {subject}\n{ids}\n\
+             Date: Fri, {day:02} Mar 2024 10:00:00 +0000\n\nWords of day {day}.\n"
+        );
+        home.add_text(&name, &text);
+    };
+    mail(1, "ann", "bob", "Plan", "Message-ID: <1@x>");
+    mail(2, "bob", "ann", "Re: Plan", "Message-ID: <2@x>\nIn-Reply-To: <1@x>");
+    mail(3, "ann", "bob", "Re: Plan", "Message-ID: <3@x>\nIn-Reply-To: <2@x>");
+    mail(4, "bob", "ann", "AW: plan", "Message-ID: <4@x>");
+    mail(5, "cleo", "dan", "Re: Plan", "Message-ID: <5@x>");
+    mail(6, "ann", "bob", "Plan", "Message-ID: <6@x>");
+    server.settle();
+    let thread = |source: &str| -> Vec<String> {
+        let detail = detail(&server, &key, source);
+        let mails = detail["thread"].as_array().unwrap();
+        mails.iter().map(|mail| mail["source"].as_str().unwrap().to_owned()).collect()
+    };
+    for source in ["1.eml", "3.eml"] {
+        let found = thread(source);
+        let first_three =
+            ["1.eml", "2.eml", "3.eml"].iter().all(|s| found.contains(&(*s).to_owned()));
+        assert!(first_three && found.contains(&"4.eml".to_owned()), "{source}: {found:?}");
+    }
+    assert_eq!(thread("5.eml").len(), 0, "other people");
+}

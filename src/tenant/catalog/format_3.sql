@@ -35,5 +35,7 @@ CREATE INDEX signature_band_item ON signature_band (item);
 -- Mails of one conversation.
 CREATE INDEX item_thread ON item (json_extract(metadata, '$.thread_id'))
     WHERE json_extract(metadata, '$.thread_id') IS NOT NULL;
+CREATE INDEX item_message ON item (json_extract(metadata, '$.message_id'))
+    WHERE json_extract(metadata, '$.message_id') IS NOT NULL;
 CREATE INDEX item_thread_subject ON item (json_extract(metadata, '$.thread_subject'))
     WHERE json_extract(metadata, '$.thread_subject') IS NOT NULL;

@@ -20,6 +20,7 @@ mod rows;
 mod scope;
 mod similar;
 mod stage;
+mod threads;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -44,6 +45,7 @@ pub use mentions::{DateMentionRow, NewDateMention};
 pub use queue::{ClaimedJob, JobKind};
 pub use similar::SimilarDocument;
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
+pub use threads::ThreadMail;
 
 /// Format of `tenant.db`.
 const FORMAT: u32 = 3;

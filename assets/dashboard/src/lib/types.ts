@@ -318,6 +318,16 @@ export interface DocumentDetail extends DocumentSummary {
   truncated_at: number | null;
   warnings: string[];
   date_mentions: DateMention[];
+  thread: ThreadMail[];
+}
+
+/** One mail of a conversation, oldest first. */
+export interface ThreadMail {
+  document_id: string;
+  source: string;
+  title: string | null;
+  from: string | null;
+  date: string | null;
 }
 
 /** Days that the text mentions, both ends meant; offsets are Unicode scalar values. */
