@@ -10,11 +10,13 @@
 
 mod facts;
 mod tree;
+mod voices;
 
 use scraper::{Html, Node};
 
 pub(super) use self::facts::declared_charset;
 use self::tree::{Step, TableShape, Walk};
+use self::voices::Voices;
 use super::charset::{declared_in, decode_whole};
 use super::clean::one_line;
 use super::emit::{Output, Stop};
@@ -35,27 +37,45 @@ pub(super) fn extract(
     let page = Html::parse_document(&text);
     drop(text);
     facts::collect(&page, out);
-    walk(&page, out)
+    walk(&page, None, out)
 }
 
 /// Emits the blocks of HTML found inside another format; its title and author do not count.
 pub(super) fn fragment(html: &str, out: &mut Output<'_>) -> Result<(), Stop> {
-    walk(&Html::parse_document(html), out)
+    walk(&Html::parse_document(html), None, out)
 }
 
-fn walk(page: &Html, out: &mut Output<'_>) -> Result<(), Stop> {
+/// Emits the blocks of a mail's HTML, with what it repeats of others told apart. A mail that says
+/// nothing else passes on what it repeats, which then are its words.
+pub(super) fn mail(html: &str, is_forward: bool, out: &mut Output<'_>) -> Result<(), Stop> {
+    let page = Html::parse_document(html);
+    let mut own = voices::OwnWords::default();
+    let limits = *out.limits();
+    match walk(&page, Some(Voices::new(is_forward)), &mut Output::new(&limits, &mut own)) {
+        Ok(()) | Err(Stop::Full) => {}
+        Err(stop) => return Err(stop),
+    }
+    walk(&page, Some(Voices::new(is_forward || !own.found())), out)
+}
+
+fn walk(page: &Html, voices: Option<Voices>, out: &mut Output<'_>) -> Result<(), Stop> {
     let shapes = tree::table_shapes(page);
     let mut reader = Reader::new(out, &shapes);
+    reader.voices = voices;
     for step in Walk::new(page) {
         match step {
             Step::Enter(node) => match node.value() {
                 Node::Text(text) => reader.text(text),
-                Node::Element(element) => reader.open(element)?,
+                Node::Element(element) => {
+                    reader.change_voice(element, Voices::enter)?;
+                    reader.open(element)?;
+                }
                 _ => {}
             },
             Step::Leave(node) => {
                 if let Node::Element(element) = node.value() {
                     reader.close(element.name())?;
+                    reader.change_voice(element, Voices::leave)?;
                 }
             }
         }
@@ -82,6 +102,8 @@ struct Reader<'r, 'o> {
     /// Columns and rows that the open cell spans.
     span: (usize, usize),
     in_title: bool,
+    /// Who speaks, in a mail.
+    voices: Option<Voices>,
 }
 
 impl<'r, 'o> Reader<'r, 'o> {
@@ -101,7 +123,23 @@ impl<'r, 'o> Reader<'r, 'o> {
             grid: Grid::default(),
             span: (1, 1),
             in_title: false,
+            voices: None,
         }
+    }
+
+    /// Ends the block at hand where `element` is the border of what a mail repeats.
+    fn change_voice(
+        &mut self,
+        element: &scraper::node::Element,
+        change: fn(&mut Voices, &scraper::node::Element),
+    ) -> Result<(), Stop> {
+        if self.voices.is_some() && voices::is_border(element) {
+            self.flush()?;
+            if let Some(voices) = &mut self.voices {
+                change(voices, element);
+            }
+        }
+        Ok(())
     }
 
     fn text(&mut self, text: &str) {
@@ -211,8 +249,10 @@ impl<'r, 'o> Reader<'r, 'o> {
         self.flush()?;
         let shape = self.shapes.get(self.next_table).copied().unwrap_or_default();
         self.next_table += 1;
-        self.tables.push(shape.holds_data());
-        if shape.holds_data() {
+        let repeated = self.voices.as_ref().is_some_and(Voices::is_repeating);
+        let holds_data = shape.holds_data() && !repeated;
+        self.tables.push(holds_data);
+        if holds_data {
             self.groups = Some(RowGroups::new(shape.has_header()));
             self.grid = Grid::default();
         }
@@ -241,6 +281,11 @@ impl<'r, 'o> Reader<'r, 'o> {
         let heading = self.heading.take();
         if text.trim().is_empty() {
             return Ok(());
+        }
+        if let Some(kind) = self.voices.as_mut().and_then(|voices| voices.kind_of(&text)) {
+            let lines: Vec<&str> =
+                text.lines().map(|line| line.trim_matches([' ', '\t'])).collect();
+            return self.out.block(&kind, &lines.join("\n"), None);
         }
         if let Some(level) = heading {
             return self.out.block(&BlockKind::Heading { level }, &one_line(&text), None);

@@ -173,6 +173,9 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
         None => sniff::sniff(&source, &request.name, request.media_type.as_deref()),
     };
     out.document.media_type.clone_from(&detected.media_type);
+    if detected.format == Format::Mail {
+        mail::note_flags(&request.name, out);
+    }
     let result = parse(&detected, &mut source, request, out);
     if matches!(result, Err(Stop::Full)) {
         let at = if source.was_read_whole() { out.text_bytes() } else { source.consumed() };
@@ -197,6 +200,7 @@ fn parse(
         Format::JsonLines => json::extract_lines(source, out),
         Format::Mail => mail::extract(source, out),
         Format::Mbox => mbox::extract(source, out),
+        Format::OutlookMessage => mail::extract_outlook(source, out),
         Format::Pdf => pdf::extract(source, out),
         Format::Office => office::extract(source, out),
         Format::Compound => office::extract_compound(source, &request.passwords, out),
@@ -211,6 +215,11 @@ fn parse(
         Format::Code(language) => code::extract(source, language, declared, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
+        Format::Unsupported if detected.media_type == mail::OUTLOOK_STORE => Err(Stop::failure(
+            ExtractFailureCode::UnsupportedType,
+            "Outlook data files (.pst, .ost) cannot be read; mails exported from them can, as \
+             .msg, .eml or mbox",
+        )),
         Format::Unsupported => Err(Stop::failure(
             ExtractFailureCode::UnsupportedType,
             format!("Files of type {} cannot be read", detected.media_type),

@@ -23,6 +23,7 @@ pub(super) enum Format {
     JsonLines,
     Mail,
     Mbox,
+    OutlookMessage,
     Pdf,
     /// An office document in a zip archive.
     Office,
@@ -83,6 +84,9 @@ pub(super) fn sniff(source: &Source<'_>, name: &str, declared: Option<&str>) -> 
     };
     if is_pdf(&evidence) {
         return Detected::new(Format::Pdf, "application/pdf");
+    }
+    if super::mail::is_outlook(evidence.head, evidence.extension) {
+        return Detected::new(Format::OutlookMessage, "application/vnd.ms-outlook");
     }
     if looks_like_text(evidence.head) {
         return text::sniff(&evidence);
@@ -160,9 +164,11 @@ fn binary_type(evidence: &Evidence<'_>) -> &'static str {
             "doc" | "dot" => "application/msword",
             "xls" | "xlt" => "application/vnd.ms-excel",
             "ppt" | "pps" => "application/vnd.ms-powerpoint",
-            "msg" => "application/vnd.ms-outlook",
             _ => "application/x-ole-storage",
         };
+    }
+    if head.starts_with(b"!BDN") {
+        return super::mail::OUTLOOK_STORE;
     }
     match infer::get(head) {
         Some(kind) if kind.matcher_type() != MatcherType::Text => kind.mime_type(),

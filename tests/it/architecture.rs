@@ -22,6 +22,8 @@ const TABLE: &[(&str, &str)] = &[
     ("native", "error"),
     ("extract", "types error native"),
     ("chunk", "types error"),
+    ("dates", ""),
+    ("similarity", ""),
     ("telemetry", "config error"),
     ("keys", "types error disk crypto config"),
     ("audit", "types error crypto"),
@@ -30,10 +32,13 @@ const TABLE: &[(&str, &str)] = &[
     ("auth", "types error clock crypto system"),
     ("inference", "types error config crypto native"),
     ("extraction", "types error config extract"),
-    ("tenant", "types error clock disk crypto database failpoint keys audit system auth config"),
+    (
+        "tenant",
+        "types error clock disk crypto database failpoint similarity keys audit system auth config",
+    ),
     (
         "app",
-        "types clock failpoint error config disk crypto native extract chunk telemetry \
+        "types clock failpoint error config disk crypto native extract chunk dates similarity telemetry \
          keys audit system tls auth inference extraction tenant",
     ),
     ("sources", "types error clock disk auth app config tenant::TenantHandle"),

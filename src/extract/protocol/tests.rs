@@ -49,6 +49,8 @@ fn kind() -> impl Strategy<Value = BlockKind> {
         (any::<u8>(), any::<bool>())
             .prop_map(|(depth, ordered)| BlockKind::ListItem { depth, ordered }),
         Just(BlockKind::Quote),
+        Just(BlockKind::QuotedReply),
+        Just(BlockKind::Signature),
         Just(BlockKind::Code),
         (vec(vec(any::<String>(), 0..4), 0..4), any::<bool>())
             .prop_map(|(rows, header)| BlockKind::Table { rows, header }),

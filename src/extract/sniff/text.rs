@@ -9,6 +9,8 @@ use crate::extract::charset::StreamDecoder;
 use crate::extract::code;
 use crate::extract::mbox::is_separator;
 
+/// Damaged lines before the first field of a mail.
+const MAX_BROKEN: u32 = 3;
 /// How much text is looked at.
 const SAMPLE_BYTES: usize = 16 * 1024;
 
@@ -173,8 +175,11 @@ fn is_mail(text: &str, evidence: &Evidence<'_>) -> bool {
         "from",
         "date",
     ];
+    let named = is_named(evidence, &["eml"], "message/rfc822")
+        || evidence.declared == Some("message/rfc822");
     let mut fields = 0;
     let mut strong = 0;
+    let mut broken = 0;
     for line in text.lines() {
         if line.is_empty() {
             break;
@@ -183,16 +188,19 @@ fn is_mail(text: &str, evidence: &Evidence<'_>) -> bool {
             continue;
         }
         let Some(name) = field_name(line) else {
-            if fields == 0 {
+            // What is said to be a mail may begin with a damaged field.
+            broken += 1;
+            if fields == 0 && (!named || broken > MAX_BROKEN) {
                 return false;
+            }
+            if fields == 0 {
+                continue;
             }
             break;
         };
         fields += 1;
         strong += usize::from(STRONG.iter().any(|known| known.eq_ignore_ascii_case(name)));
     }
-    let named = is_named(evidence, &["eml"], "message/rfc822")
-        || evidence.declared == Some("message/rfc822");
     (named && fields >= 1) || (fields >= 3 && strong >= 2)
 }
 

@@ -13,11 +13,14 @@ mod collections;
 mod documents;
 mod ledger;
 mod lifecycle;
+mod mentions;
 mod open;
 mod queue;
 mod rows;
 mod scope;
+mod similar;
 mod stage;
+mod threads;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -38,12 +41,17 @@ pub use collections::CollectionRow;
 pub use documents::{DocumentRow, HitDocument, OutlineEntry, ReadyItem, StoredText};
 pub use ledger::{LedgerPage, LedgerQuery};
 pub use lifecycle::{Projection, PurgeItem};
+pub use mentions::{DateMentionRow, NewDateMention};
 pub use queue::{ClaimedJob, JobKind};
+pub use similar::SimilarDocument;
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
+pub use threads::ThreadMail;
 
 /// Format of `tenant.db`.
-const FORMAT: u32 = 2;
-/// The format before, which is brought to the present one when the tenant is opened.
+const FORMAT: u32 = 3;
+/// The format that lacks only tables, which are added when the catalogue is opened.
+const WITHOUT_DERIVED: u32 = 2;
+/// The format of releases that did not encrypt, which is brought to the present one when the tenant is opened.
 const FORMER_FORMAT: u32 = 1;
 
 /// Idle read connections kept per tenant.

@@ -1,4 +1,5 @@
 -- The only truth about a tenant. Full text and vectors are projections of these tables.
+-- `format_3.sql` adds what is derived from texts beside these.
 -- Times are microseconds since 1970 UTC; digests are lower-case hexadecimal SHA-256.
 
 CREATE TABLE collection (
