@@ -85,7 +85,7 @@ const CRATES: &[(&[&str], &[&str], &str)] = &[
         "the databases belong to system and tenant, which open them through database",
     ),
     (
-        &["tantivy", "lancedb", "lance_io", "lance_core", "object_store"],
+        &["tantivy", "snowball_stemmers_rs", "lancedb", "lance_io", "lance_core", "object_store"],
         &["tenant"],
         "the projections are private children of tenant",
     ),
