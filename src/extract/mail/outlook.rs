@@ -219,6 +219,26 @@ impl Item {
         envelope
     }
 
+    /// Who the mail is from: the one it was sent for, and the one who sent it if that is another.
+    fn authors(&mut self, facts: &Facts) -> Vec<Person> {
+        let mut authors: Vec<Person> = Vec::new();
+        for (name, addresses) in [
+            (SENT_FOR_NAME, [SENT_FOR_SMTP, SENT_FOR_ADDRESS]),
+            (SENDER_NAME, [SENDER_SMTP, SENDER_ADDRESS]),
+        ] {
+            let name = self.text("", name, facts);
+            let texts = addresses.map(|property| self.text("", property, facts));
+            // Inside an organisation, addresses may be of a form that nothing outside knows.
+            let address = texts.into_iter().find(|text| text.contains('@'));
+            if let Some(person) = Person::new(&name, &address.unwrap_or_default())
+                && !authors.iter().any(|known| known.is_same(&person))
+            {
+                authors.push(person);
+            }
+        }
+        authors
+    }
+
     fn body(&mut self, facts: &Facts, is_forward: bool, out: &mut Output<'_>) -> Result<(), Stop> {
         let plain = self.text("", BODY, facts);
         if !plain.trim().is_empty() {
