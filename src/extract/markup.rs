@@ -9,6 +9,7 @@ mod article;
 use super::date::parse_date;
 use super::emit::{Output, Stop};
 use super::html;
+use super::office;
 use super::source::Source;
 use super::text;
 use super::xml::{Content, Element, Xml};
@@ -29,6 +30,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     };
     out.fact("root", root.name());
     match root.name() {
+        "document" if root.space().contains("opendocument") => office::read_flat(root, out),
         "rss" | "feed" | "RDF" => feed(root, out),
         _ if article::is_article(root) => article::read(root, out),
         _ => data(root, out),

@@ -12,6 +12,9 @@ use super::{legacy, protection, read_package, sheet};
 use crate::extract::emit::{Output, Stop};
 use crate::types::ExtractFailureCode;
 
+/// How much of a workbook is looked at for a lock, which stands near its beginning.
+const FIRST_RECORDS: usize = 64 * 1024;
+
 /// A compound file in memory.
 pub(super) type Compound<'b> = CompoundFile<Cursor<&'b [u8]>>;
 
@@ -32,8 +35,12 @@ pub(super) fn read(bytes: Vec<u8>, passwords: &[String], out: &mut Output<'_>) -
     }
     if file.is_stream("/Workbook") || file.is_stream("/Book") {
         media_type(out, "application/vnd.ms-excel");
+        let locked = ["/Workbook", "/Book"]
+            .into_iter()
+            .filter_map(|name| stream(&mut file, name, FIRST_RECORDS))
+            .any(|records| has_lock(&records));
         drop(file);
-        return sheet::read_legacy(&bytes, out);
+        return if locked { Err(legacy::protected()) } else { sheet::read_legacy(&bytes, out) };
     }
     if file.is_stream("/PowerPoint Document") {
         media_type(out, "application/vnd.ms-powerpoint");
@@ -49,6 +56,23 @@ pub(super) fn read(bytes: Vec<u8>, passwords: &[String], out: &mut Output<'_>) -
         ExtractFailureCode::UnsupportedType,
         format!("Files of type {name} cannot be read"),
     ))
+}
+
+/// True where the records of a workbook say that what follows is encrypted.
+fn has_lock(records: &[u8]) -> bool {
+    const FILE_PASS: u16 = 0x2f;
+    let mut rest = records;
+    while let Some((head, tail)) = rest.split_first_chunk::<4>() {
+        if u16::from_le_bytes([head[0], head[1]]) == FILE_PASS {
+            return true;
+        }
+        let length = usize::from(u16::from_le_bytes([head[2], head[3]]));
+        let Some(next) = tail.get(length..) else {
+            return false;
+        };
+        rest = next;
+    }
+    false
 }
 
 fn open(bytes: &[u8]) -> Result<Compound<'_>, Stop> {

@@ -21,7 +21,7 @@ mod sheet;
 use super::emit::{Output, Stop};
 use super::package::Package;
 use super::source::Source;
-use super::xml::Xml;
+use super::xml::{Element, Xml};
 use crate::types::ExtractFailureCode;
 
 /// Reads a zip archive that holds an office document of any kind.
@@ -56,6 +56,11 @@ fn read_package(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
         "xl" => sheet::read_package(bytes, &mut package, &main, out),
         _ => read_by_root(bytes, &mut package, &main, out),
     }
+}
+
+/// Reads an OpenDocument that is a single XML file.
+pub(super) fn read_flat(root: Element<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
+    odf::read_flat(root, out)
 }
 
 /// Producers are free to name folders as they like: the main part's outermost element decides.

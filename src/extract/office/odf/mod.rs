@@ -36,10 +36,7 @@ pub(super) fn read(package: &mut Package<'_>, out: &mut Output<'_>) -> Result<()
         out.warn(format!("The text is damaged and was read up to there: {damage}"));
     }
     let meta = package.optional_xml("meta.xml", out);
-    let facts = meta.as_ref().and_then(Xml::root).and_then(|root| root.child("meta"));
-    for property in facts.into_iter().flat_map(Element::children) {
-        properties::fact(property.name(), &property.text(), out);
-    }
+    facts(meta.as_ref().and_then(Xml::root), out);
     let named = package.optional_xml("styles.xml", out);
     let roots = [named.as_ref().and_then(Xml::root), content.root()];
     let styles = Styles::read(roots.into_iter().flatten());
@@ -53,6 +50,23 @@ pub(super) fn read(package: &mut Package<'_>, out: &mut Output<'_>) -> Result<()
     }
     attachments::pass_on(package, out)?;
     text
+}
+
+/// Reads a document that is one XML file instead of a package.
+pub(super) fn read_flat(root: Element<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
+    facts(Some(root), out);
+    let styles = Styles::read([root].into_iter());
+    match root.child("body") {
+        Some(body) => parts(body, &styles, out),
+        None => Err(Stop::malformed("The document has no body inside")),
+    }
+}
+
+fn facts(root: Option<Element<'_>>, out: &mut Output<'_>) {
+    let facts = root.and_then(|root| root.child("meta"));
+    for property in facts.into_iter().flat_map(Element::children) {
+        properties::fact(property.name(), &property.text(), out);
+    }
 }
 
 fn parts(body: Element<'_>, styles: &Styles, out: &mut Output<'_>) -> Result<(), Stop> {
