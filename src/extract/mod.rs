@@ -23,6 +23,8 @@ mod markdown;
 mod markdown_out;
 mod mbox;
 mod pdf;
+#[cfg(feature = "fault-injection")]
+mod probe;
 pub mod protocol;
 mod rows;
 mod sandbox;
