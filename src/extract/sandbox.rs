@@ -61,8 +61,11 @@ pub(super) fn close_strangers() -> Result<(), SandboxError> {
         .filter(|number| *number > STDIO)
         .collect();
     for number in numbers {
-        // SAFETY: nothing in this process owns a descriptor above stdio yet. One that is closed
-        // already is an error of `close` that changes nothing.
+        if std::fs::read_link(format!("/proc/self/fd/{number}")).is_err() {
+            continue;
+        }
+        // SAFETY: nothing in this process owns a descriptor above stdio yet, and
+        // this one is open.
         #[expect(unsafe_code, reason = "an inherited descriptor has no owner that could close it")]
         unsafe {
             rustix::io::close(number);
