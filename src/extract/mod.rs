@@ -32,6 +32,8 @@ mod office;
 mod package;
 mod passwords;
 mod pdf;
+#[cfg(feature = "fault-injection")]
+mod probe;
 pub mod protocol;
 mod rows;
 mod rst;

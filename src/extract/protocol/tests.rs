@@ -23,8 +23,8 @@ fn command() -> impl Strategy<Value = Command> {
     let format =
         option::of(prop_oneof![Just(FormatHint::DocumentsJsonl), Just(FormatHint::DocumentJson)]);
     prop_oneof![
-        any::<u64>().prop_map(|memory_limit_bytes| {
-            Command::Hello(WorkerSettings { memory_limit_bytes })
+        (any::<u64>(), any::<u64>()).prop_map(|(memory_limit_bytes, cpu_seconds)| {
+            Command::Hello(WorkerSettings { memory_limit_bytes, cpu_seconds })
         }),
         (any::<String>(), option::of(any::<String>()), format, limits).prop_map(
             |(name, media_type, format, limits)| {
@@ -60,6 +60,9 @@ fn kind() -> impl Strategy<Value = BlockKind> {
 fn event() -> impl Strategy<Value = Event> {
     let facts = vec((any::<String>(), any::<String>()), 0..4);
     prop_oneof![
+        (option::of(any::<u32>()), any::<bool>()).prop_map(|(landlock_abi, seccomp)| {
+            Event::Ready(Confinement { landlock_abi, seccomp })
+        }),
         (kind(), any::<String>(), option::of(any::<u32>()))
             .prop_map(|(kind, text, page)| Event::Block(Block { kind, text, page })),
         (any::<String>(), any::<bool>(), option::of(any::<String>())).prop_map(

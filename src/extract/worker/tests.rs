@@ -29,7 +29,7 @@ fn document(name: &str, pieces: &[&[u8]]) -> Vec<u8> {
 
 fn answers(wire: &[u8]) -> (Vec<Event>, Result<(), ProtocolError>) {
     let mut output = Vec::new();
-    let result = serve(wire, &mut output);
+    let result = serve(wire, &mut output, None);
     let mut input = output.as_slice();
     let mut events = Vec::new();
     while let Some((kind, payload)) = read_frame(&mut input).expect("whole frames") {
