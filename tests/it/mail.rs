@@ -44,6 +44,7 @@ fn read(name: &str, media_type: Option<&str>, bytes: &[u8]) -> Option<Found> {
         name: name.to_owned(),
         media_type: media_type.map(ToOwned::to_owned),
         format: None,
+        passwords: Default::default(),
         limits: ExtractLimits::default(),
     };
     let mut found = Found::default();
