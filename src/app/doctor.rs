@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::{App, Error, Inference, blocking, status};
 use crate::error::chain;
-use crate::extract::ExtractRequest;
+use crate::extract::{ExtractRequest, Passwords};
 use crate::extraction::ChildSink;
 use crate::types::{ChildHeader, TenantId};
 
@@ -122,6 +122,7 @@ async fn reading(app: &App) -> Check {
         name: "probe.pdf".to_owned(),
         media_type: None,
         format: None,
+        passwords: Passwords::default(),
         limits: super::index::limits(app),
     };
     let mut source = PROBE_PDF;

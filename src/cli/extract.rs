@@ -21,7 +21,7 @@ use crate::chunk;
 use crate::config::IngestConfig;
 use crate::disk::name_text;
 use crate::error::chain;
-use crate::extract::{ExtractLimits, ExtractRequest, to_markdown};
+use crate::extract::{ExtractLimits, ExtractRequest, Passwords, to_markdown};
 use crate::extraction::{ChildSink, ExtractionConfig, ExtractionPool};
 use crate::types::{ChildHeader, ExtractedDocument, FormatHint, TenantId};
 
@@ -123,6 +123,7 @@ async fn extract(
         max_parse_bytes: defaults.max_parse_bytes,
         max_children: defaults.max_children,
         max_child_bytes: defaults.max_child_bytes,
+        max_total_bytes: defaults.max_archive_bytes,
     };
     let worker_exe = std::env::current_exe()
         .map_err(|error| CliError::because("this program cannot find itself", &error))?;
@@ -138,6 +139,7 @@ async fn extract(
         name: name.to_owned(),
         media_type: None,
         format: documents_jsonl.then_some(FormatHint::DocumentsJsonl),
+        passwords: Passwords::default(),
         limits,
     };
     let tenant = TenantId::generate();

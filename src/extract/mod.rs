@@ -9,6 +9,7 @@
 //! format reads it and gives blocks, children and facts to `emit`, which enforces the limits and
 //! passes them to the caller's `ExtractSink`. `protocol` and `worker` carry the same over pipes.
 
+mod archive;
 mod charset;
 mod clean;
 mod collect;
@@ -22,6 +23,7 @@ mod mail;
 mod markdown;
 mod markdown_out;
 mod mbox;
+mod passwords;
 mod pdf;
 pub mod protocol;
 mod rows;
@@ -41,9 +43,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::{Deserialize, Serialize};
 
 pub use self::collect::Collector;
-pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS};
+pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS, refusal};
 use self::emit::{Output, Stop};
 pub use self::markdown_out::to_markdown;
+pub use self::passwords::Passwords;
 use self::sniff::{Detected, Format};
 use self::source::Source;
 pub use self::worker::run_worker;
@@ -60,6 +63,9 @@ pub struct ExtractRequest {
     pub media_type: Option<String>,
     /// Forces a format instead of detecting one.
     pub format: Option<FormatHint>,
+    /// What may open the file, where it is locked; tried in this order.
+    #[serde(default)]
+    pub passwords: Passwords,
     pub limits: ExtractLimits,
 }
 
@@ -74,6 +80,8 @@ pub struct ExtractLimits {
     pub max_children: u32,
     /// Most bytes of one file inside another.
     pub max_child_bytes: u64,
+    /// Most bytes taken out of one archive, all files together.
+    pub max_total_bytes: u64,
 }
 
 impl Default for ExtractLimits {
@@ -83,6 +91,7 @@ impl Default for ExtractLimits {
             max_parse_bytes: 256 << 20,
             max_children: 1_000_000,
             max_child_bytes: 256 << 20,
+            max_total_bytes: 64 << 30,
         }
     }
 }
@@ -95,7 +104,8 @@ pub trait ExtractSink {
     /// Any error ends the extraction.
     fn block(&mut self, block: Block) -> io::Result<()>;
 
-    /// Takes a file found inside. `body` may be left unread, wholly or in part.
+    /// Takes a file found inside. `body` may be left unread, wholly or in part. Where it fails with
+    /// a [`refusal`], the file is to be listed with that reason instead.
     ///
     /// # Errors
     /// Any error ends the extraction.
@@ -112,7 +122,7 @@ pub fn extract(
     input: &mut dyn Read,
     sink: &mut dyn ExtractSink,
 ) -> Result<ExtractedDocument, ExtractFailure> {
-    let mut out = Output::new(&request.limits, sink);
+    let mut out = Output::new(request, sink);
     let outcome = catch_unwind(AssertUnwindSafe(|| read(request, input, &mut out)));
     let outcome = outcome.unwrap_or_else(|panic| {
         Err(Stop::malformed(format!("The file broke its reader ({})", panic_message(&*panic))))
@@ -125,6 +135,10 @@ pub fn extract(
                 failure.media_type = Some(media_type);
             }
             Err(failure)
+        }
+        Err(Stop::Input(error)) if refusal(&error).is_some() => {
+            let failure = refusal(&error).cloned();
+            Err(failure.expect("invariant: just seen to be there"))
         }
         Err(Stop::Input(error)) => Err(ExtractFailure {
             code: ExtractFailureCode::Malformed,
@@ -155,7 +169,7 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
         None => sniff::sniff(&source, &request.name, request.media_type.as_deref()),
     };
     out.document.media_type.clone_from(&detected.media_type);
-    let result = parse(&detected, &mut source, request.media_type.as_deref(), out);
+    let result = parse(&detected, &mut source, request, out);
     if matches!(result, Err(Stop::Full)) {
         let at = if source.was_read_whole() { out.text_bytes() } else { source.consumed() };
         out.document.truncated_at = Some(at);
@@ -166,9 +180,10 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
 fn parse(
     detected: &Detected,
     source: &mut Source<'_>,
-    declared: Option<&str>,
+    request: &ExtractRequest,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
+    let declared = request.media_type.as_deref();
     match detected.format {
         Format::Text => text::extract(source, declared, out),
         Format::Markdown => markdown::extract(source, declared, out),
@@ -181,6 +196,10 @@ fn parse(
         Format::Pdf => pdf::extract(source, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
+        Format::Zip => archive::extract_zip(source, out),
+        Format::SevenZip => archive::extract_sevenz(source, out),
+        Format::Tar => archive::extract_tar(source, out),
+        Format::Packed(packing) => archive::extract_packed(source, packing, &request.name, out),
         Format::Unsupported => Err(Stop::failure(
             ExtractFailureCode::UnsupportedType,
             format!("Files of type {} cannot be read", detected.media_type),

@@ -8,6 +8,7 @@ mod text;
 
 use infer::MatcherType;
 
+use super::archive::{self, Packing};
 use super::charset::utf16_without_mark;
 use super::source::Source;
 
@@ -26,6 +27,10 @@ pub(super) enum Format {
     Pdf,
     DocumentsJsonl,
     DocumentJson,
+    Zip,
+    SevenZip,
+    Tar,
+    Packed(Packing),
     Unsupported,
 }
 
@@ -71,8 +76,11 @@ pub(super) fn sniff(source: &Source<'_>, name: &str, declared: Option<&str>) -> 
     if looks_like_text(evidence.head) {
         return text::sniff(&evidence);
     }
-    text::mail_with_binary_body(&evidence)
-        .unwrap_or_else(|| Detected::new(Format::Unsupported, binary_type(&evidence)))
+    text::mail_with_binary_body(&evidence).unwrap_or_else(|| {
+        let media_type = binary_type(&evidence);
+        let archive = archive::format_of(media_type, evidence.extension);
+        Detected::new(archive.unwrap_or(Format::Unsupported), media_type)
+    })
 }
 
 /// The part of a file name after its last dot, in lower case.
@@ -116,7 +124,10 @@ fn looks_like_text(head: &[u8]) -> bool {
 /// The media type of a file that is not text.
 fn binary_type(evidence: &Evidence<'_>) -> &'static str {
     let head = evidence.head;
-    if head.starts_with(b"PK\x03\x04") {
+    if archive::is_tar(head) {
+        return "application/x-tar";
+    }
+    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         return zip_type(head, evidence.extension);
     }
     if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {

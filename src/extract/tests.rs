@@ -58,6 +58,7 @@ fn a_panic_becomes_a_failure() {
         name: "a.txt".to_owned(),
         media_type: None,
         format: None,
+        passwords: Default::default(),
         limits: limits(),
     };
     let failure = extract(&request, &mut &b"text"[..], &mut Broken).expect_err("broken");
@@ -72,6 +73,7 @@ fn a_receiver_that_is_gone_ends_the_reading() {
         name: "inbox".to_owned(),
         media_type: None,
         format: None,
+        passwords: Default::default(),
         limits: limits(),
     };
     let mbox = b"From a@b Mon Jan  1 10:00:00 2024\nSubject: s\n\nHi\n";

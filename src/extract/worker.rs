@@ -16,7 +16,7 @@ use rustix::process::{Pid, getppid};
 use super::protocol::{
     Command, Event, Kind, MAX_DATA, ProtocolError, WorkerSettings, read_frame, write_frame,
 };
-use super::{ExtractRequest, ExtractSink, extract, sandbox};
+use super::{ExtractRequest, ExtractSink, extract, refusal, sandbox};
 use crate::types::{Block, ChildHeader, ExtractFailure, ExtractFailureCode};
 
 const STACK: usize = 64 * 1024 * 1024;
@@ -231,8 +231,14 @@ impl ExtractSink for EventWriter<'_> {
     fn child(&mut self, header: &ChildHeader, body: &mut dyn Read) -> io::Result<()> {
         let result = self.send(Event::ChildBegin(header.clone()));
         self.keep(result)?;
-        self.body(body)?;
-        let result = self.send(Event::ChildEnd);
+        let end = match self.body(body) {
+            Ok(()) => Event::ChildEnd,
+            Err(error) => match refusal(&error) {
+                Some(failure) => Event::ChildRefused(failure.clone()),
+                None => return Err(error),
+            },
+        };
+        let result = self.send(end);
         self.keep(result)?;
         // The parent works on a child while the next one is still being parsed.
         let result = self.output.flush().map_err(ProtocolError::Io);

@@ -24,9 +24,9 @@ pub use blobs::{BlobError, BlobReader, BlobWriter, Blobs, StoredBlob};
 pub use catalog::{
     Accepted, Amounts, AuditReader, CatalogError, CatalogReader, CatalogWriter, ChunkInput,
     ClaimedJob, CollectionRow, ContentSummary, DocumentRow, ExtractInput, ExtractionRecord,
-    FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind, LedgerPage, LedgerQuery, NewDrop,
-    Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem, StoredChunk, StoredText, Unreadable,
-    VectorSource, heading_path,
+    FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind, LedgerPage, LedgerQuery, Nesting,
+    NewDrop, Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem, StoredChunk, StoredText,
+    Unreadable, VectorSource, heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,

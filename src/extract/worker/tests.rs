@@ -12,8 +12,13 @@ fn frame(command: Command) -> Vec<u8> {
 }
 
 fn document(name: &str, pieces: &[&[u8]]) -> Vec<u8> {
-    let request =
-        ExtractRequest { name: name.to_owned(), media_type: None, format: None, limits: limits() };
+    let request = ExtractRequest {
+        name: name.to_owned(),
+        media_type: None,
+        format: None,
+        passwords: Default::default(),
+        limits: limits(),
+    };
     let mut wire = frame(Command::Begin(request));
     for piece in pieces {
         wire.extend(frame(Command::Data(piece.to_vec())));

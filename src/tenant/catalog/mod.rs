@@ -13,6 +13,7 @@ mod collections;
 mod documents;
 mod ledger;
 mod lifecycle;
+mod nesting;
 mod open;
 mod queue;
 mod rows;
@@ -38,6 +39,7 @@ pub use collections::CollectionRow;
 pub use documents::{DocumentRow, HitDocument, OutlineEntry, ReadyItem, StoredText};
 pub use ledger::{LedgerPage, LedgerQuery};
 pub use lifecycle::{Projection, PurgeItem};
+pub use nesting::Nesting;
 pub use queue::{ClaimedJob, JobKind};
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
 
