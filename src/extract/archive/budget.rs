@@ -15,7 +15,7 @@ use crate::types::{ExtractFailure, ExtractFailureCode};
 /// Below this much nobody is hurt, whatever the ratio.
 const FREE: u64 = 256 << 20;
 /// Texts that repeat themselves reach 100; files made to fill a disk begin at about 1000.
-const MOST_TIMES: u64 = 250;
+const MOST_TIMES: u64 = 200;
 
 /// Shared by all readers of one archive.
 #[derive(Clone)]

@@ -17,6 +17,7 @@ use std::io::{self, Read};
 use self::budget::Budget;
 use self::names::Names;
 pub(super) use self::packed::Packing;
+use super::clean::{one_line, shorten};
 use super::emit::{Output, Stop, refusal};
 use super::sniff::Format;
 use super::source::Source;
@@ -132,6 +133,11 @@ fn locked(locked: u64, total: u64, out: &Output<'_>) -> String {
     } else {
         format!("{what} protected by another password than the one given")
     }
+}
+
+/// A name inside a sentence: bounded, on one line.
+fn quoted(name: &str) -> String {
+    shorten(&one_line(name), 200)
 }
 
 fn header(name: String) -> ChildHeader {

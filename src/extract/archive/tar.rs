@@ -10,7 +10,7 @@ use ::tar::{Archive, EntryType};
 
 use super::super::emit::{Output, Stop, refusal};
 use super::names::decode;
-use super::{Entries, failure};
+use super::{Entries, failure, quoted};
 use crate::types::ExtractFailureCode;
 
 pub(super) const BLOCK: usize = 512;
@@ -35,7 +35,7 @@ pub(super) fn extract(input: &mut dyn Read, out: &mut Output<'_>) -> Result<(), 
             Kind::Folder => {}
             Kind::Link => {
                 let target = entry.link_name_bytes().map(|raw| decode(&raw)).unwrap_or_default();
-                let message = format!("A link to {target}; links are not followed");
+                let message = format!("A link to {}; links are not followed", quoted(&target));
                 let failure = failure(ExtractFailureCode::UnsupportedType, message);
                 entries.refuse(&name, failure, out)?;
             }

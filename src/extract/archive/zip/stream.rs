@@ -11,7 +11,7 @@ use flate2::bufread::DeflateDecoder;
 
 use super::super::budget::Budget;
 use super::super::names::{decode, decode_dos};
-use super::super::{Entries, failure};
+use super::super::{Entries, failure, quoted};
 use super::directory::{u16_at, u32_at, u64_at};
 use super::entry::{Checked, LOCAL, LOCAL_LENGTH, unpacked};
 use crate::extract::emit::{Output, Stop};
@@ -114,7 +114,7 @@ fn one_file(
         entries.refuse(&local.name, failure(ExtractFailureCode::TooLarge, message), out)?;
         return Ok(Err(Stop::malformed(format!(
             "The archive can be read up to {} only",
-            local.name
+            quoted(&local.name)
         ))));
     }
     if behind {
@@ -159,7 +159,12 @@ fn of_unknown_length(
     // What nobody wanted of it still stands before the next file.
     if let Err(error) = io::copy(&mut body, &mut io::sink()) {
         let reason = budget.spent().map_or_else(
-            || Stop::malformed(format!("The archive is damaged at {}: {error}", local.name)),
+            || {
+                Stop::malformed(format!(
+                    "The archive is damaged at {}: {error}",
+                    quoted(&local.name)
+                ))
+            },
             Stop::Failure,
         );
         return Ok(Err(reason));
