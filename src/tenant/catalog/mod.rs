@@ -14,6 +14,7 @@ mod documents;
 mod ledger;
 mod lifecycle;
 mod mentions;
+mod nesting;
 mod open;
 mod queue;
 mod rows;
@@ -42,6 +43,7 @@ pub use documents::{DocumentRow, HitDocument, OutlineEntry, ReadyItem, StoredTex
 pub use ledger::{LedgerPage, LedgerQuery};
 pub use lifecycle::{Projection, PurgeItem};
 pub use mentions::{DateMentionRow, NewDateMention};
+pub use nesting::Nesting;
 pub use queue::{ClaimedJob, JobKind};
 pub use similar::SimilarDocument;
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};

@@ -51,6 +51,7 @@ impl Catalog {
                 return Err(CatalogError::Format { path: path.to_owned(), found });
             }
         };
+        writer.execute_batch(include_str!("nesting.sql")).map_err(open)?;
         let audit = ChainKeys::of(keyring);
         trail::open(&writer, &audit).map_err(open)?;
         // The home lock says that no other process works here: leases of a dead one are void.
