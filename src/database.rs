@@ -214,7 +214,8 @@ fn remove(path: &Path) -> Result<(), DatabaseError> {
     }
 }
 
-#[cfg(all(test, not(feature = "pass-through-cipher")))]
+#[cfg(not(feature = "pass-through-cipher"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
