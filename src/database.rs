@@ -214,8 +214,8 @@ fn remove(path: &Path) -> Result<(), DatabaseError> {
     }
 }
 
-#[cfg(test)]
 #[cfg(not(feature = "pass-through-cipher"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
