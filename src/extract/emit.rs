@@ -65,10 +65,15 @@ pub(super) struct Output<'a> {
 
 impl<'a> Output<'a> {
     pub(super) fn new(request: &'a ExtractRequest, sink: &'a mut dyn ExtractSink) -> Self {
+        Self { passwords: &request.passwords, ..Self::within(&request.limits, sink) }
+    }
+
+    /// For text inside a file that is open already.
+    pub(super) fn within(limits: &'a ExtractLimits, sink: &'a mut dyn ExtractSink) -> Self {
         Self {
             document: ExtractedDocument::default(),
-            limits: &request.limits,
-            passwords: &request.passwords,
+            limits,
+            passwords: &[],
             sink,
             text_bytes: 0,
             blocks: 0,
