@@ -24,6 +24,7 @@ const TABLE: &[(&str, &str)] = &[
     ("chunk", "types error"),
     ("telemetry", "config error"),
     ("keys", "types error disk crypto config"),
+    ("archive", "types error crypto"),
     ("audit", "types error crypto"),
     ("system", "types error clock disk crypto database audit"),
     ("tls", "types error clock disk crypto config"),
@@ -34,7 +35,7 @@ const TABLE: &[(&str, &str)] = &[
     (
         "app",
         "types clock failpoint error config disk crypto native extract chunk telemetry \
-         keys audit system tls auth inference extraction tenant",
+         keys archive audit system tls auth inference extraction tenant",
     ),
     ("sources", "types error clock disk auth app config tenant::TenantHandle"),
     ("http", "types error config telemetry auth app tenant::TenantHandle clock"),
@@ -69,6 +70,7 @@ const CRATES: &[(&[&str], &[&str], &str)] = &[
         &["tenant"],
         "the projections are private children of tenant",
     ),
+    (&["age"], &["archive"], "one module seals and opens what leaves the appliance"),
     (&["blahaj"], &["keys"], "the key that opens everything is split in keys"),
     (&["ort", "fastembed"], &["inference", "native"], "models run behind inference"),
     (
