@@ -23,6 +23,9 @@ use super::{
 /// Logarithm of the work that opening an archive may cost: 256 MiB, which is what `age` asks for.
 const MAX_WORK_FACTOR: u8 = 18;
 
+/// Bytes of a tar block.
+const BLOCK: usize = 512;
+
 /// An archive that was read to its end and holds what it says.
 #[derive(Debug)]
 pub struct Verified {
@@ -71,12 +74,16 @@ pub fn read<E: From<ArchiveError>>(
         }
         verify(&seen, &manifest, &signature)?
     };
-    // To the very end, where the cipher tells an archive that was cut short.
-    let mut rest = archive.into_inner();
-    match rest.read(&mut [0]).map_err(ArchiveError::Read)? {
-        0 => Ok(verified),
-        _ => Err(ArchiveError::Surplus.into()),
-    }
+    read_end(archive.into_inner())?;
+    Ok(verified)
+}
+
+/// Reads to the very end, where the cipher tells an archive that was cut short. A tar ends with
+/// two blocks of zeros, of which its reader takes one.
+fn read_end(rest: impl Read) -> Result<(), ArchiveError> {
+    let mut block = Vec::with_capacity(BLOCK + 1);
+    rest.take(BLOCK as u64 + 1).read_to_end(&mut block).map_err(ArchiveError::Read)?;
+    if block == [0; BLOCK] { Ok(()) } else { Err(ArchiveError::Surplus) }
 }
 
 fn decrypt<R: Read>(input: R, passphrase: &str) -> Result<StreamReader<R>, ArchiveError> {
@@ -100,7 +107,8 @@ fn unopened(error: DecryptError) -> ArchiveError {
         DecryptError::InvalidMac => {
             ArchiveError::Read(io::Error::new(io::ErrorKind::InvalidData, "its header was changed"))
         }
-        DecryptError::InvalidHeader | DecryptError::UnknownFormat => ArchiveError::NotAnArchive,
+        // An invalid header, an unknown format, and what later releases of age may tell apart.
+        _ => ArchiveError::NotAnArchive,
     }
 }
 
