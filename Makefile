@@ -9,15 +9,20 @@ CAIRN_CACHE ?= $(HOME)/.cache/cairn
 CAIRN_NATIVE_DIR ?= $(CAIRN_CACHE)/native
 CARGO_TARGET_DIR ?= $(CAIRN_CACHE)/target
 BUNDLE_OUT ?= dist
-# What `make bench` runs; an unoptimised build says nothing about speed.
+# What `make bench` runs; an unoptimised build says nothing about speed. Beside it stands the same
+# product without encryption, which is only there to be compared with.
+BENCH_PROFILE_DIR ?= $(CARGO_TARGET_DIR)/release
+BENCH_PASS_THROUGH ?= cargo build --release --locked --features pass-through-cipher --bin cairn
 BENCH ?= cargo bench --locked --bench bench --
 BENCH_ARGS ?=
+# How long `make soak` keeps two tenants busy.
+CAIRN_SOAK_SECONDS ?= 600
 
 export CAIRN_CACHE CAIRN_NATIVE_DIR CARGO_TARGET_DIR BUNDLE_OUT
 # rustup's own folder last, for shells that have not read its profile yet.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup setup-test build run lint test test-dashboard bench bundle clean
+.PHONY: help setup setup-test build run lint test test-dashboard bench soak bundle clean
 
 help:
 	@echo 'make run      set up, build, fill a demo tenant with sample documents, serve on 127.0.0.1:8420'
@@ -26,6 +31,7 @@ help:
 	@echo 'make setup    check Rust, install what else is missing, build the dashboard'
 	@echo 'make build    setup, then the binary at bin/cairn (profile dev)'
 	@echo 'make bench    quality, speed and memory in one table (profile release; long build)'
+	@echo 'make soak     two tenants under load for ten minutes: neither sees anything of the other'
 	@echo 'make bundle   dist/cairn-<version>-x86_64-linux.tar.gz (profile release; long build)'
 	@echo 'make clean    remove bin, dist and the built dashboard; not the caches, not the demo data'
 
@@ -58,8 +64,16 @@ lint: setup
 test-dashboard: setup-test
 	@export PATH="$$(installer/node):$$PATH"; npm --prefix assets/dashboard run --silent test
 
+# The build without encryption comes first and is copied away, so that the ordinary binary is what
+# stays in its place.
 bench: setup
+	$(BENCH_PASS_THROUGH)
+	cp -f "$(BENCH_PROFILE_DIR)/cairn" "$(BENCH_PROFILE_DIR)/cairn-pass-through"
 	$(BENCH) $(BENCH_ARGS)
+
+soak: setup-test
+	CAIRN_SOAK_SECONDS=$(CAIRN_SOAK_SECONDS) cargo test --locked --features fault-injection --test it -- \
+	    --nocapture two_tenants_under_load_never_see_a_word_of_each_other
 
 bundle: setup
 	cargo build --release --locked

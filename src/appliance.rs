@@ -77,7 +77,8 @@ pub struct InitReport {
 }
 
 /// Makes a home: private directories, the key where the source has none yet, the appliance's data
-/// key and its database. Repeating it is harmless. Blocks.
+/// key, its database and its certificates, among them the one it is reached by before it is first
+/// unsealed. Repeating it is harmless. Blocks.
 ///
 /// # Errors
 /// `HomeLocked` while another process holds the home; when the key cannot be had, or a directory
@@ -100,6 +101,7 @@ pub fn init_home(config: &Config, passphrase: Option<&str>) -> Result<InitReport
         .and_then(|keys| keys.ensure_keyring(SYSTEM_SCOPE))
         .map_err(ApplianceError::Keys)?;
     System::open(&home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
+    tls::prepare(home, &config.server, keyring);
     Ok(InitReport { home: home.path.clone(), kek })
 }
 

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | 0 | [`types`], [`clock`], [`failpoint`] |
 //! | 1 | [`error`] |
-//! | 2 | [`config`], [`disk`], [`crypto`], [`database`], [`scratch`], [`native`], [`extract`], [`chunk`] |
+//! | 2 | [`config`], [`disk`], [`crypto`], [`database`], [`scratch`], [`native`], [`extract`], [`chunk`], [`dates`], [`similarity`] |
 //! | 3 | [`telemetry`], [`archive`], [`audit`], [`keys`], [`system`], [`tls`] |
 //! | 4 | [`auth`], [`inference`], [`extraction`] |
 //! | 5 | [`tenant`] with all its stores |
@@ -39,6 +39,7 @@ pub mod clock;
 pub mod config;
 pub mod crypto;
 pub mod database;
+pub mod dates;
 pub mod disk;
 pub mod error;
 pub mod extract;
@@ -49,6 +50,7 @@ pub mod inference;
 pub mod keys;
 pub mod native;
 pub mod scratch;
+pub mod similarity;
 pub mod sources;
 pub mod system;
 pub mod telemetry;

@@ -11,8 +11,9 @@ use tokio::io::AsyncRead;
 use utoipa::ToSchema;
 
 use super::{App, Error, Inference, blocking, status};
+use crate::crypto::PASS_THROUGH;
 use crate::error::chain;
-use crate::extract::ExtractRequest;
+use crate::extract::{ExtractRequest, Passwords};
 use crate::extraction::ChildSink;
 use crate::types::{ChildHeader, TenantId};
 
@@ -65,8 +66,16 @@ pub async fn examine(app: &Arc<App>) -> Result<Vec<Check>, Error> {
     let mut checks = vec![Check::passed("version", env!("CARGO_PKG_VERSION"))];
     checks.extend(inference(app).await?);
     checks.push(reading(app).await);
+    checks.extend(confinement(app));
     checks.push(space(app).await?);
     checks.push(certificate(app).await?);
+    if PASS_THROUGH {
+        checks.push(Check::failed(
+            "encryption",
+            "this build encrypts nothing",
+            "It is for benchmarks only: keep no documents in it, and install a release.",
+        ));
+    }
     Ok(checks)
 }
 
@@ -122,6 +131,7 @@ async fn reading(app: &App) -> Check {
         name: "probe.pdf".to_owned(),
         media_type: None,
         format: None,
+        passwords: Passwords::default(),
         limits: super::index::limits(app),
     };
     let mut source = PROBE_PDF;
@@ -145,6 +155,34 @@ async fn reading(app: &App) -> Check {
             "Check that the binary may start itself again and that memory is not limited below 1 GiB.",
         ),
     }
+}
+
+/// Which layers the kernel gives; known once a reading process was started.
+fn confinement(app: &App) -> Vec<Check> {
+    let Some(layers) = app.extraction.confinement() else {
+        return Vec::new();
+    };
+    let landlock = match layers.landlock_abi {
+        Some(abi) => Check::passed(
+            "landlock",
+            format!("version {abi}; the reading process has no right to any file"),
+        ),
+        None => Check::failed(
+            "landlock",
+            "this kernel does not have it or has it turned off",
+            "Use Linux 5.13 or newer with `landlock` among the `lsm=` modules it is started with.",
+        ),
+    };
+    let seccomp = if layers.seccomp {
+        Check::passed("seccomp", "the reading process can make no system call but listed ones")
+    } else {
+        Check::failed(
+            "seccomp",
+            "this kernel refuses system call filters",
+            "Use a kernel with CONFIG_SECCOMP_FILTER, as every distribution's is.",
+        )
+    };
+    vec![landlock, seccomp]
 }
 
 /// The certificate and, because it can be told by it, the clock.

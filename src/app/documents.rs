@@ -9,7 +9,7 @@ use crate::auth::CanRead;
 use crate::tenant::{BlobReader, CatalogReader, StoredText, TenantHandle};
 use crate::types::{DocumentId, ItemKey};
 
-pub use crate::tenant::{DocumentRow, OutlineEntry};
+pub use crate::tenant::{DateMentionRow, DocumentRow, OutlineEntry, ThreadMail};
 
 /// A document with everything the document view shows but its text.
 #[derive(Debug)]
@@ -19,7 +19,14 @@ pub struct DocumentDetail {
     pub children: u64,
     /// Length, outline and pages of the text, where there is one.
     pub text: Option<StoredText>,
+    /// The first dates its text mentions.
+    pub date_mentions: Vec<DateMentionRow>,
+    /// The mails of its conversation, itself included, where there are others.
+    pub thread: Vec<ThreadMail>,
 }
+
+/// Dates shown of one document.
+const DATES_SHOWN: usize = 500;
 
 /// A page of documents.
 #[derive(Debug)]
@@ -80,11 +87,14 @@ async fn facts<A: CanRead>(
             let Some(row) = catalog.document(document)? else {
                 return Ok(None);
             };
-            let text = catalog.text(text_item(catalog, &row)?)?;
+            let item = text_item(catalog, &row)?;
+            let text = catalog.text(item)?;
             Ok(Some(DocumentDetail {
                 also_at: other_sources(catalog, &row)?,
                 children: catalog.child_count(row.key)?,
                 text,
+                thread: catalog.thread(item)?,
+                date_mentions: catalog.date_mentions(item, DATES_SHOWN)?,
                 row,
             }))
         })

@@ -210,7 +210,11 @@ pub async fn upkeep(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), 
     // What people are warned of is known without anybody asking.
     app.standing(tenant.id()).await?.count(tenant).await?;
     let handle = tenant.clone();
-    blocking(move || Ok(handle.fulltext()?.compact()?)).await?;
+    blocking(move || {
+        handle.shrink_log()?;
+        Ok(handle.fulltext()?.compact()?)
+    })
+    .await?;
     if let Some(vectors) = tenant.vectors().await? {
         let done = vectors.maintain().await?;
         tracing::debug!(tenant = %tenant.id(), ?done, "vector table maintained");

@@ -63,6 +63,12 @@ pub async fn status(app: &Arc<App>, actor: &Actor) -> Result<Status, Error> {
                 .to_owned(),
         );
     }
+    if let Some(missing) = missing_layers(app) {
+        notices.push(format!(
+            "Files are read with less protection than intended, because this system lacks \
+             {missing}. Run `cairn doctor` for what to do."
+        ));
+    }
     if home_free_bytes < LOW_SPACE {
         notices.push(format!(
             "Only {} MiB are free on the volume that holds Cairn's data.",
@@ -80,6 +86,17 @@ pub async fn status(app: &Arc<App>, actor: &Actor) -> Result<Status, Error> {
         model,
         notices,
     })
+}
+
+/// What the kernel does not give the processes that read files.
+fn missing_layers(app: &App) -> Option<&'static str> {
+    let layers = app.extraction.confinement()?;
+    match (layers.landlock_abi.is_some(), layers.seccomp) {
+        (true, true) => None,
+        (false, true) => Some("Landlock"),
+        (true, false) => Some("system call filters"),
+        (false, false) => Some("Landlock and system call filters"),
+    }
 }
 
 fn model_status(inference: &Inference) -> ModelStatus {

@@ -20,12 +20,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::app::blocking;
+use crate::clock::SystemClock;
+use crate::config::{Home, ServerConfig};
+use crate::crypto::Keyring;
 use crate::error::chain;
 use crate::http;
 use crate::tls::{ListenerConfig, Tls, TlsError};
 
 /// A peer that has not said what it wants by then is disconnected.
 const FIRST_WORD: Duration = Duration::from_secs(30);
+
+/// Makes what a home still lacks in certificates; what goes wrong is logged. Blocks.
+pub(super) fn prepare(home: &Home, server: &ServerConfig, keyring: Arc<Keyring>) {
+    drop(crate::tls::prepare(home, server, Some(keyring), Arc::new(SystemClock)));
+}
 
 /// How often the certificate is looked at.
 const LOOK: Duration = Duration::from_secs(3600);

@@ -142,10 +142,11 @@ impl Authority {
         password::check(given.password, name)?;
         let hash = hash_password(given.password).map_err(AuthError::from)?;
         let found = self.system.credentials(&user.to_string())?.ok_or(LinkError::Dead)?;
+        let mut by_recovery_code = false;
         // A link cannot be guessed, so failures of others do not keep its holder out; a code can.
         if let Some(peer) = peer.filter(|_| found.totp_secret.is_some()) {
             let attempt = self.begin(name, peer, false)?;
-            self.second_factor(&found, given.code, &attempt)?;
+            by_recovery_code = self.second_factor(&found, given.code, &attempt)?;
             self.succeed(&attempt)?;
         }
         let signed_in = peer.map(|peer| self.new_session(&found.user, peer)).transpose()?;
@@ -156,7 +157,7 @@ impl Authority {
             return Err(LinkError::Dead);
         }
         self.system.forgive(&ThrottleKey::account(name))?;
-        Ok(signed_in.map(|(signed_in, _)| signed_in))
+        Ok(signed_in.map(|(signed_in, _)| SignedIn { by_recovery_code, ..signed_in }))
     }
 
     /// A user who cannot sign in yet, not stored.

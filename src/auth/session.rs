@@ -54,6 +54,8 @@ pub struct SignedIn {
     pub token: Token,
     pub session: ActiveSession,
     pub expires_at: Timestamp,
+    /// True where a recovery code stood in for the second factor and is used up.
+    pub by_recovery_code: bool,
 }
 
 /// What a page has to send beside the cookie with every request that changes something.
@@ -130,6 +132,7 @@ impl Authority {
         let actor =
             Actor::User { id: user.id, name: user.name.clone(), appliance: user.appliance_role };
         let session = ActiveSession { id: record.id, user: user.id, actor };
-        Ok((SignedIn { token: Token::generate("")?, session, expires_at }, record))
+        let token = Token::generate("")?;
+        Ok((SignedIn { token, session, expires_at, by_recovery_code: false }, record))
     }
 }

@@ -77,9 +77,10 @@ impl Authority {
         let Some(found) = right_password(found, password) else {
             return Err(SignInError::BadCredentials);
         };
-        self.second_factor(&found, code, &attempt)?;
+        let by_recovery_code = self.second_factor(&found, code, &attempt)?;
         self.succeed(&attempt)?;
-        let (signed_in, record) = self.new_session(&found.user, peer)?;
+        let (mut signed_in, record) = self.new_session(&found.user, peer)?;
+        signed_in.by_recovery_code = by_recovery_code;
         self.system.add_session(&record, &signed_in.token.digest())?;
         Ok(signed_in)
     }
@@ -163,15 +164,15 @@ impl Authority {
         self.system.credentials(&user.to_string())?.ok_or(SignInError::BadCredentials)
     }
 
-    /// Demands the second factor of a user who has one.
+    /// Demands the second factor of a user who has one; true where a recovery code was used up.
     pub(in crate::auth) fn second_factor(
         &self,
         found: &Credentials,
         code: Option<&str>,
         attempt: &Counted,
-    ) -> Result<(), SignInError> {
+    ) -> Result<bool, SignInError> {
         let Some(secret) = &found.totp_secret else {
-            return Ok(());
+            return Ok(false);
         };
         let Some(code) = code.map(str::trim).filter(|code| !code.is_empty()) else {
             self.excuse(attempt)?;
@@ -180,10 +181,10 @@ impl Authority {
         let user = found.user.id;
         if !totp::is_time_code(code) {
             let used = self.system.use_recovery_code(user, &totp::recovery_digest(code))?;
-            return if used { Ok(()) } else { Err(SignInError::CodeWrong) };
+            return if used { Ok(true) } else { Err(SignInError::CodeWrong) };
         }
         match totp::check(secret, code, self.clock.now().as_second()) {
-            Verdict::Step(step) if self.system.take_totp_step(user, step)? => Ok(()),
+            Verdict::Step(step) if self.system.take_totp_step(user, step)? => Ok(false),
             Verdict::Step(_) => Err(SignInError::CodeUsed),
             Verdict::Skewed { seconds } => Err(SignInError::CodeSkewed { seconds }),
             Verdict::Wrong => Err(SignInError::CodeWrong),

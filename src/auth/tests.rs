@@ -265,7 +265,8 @@ fn a_recovery_code_replaces_the_authenticator_once() {
     let site = Site::new();
     let ada = site.person("ada");
     let (_, codes) = site.second_factor(&ada);
-    site.sign_in("ada", PASSWORD, Some(&codes[3].to_uppercase())).unwrap();
+    let signed_in = site.sign_in("ada", PASSWORD, Some(&codes[3].to_uppercase())).unwrap();
+    assert!(signed_in.by_recovery_code);
     assert!(matches!(site.sign_in("ada", PASSWORD, Some(&codes[3])), Err(SignInError::CodeWrong)));
     site.sign_in("ada", PASSWORD, Some(&codes[4])).unwrap();
     // A new second factor makes the old codes worthless.

@@ -2,7 +2,8 @@
 //!
 //! Called by: `app::index`. Talks to: nothing; pure.
 //! Invariants: chunks are disjoint, in order, each within the token budget and exactly the slice
-//! of the text its offsets name; everything but white space is in some chunk.
+//! of the text its offsets name; everything but white space, and but what a mail repeats of others
+//! (`BlockKind::is_own`), is in some chunk.
 //! Why: chunks follow the structure that was extracted. A page starts a new chunk, a heading
 //! does unless the one before is still tiny, and a cut falls between sentences wherever one fits, so a
 //! passage reads as something a person wrote. A ready-made splitter would re-tokenise every
@@ -96,6 +97,13 @@ impl Packer {
         } else {
             false
         };
+        if !block.kind.is_own() {
+            // A chunk is one slice of the text, so none may reach across what it leaves out.
+            self.close();
+            self.out.text.push_str(&block.text);
+            self.out.length_chars += block.text.chars().count() as u64;
+            return;
+        }
         let base_byte = self.out.text.len();
         let base_char = self.out.length_chars;
         self.out.text.push_str(&block.text);

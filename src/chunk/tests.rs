@@ -85,6 +85,25 @@ fn a_word_longer_than_the_budget_does_not_loop() {
     assert_eq!(split.chunks.iter().map(|chunk| chunk.tokens).sum::<u32>(), 100);
 }
 
+#[test]
+fn what_a_mail_repeats_is_in_the_text_and_in_no_chunk() {
+    let mut blocks = [
+        paragraph("My own words."),
+        paragraph("> Words of another."),
+        paragraph("More of mine."),
+        paragraph("Ann, +49 30 1234"),
+    ];
+    blocks[1].kind = BlockKind::QuotedReply;
+    blocks[3].kind = BlockKind::Signature;
+    let split = split(&blocks, 50, &words);
+    let texts: Vec<&str> = split.chunks.iter().map(|chunk| chunk.text.as_str()).collect();
+    assert_eq!(texts, ["My own words.", "More of mine."]);
+    assert!(split.text.contains("Words of another.") && split.text.ends_with("1234"));
+    assert_eq!(split.length_chars, split.text.chars().count() as u64);
+    let second = &split.chunks[1];
+    assert_eq!(&split.text[second.start_byte..second.end_byte], second.text);
+}
+
 proptest! {
     #[test]
     fn chunks_are_exact_slices_that_cover_all_visible_text(

@@ -292,7 +292,9 @@ async fn search(
     let endpoint = api(["tenants", &args.tenant, "search"])
         .with("q", plain_words(text))
         .with("mode", mode.as_str())
-        .with("limit", args.limit.to_string());
+        .with("limit", args.limit.to_string())
+        // Judgements are of documents, each by itself.
+        .with("group_similar", "false");
     let started = Instant::now();
     let bytes = client.get_bytes(&endpoint).await?;
     let latency_ms = started.elapsed().as_secs_f64() * 1e3;

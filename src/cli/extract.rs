@@ -21,7 +21,7 @@ use crate::chunk;
 use crate::config::IngestConfig;
 use crate::disk::name_text;
 use crate::error::chain;
-use crate::extract::{ExtractLimits, ExtractRequest, to_markdown};
+use crate::extract::{ExtractLimits, ExtractRequest, Passwords, to_markdown};
 use crate::extraction::{ChildSink, ExtractionConfig, ExtractionPool};
 use crate::types::{ChildHeader, ExtractedDocument, FormatHint, TenantId};
 
@@ -138,6 +138,7 @@ async fn extract(
         name: name.to_owned(),
         media_type: None,
         format: documents_jsonl.then_some(FormatHint::DocumentsJsonl),
+        passwords: Passwords::default(),
         limits,
     };
     let tenant = TenantId::generate();

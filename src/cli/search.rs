@@ -111,6 +111,11 @@ fn print_result(output: Output, rank: usize, result: &SearchResult) -> Result<()
     let (date, date_basis) = result.dates.effective();
     let mut about = vec![printable(&result.source)];
     about.extend(result.also_at.iter().map(|source| format!("also {}", printable(source))));
+    about.extend(match result.also_similar.len() {
+        0 => None,
+        1 => Some("1 more is nearly the same".to_owned()),
+        more => Some(format!("{more} more are nearly the same")),
+    });
     about.push(format!("{} ({})", date.strftime("%Y-%m-%d"), basis(date_basis)));
     if !result.has_vectors {
         about.push("found by keyword only so far".to_owned());

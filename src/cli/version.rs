@@ -14,6 +14,8 @@ struct Version {
     version: &'static str,
     architecture: &'static str,
     system: &'static str,
+    /// False in builds that measure what encryption costs; `bundle/build` refuses them.
+    encrypts: bool,
 }
 
 /// Runs the command.
@@ -26,6 +28,7 @@ pub fn run(output: Output) -> Result<Exit, CliError> {
         version: env!("CARGO_PKG_VERSION"),
         architecture: std::env::consts::ARCH,
         system: std::env::consts::OS,
+        encrypts: !cfg!(feature = "pass-through-cipher"),
     };
     if output.json() {
         output.value(&version)?;
@@ -34,6 +37,9 @@ pub fn run(output: Output) -> Result<Exit, CliError> {
             "{} {} ({}, {})",
             version.name, version.version, version.architecture, version.system
         ))?;
+        if !version.encrypts {
+            output.line("This build encrypts nothing. It is for benchmarks only.")?;
+        }
     }
     Ok(Exit::Done)
 }

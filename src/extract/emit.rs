@@ -113,7 +113,12 @@ impl<'a> Output<'a> {
     }
 
     /// Emits rows as one table block. Rows too long for a block become paragraphs.
-    pub(super) fn table(&mut self, rows: Vec<Vec<String>>, header: bool) -> Result<(), Stop> {
+    pub(super) fn table(
+        &mut self,
+        rows: Vec<Vec<String>>,
+        header: bool,
+        page: Option<u32>,
+    ) -> Result<(), Stop> {
         let rows: Vec<Vec<String>> = rows
             .into_iter()
             .map(|row| row.iter().map(|cell| clean(cell).trim().to_owned()).collect())
@@ -127,9 +132,10 @@ impl<'a> Output<'a> {
         }
         let too_long = length > MAX_BLOCK_TEXT || cells > 2 * MAX_BLOCK_TEXT;
         if too_long || length as u64 > self.room() {
-            return lines.iter().try_for_each(|line| self.paragraph(line));
+            let kind = BlockKind::Paragraph;
+            return lines.iter().try_for_each(|line| self.block(&kind, line, page));
         }
-        self.emit(BlockKind::Table { rows, header }, &lines.join("\n"), None)
+        self.emit(BlockKind::Table { rows, header }, &lines.join("\n"), page)
     }
 
     /// Passes a file found inside this one on. `Stop::Full` once there are too many.

@@ -10,13 +10,17 @@
 
 mod facts;
 mod tree;
+mod voices;
 
 use scraper::{Html, Node};
 
+pub(super) use self::facts::declared_charset;
 use self::tree::{Step, TableShape, Walk};
+use self::voices::Voices;
 use super::charset::{declared_in, decode_whole};
 use super::clean::one_line;
 use super::emit::{Output, Stop};
+use super::grid::Grid;
 use super::rows::RowGroups;
 use super::source::Source;
 use crate::types::BlockKind;
@@ -27,33 +31,51 @@ pub(super) fn extract(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
-    let declared = declared_in(media_type).or_else(|| facts::declared_charset(&bytes));
+    let declared = declared_in(media_type).or_else(|| declared_charset(&bytes));
     let text = decode_whole(&bytes, declared, out);
     drop(bytes);
     let page = Html::parse_document(&text);
     drop(text);
     facts::collect(&page, out);
-    walk(&page, out)
+    walk(&page, None, out)
 }
 
 /// Emits the blocks of HTML found inside another format; its title and author do not count.
 pub(super) fn fragment(html: &str, out: &mut Output<'_>) -> Result<(), Stop> {
-    walk(&Html::parse_document(html), out)
+    walk(&Html::parse_document(html), None, out)
 }
 
-fn walk(page: &Html, out: &mut Output<'_>) -> Result<(), Stop> {
+/// Emits the blocks of a mail's HTML, with what it repeats of others told apart. A mail that says
+/// nothing else passes on what it repeats, which then are its words.
+pub(super) fn mail(html: &str, is_forward: bool, out: &mut Output<'_>) -> Result<(), Stop> {
+    let page = Html::parse_document(html);
+    let mut own = voices::OwnWords::default();
+    let limits = *out.limits();
+    match walk(&page, Some(Voices::new(is_forward)), &mut Output::new(&limits, &mut own)) {
+        Ok(()) | Err(Stop::Full) => {}
+        Err(stop) => return Err(stop),
+    }
+    walk(&page, Some(Voices::new(is_forward || !own.found())), out)
+}
+
+fn walk(page: &Html, voices: Option<Voices>, out: &mut Output<'_>) -> Result<(), Stop> {
     let shapes = tree::table_shapes(page);
     let mut reader = Reader::new(out, &shapes);
+    reader.voices = voices;
     for step in Walk::new(page) {
         match step {
             Step::Enter(node) => match node.value() {
                 Node::Text(text) => reader.text(text),
-                Node::Element(element) => reader.open(element)?,
+                Node::Element(element) => {
+                    reader.change_voice(element, Voices::enter)?;
+                    reader.open(element)?;
+                }
                 _ => {}
             },
             Step::Leave(node) => {
                 if let Node::Element(element) = node.value() {
                     reader.close(element.name())?;
+                    reader.change_voice(element, Voices::leave)?;
                 }
             }
         }
@@ -76,8 +98,12 @@ struct Reader<'r, 'o> {
     /// One entry per open table; data tables have no tables inside.
     tables: Vec<bool>,
     groups: Option<RowGroups>,
-    row: Vec<String>,
+    grid: Grid,
+    /// Columns and rows that the open cell spans.
+    span: (usize, usize),
     in_title: bool,
+    /// Who speaks, in a mail.
+    voices: Option<Voices>,
 }
 
 impl<'r, 'o> Reader<'r, 'o> {
@@ -94,9 +120,26 @@ impl<'r, 'o> Reader<'r, 'o> {
             item_open: false,
             tables: Vec::new(),
             groups: None,
-            row: Vec::new(),
+            grid: Grid::default(),
+            span: (1, 1),
             in_title: false,
+            voices: None,
         }
+    }
+
+    /// Ends the block at hand where `element` is the border of what a mail repeats.
+    fn change_voice(
+        &mut self,
+        element: &scraper::node::Element,
+        change: fn(&mut Voices, &scraper::node::Element),
+    ) -> Result<(), Stop> {
+        if self.voices.is_some() && voices::is_border(element) {
+            self.flush()?;
+            if let Some(voices) = &mut self.voices {
+                change(voices, element);
+            }
+        }
+        Ok(())
     }
 
     fn text(&mut self, text: &str) {
@@ -148,8 +191,11 @@ impl<'r, 'o> Reader<'r, 'o> {
                 self.preformatted += 1;
             }
             "table" => self.open_table()?,
-            "tr" if self.groups.is_some() => self.row.clear(),
-            "td" | "th" if self.groups.is_some() => self.text.clear(),
+            "td" | "th" if self.groups.is_some() => {
+                let span = |name| element.attr(name).and_then(|n| n.trim().parse().ok());
+                self.span = (span("colspan").unwrap_or(1), span("rowspan").unwrap_or(1));
+                self.text.clear();
+            }
             _ if is_block(name) => self.flush()?,
             _ => {}
         }
@@ -178,16 +224,16 @@ impl<'r, 'o> Reader<'r, 'o> {
             }
             "table" => self.close_table()?,
             "tr" => {
-                let row = std::mem::take(&mut self.row);
-                if let Some(groups) = &mut self.groups
-                    && row.iter().any(|cell| !cell.is_empty())
-                {
-                    groups.push(row, self.out)?;
+                if let Some(groups) = &mut self.groups {
+                    let row = self.grid.end_row();
+                    if row.iter().any(|cell| !cell.is_empty()) {
+                        groups.push(row, self.out)?;
+                    }
                 }
             }
             "td" | "th" if self.groups.is_some() => {
                 let cell = std::mem::take(&mut self.text);
-                self.row.push(cell.trim().to_owned());
+                self.grid.cell(cell.trim(), self.span.0, self.span.1);
             }
             "caption" if self.groups.is_some() => {
                 let caption = std::mem::take(&mut self.text);
@@ -203,9 +249,12 @@ impl<'r, 'o> Reader<'r, 'o> {
         self.flush()?;
         let shape = self.shapes.get(self.next_table).copied().unwrap_or_default();
         self.next_table += 1;
-        self.tables.push(shape.holds_data());
-        if shape.holds_data() {
+        let repeated = self.voices.as_ref().is_some_and(Voices::is_repeating);
+        let holds_data = shape.holds_data() && !repeated;
+        self.tables.push(holds_data);
+        if holds_data {
             self.groups = Some(RowGroups::new(shape.has_header()));
+            self.grid = Grid::default();
         }
         Ok(())
     }
@@ -232,6 +281,11 @@ impl<'r, 'o> Reader<'r, 'o> {
         let heading = self.heading.take();
         if text.trim().is_empty() {
             return Ok(());
+        }
+        if let Some(kind) = self.voices.as_mut().and_then(|voices| voices.kind_of(&text)) {
+            let lines: Vec<&str> =
+                text.lines().map(|line| line.trim_matches([' ', '\t'])).collect();
+            return self.out.block(&kind, &lines.join("\n"), None);
         }
         if let Some(level) = heading {
             return self.out.block(&BlockKind::Heading { level }, &one_line(&text), None);

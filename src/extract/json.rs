@@ -32,11 +32,16 @@ pub(super) fn extract(
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
     let json = decode_whole(&bytes, declared_in(media_type), out);
     drop(bytes);
-    if let Err(problem) = check(&json) {
+    read(&json, out)
+}
+
+/// Writes a text that should be JSON.
+pub(super) fn read(json: &str, out: &mut Output<'_>) -> Result<(), Stop> {
+    if let Err(problem) = check(json) {
         out.warn(format!("Not valid JSON ({problem}); read as plain text"));
-        return text::paragraphs(&json, out);
+        return text::paragraphs(json, out);
     }
-    write(&json, true, out)
+    write(json, true, out)
 }
 
 /// Says why a text cannot be read as JSON.

@@ -2,10 +2,17 @@
 //!
 //! Called by: `extract`. Talks to: `mail-parser`, `html` and `charset` for bodies.
 //! Invariants: no mail panics or recurses without bound: attached mails are children, taken apart
-//! by their own extraction, and the parsed tree is dismantled iteratively.
+//! by their own extraction, and the parsed tree is dismantled iteratively; what a mail repeats of
+//! others is shown but told apart from its own words.
 //!
 //! Why bodies are decoded again where the parser gave U+FFFD: it knows few multi-byte encodings
 //! and takes undeclared ones for UTF-8; our own detection does better.
+
+mod envelope;
+mod flags;
+mod outlook;
+pub(super) mod quote;
+mod rtf;
 
 use encoding_rs::Encoding;
 use jiff::Timestamp;
@@ -16,13 +23,18 @@ use mail_parser::{
     MessagePart, MimeHeaders, PartType,
 };
 
+use self::envelope::{Envelope, Person};
+pub(super) use self::flags::note as note_flags;
+pub(super) use self::outlook::{extract as extract_outlook, is_outlook};
 use super::charset::StreamDecoder;
-use super::clean::{one_line, shorten, size};
+use super::clean::{clean, one_line, shorten, size};
 use super::emit::{Output, Stop};
 use super::source::Source;
 use super::{html, text};
 use crate::types::ChildHeader;
 
+/// The type of a file in which Outlook keeps all its mails.
+pub(super) const OUTLOOK_STORE: &str = "application/vnd.ms-outlook-pst";
 const MAX_FILE_NAME: usize = 150;
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
@@ -38,8 +50,11 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
 
 /// The text limit may end the body; attachments are passed on all the same.
 fn read(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
-    let head = header(message, out);
-    let text = out.paragraph(&head).and_then(|()| body(message, raw, out));
+    let envelope = envelope(message);
+    let head = envelope.record(out);
+    flags::note_headers(message, out);
+    let is_forward = envelope.is_forward();
+    let text = out.paragraph(&head).and_then(|()| body(message, raw, is_forward, out));
     match text {
         Ok(()) | Err(Stop::Full) => {}
         Err(stop) => return Err(stop),
@@ -48,70 +63,59 @@ fn read(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), S
     text
 }
 
-/// Records the header's facts and returns its searchable lines.
-fn header(message: &Message<'_>, out: &mut Output<'_>) -> String {
-    let mut lines = String::new();
-    let mut line = |name: &str, value: &str| {
-        let value = one_line(value);
-        if !value.is_empty() {
-            lines.push_str(&format!("{name}: {value}\n"));
-        }
-    };
+fn envelope(message: &Message<'_>) -> Envelope {
     let from = people(message.from());
-    let to = people(message.to());
-    let cc = people(message.cc());
-    let subject = message.subject().unwrap_or_default();
-    line("From", &from.join(", "));
-    line("To", &to.join(", "));
-    line("Cc", &cc.join(", "));
-    line("Subject", subject);
-    line("Date", message.header_raw(HeaderName::Date).unwrap_or_default());
-
-    out.title(subject);
-    from.iter().for_each(|author| out.author(author));
-    out.fact("to", &to.join(", "));
-    out.fact("cc", &cc.join(", "));
-    out.fact("message_id", message.message_id().unwrap_or_default());
-    out.fact("in_reply_to", &words(message.in_reply_to()));
-    out.fact("references", &words(message.references()));
-    out.document.content_date = message
-        .date()
-        .filter(|date| date.is_valid())
-        .and_then(|date| Timestamp::from_second(date.to_timestamp()).ok());
-    lines
+    Envelope {
+        from: if from.is_empty() { people(message.sender()) } else { from },
+        to: people(message.to()),
+        cc: people(message.cc()),
+        bcc: people(message.bcc()),
+        subject: message.subject().unwrap_or_default().to_owned(),
+        date_text: message.header_raw(HeaderName::Date).unwrap_or_default().to_owned(),
+        date: message
+            .date()
+            .filter(|date| date.is_valid())
+            .and_then(|date| Timestamp::from_second(date.to_timestamp()).ok()),
+        message_id: message.message_id().unwrap_or_default().to_owned(),
+        in_reply_to: words(message.in_reply_to()),
+        references: words(message.references()),
+    }
 }
 
-/// `Name <address>` of everyone in an address field.
-fn people(address: Option<&Address<'_>>) -> Vec<String> {
+/// Everyone in an address field.
+fn people(address: Option<&Address<'_>>) -> Vec<Person> {
     let Some(address) = address else {
         return Vec::new();
     };
     address
         .iter()
-        .filter_map(|person| match (person.name(), person.address()) {
-            (Some(name), Some(address)) => Some(format!("{name} <{address}>")),
-            (Some(only), None) | (None, Some(only)) => Some(only.to_owned()),
-            (None, None) => None,
+        .filter_map(|person| {
+            let (name, address) = (person.name(), person.address());
+            Person::new(name.unwrap_or_default(), address.unwrap_or_default())
         })
-        .map(|person| one_line(&person))
         .collect()
 }
 
-fn words(value: &HeaderValue<'_>) -> String {
+fn words(value: &HeaderValue<'_>) -> Vec<String> {
     match value {
-        HeaderValue::Text(word) => word.to_string(),
-        HeaderValue::TextList(words) => words.join(" "),
-        _ => String::new(),
+        HeaderValue::Text(word) => vec![one_line(word)],
+        HeaderValue::TextList(words) => words.iter().map(|word| one_line(word)).collect(),
+        _ => Vec::new(),
     }
 }
 
 /// Emits the plain text of the mail, or its HTML where there is no other text.
-fn body(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
+fn body(
+    message: &Message<'_>,
+    raw: &[u8],
+    is_forward: bool,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
     let before = out.text_bytes();
     for id in &message.text_body {
         match message.part(*id) {
-            Some(part) if part.is_text_html() => html::fragment(&text_of(part, raw), out)?,
-            Some(part) if part.is_text() => text::paragraphs(&text_of(part, raw), out)?,
+            Some(part) if part.is_text_html() => html::mail(&text_of(part, raw), is_forward, out)?,
+            Some(part) if part.is_text() => plain_body(&text_of(part, raw), is_forward, out)?,
             _ => {}
         }
     }
@@ -120,14 +124,26 @@ fn body(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), S
     }
     for part in message.html_body.iter().filter_map(|id| message.part(*id)) {
         if part.is_text_html() {
-            html::fragment(&text_of(part, raw), out)?;
+            html::mail(&text_of(part, raw), is_forward, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// Emits a plain-text body, each voice in blocks of its own.
+fn plain_body(body: &str, is_forward: bool, out: &mut Output<'_>) -> Result<(), Stop> {
+    let body = clean(body);
+    for (voice, range) in quote::parts(&body, is_forward) {
+        match voice.kind() {
+            None => text::paragraphs(&body[range], out)?,
+            Some(kind) => out.block(&kind, &body[range], None)?,
         }
     }
     Ok(())
 }
 
 /// The text of a part, decoded by our own detection where the parser lost characters.
-fn text_of(part: &MessagePart<'_>, raw: &[u8]) -> String {
+pub(super) fn text_of(part: &MessagePart<'_>, raw: &[u8]) -> String {
     let text = part.text_contents().unwrap_or_default();
     if !text.contains('\u{fffd}') {
         return text.to_owned();
@@ -159,49 +175,63 @@ fn bytes_of(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
 fn attachments(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     let parts = message.attachments.iter().filter_map(|id| message.part(*id));
     for (number, part) in (1..).zip(parts.filter(|part| !part.is_multipart())) {
-        let header = ChildHeader {
-            name: format!("attachment-{number}/{}", file_name(part)),
-            absolute: false,
-            media_type: media_type(part),
-            format: None,
-        };
-        let bytes = bytes_of(part, raw);
-        let limit = out.limits().max_child_bytes;
-        if bytes.len() as u64 > limit {
-            out.warn(format!(
-                "{} is larger than {}, only its start was taken",
-                header.name,
-                size(limit)
-            ));
-        }
-        let kept = usize::try_from(limit).map_or(bytes.len(), |limit| bytes.len().min(limit));
-        out.child(&header, &mut &bytes[..kept])?;
+        let given = part.attachment_name().unwrap_or_default();
+        let name = file_name(given).unwrap_or_else(|| fallback_name(part).to_owned());
+        pass_on(number, &name, media_type(part), &bytes_of(part, raw), out)?;
     }
     Ok(())
 }
 
-/// A name without folders or control characters, never empty.
-fn file_name(part: &MessagePart<'_>) -> String {
-    let given = part.attachment_name().unwrap_or_default();
+/// Passes one attachment on, cut at the limit.
+fn pass_on(
+    number: u32,
+    name: &str,
+    media_type: Option<String>,
+    bytes: &[u8],
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let header = ChildHeader {
+        name: format!("attachment-{number}/{name}"),
+        absolute: false,
+        media_type,
+        format: None,
+    };
+    let limit = out.limits().max_child_bytes;
+    if bytes.len() as u64 > limit {
+        out.warn(format!(
+            "{} is larger than {}, only its start was taken",
+            header.name,
+            size(limit)
+        ));
+    }
+    let kept = usize::try_from(limit).map_or(bytes.len(), |limit| bytes.len().min(limit));
+    out.child(&header, &mut &bytes[..kept])
+}
+
+/// A name without folders or control characters; `None` where nothing is left of it.
+fn file_name(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let name: String = last.chars().filter(|c| !c.is_control()).collect();
     let name = name.trim().trim_start_matches('.');
-    if !name.is_empty() {
-        // The end of a name tells its type, so a long one is shortened in front of it.
-        return match name.rsplit_once('.') {
-            Some((stem, extension)) if name.len() > MAX_FILE_NAME && extension.len() <= 16 => {
-                format!("{}.{extension}", shorten(stem, MAX_FILE_NAME))
-            }
-            _ => shorten(name, MAX_FILE_NAME),
-        };
+    if name.is_empty() {
+        return None;
     }
-    let fallback = match &part.body {
+    // The end of a name tells its type, so a long one is shortened in front of it.
+    Some(match name.rsplit_once('.') {
+        Some((stem, extension)) if name.len() > MAX_FILE_NAME && extension.len() <= 16 => {
+            format!("{}.{extension}", shorten(stem, MAX_FILE_NAME))
+        }
+        _ => shorten(name, MAX_FILE_NAME),
+    })
+}
+
+fn fallback_name(part: &MessagePart<'_>) -> &'static str {
+    match &part.body {
         PartType::Message(_) => "message.eml",
         PartType::Html(_) => "text.html",
         PartType::Text(_) => "text.txt",
         _ => "part.bin",
-    };
-    fallback.to_owned()
+    }
 }
 
 /// The declared type, with the charset where the part is text.
@@ -219,7 +249,7 @@ fn media_type(part: &MessagePart<'_>) -> Option<String> {
 }
 
 /// Drops a mail level by level: mails nested ten thousand deep would exhaust the stack.
-fn dismantle(message: Message<'_>) {
+pub(super) fn dismantle(message: Message<'_>) {
     let mut levels = vec![message.parts];
     while let Some(parts) = levels.pop() {
         for part in parts {

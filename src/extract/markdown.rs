@@ -21,7 +21,12 @@ pub(super) fn extract(
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
     let text = decode_whole(&bytes, declared_in(media_type), out);
     drop(bytes);
-    let text = clean::clean(&text);
+    fragment(&text, out)
+}
+
+/// Emits the blocks of Markdown that is at hand.
+pub(super) fn fragment(text: &str, out: &mut Output<'_>) -> Result<(), Stop> {
+    let text = clean::clean(text);
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH

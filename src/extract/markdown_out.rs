@@ -75,12 +75,22 @@ fn render(block: &Block, out: &mut String) {
         BlockKind::Quote => {
             line(out, &format!("> {}\n", block.text.replace('\n', "\n> ")));
         }
+        BlockKind::QuotedReply => {
+            let quoted: Vec<String> = block.text.lines().map(quoted_line).collect();
+            line(out, &format!("{}\n", quoted.join("\n")));
+        }
+        BlockKind::Signature => line(out, &format!("{}\n", block.text)),
         BlockKind::Code => {
             let fence = if block.text.contains("```") { "~~~~" } else { "```" };
             line(out, &format!("{fence}\n{}\n{fence}\n", block.text));
         }
         BlockKind::Table { rows, header } => table(rows, *header, out),
     }
+}
+
+/// A plain-text mail marks quoted lines itself.
+fn quoted_line(text: &str) -> String {
+    if text.starts_with('>') { text.to_owned() } else { format!("> {text}") }
 }
 
 /// Markdown knows only tables with a header; one without gets an empty one.

@@ -9,30 +9,46 @@
 //! format reads it and gives blocks, children and facts to `emit`, which enforces the limits and
 //! passes them to the caller's `ExtractSink`. `protocol` and `worker` carry the same over pipes.
 
+mod cards;
 mod charset;
 mod clean;
+mod code;
 mod collect;
 mod date;
 mod document_json;
 mod emit;
+mod epub;
+mod grid;
 mod html;
 mod json;
 mod lines;
 mod mail;
 mod markdown;
 mod markdown_out;
+mod markup;
 mod mbox;
+mod notebook;
+mod office;
+mod package;
+mod passwords;
 mod pdf;
+#[cfg(feature = "fault-injection")]
+mod probe;
 pub mod protocol;
 mod rows;
+mod rst;
+mod rtf;
 mod sandbox;
+mod saved_page;
 mod sniff;
 mod source;
+mod subtitles;
 mod table;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
 mod worker;
+mod xml;
 
 use std::any::Any;
 use std::io::{self, Read};
@@ -44,6 +60,7 @@ pub use self::collect::Collector;
 pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS};
 use self::emit::{Output, Stop};
 pub use self::markdown_out::to_markdown;
+pub use self::passwords::Passwords;
 use self::sniff::{Detected, Format};
 use self::source::Source;
 pub use self::worker::run_worker;
@@ -60,6 +77,9 @@ pub struct ExtractRequest {
     pub media_type: Option<String>,
     /// Forces a format instead of detecting one.
     pub format: Option<FormatHint>,
+    /// What may open the file, where it is locked; tried in this order.
+    #[serde(default)]
+    pub passwords: Passwords,
     pub limits: ExtractLimits,
 }
 
@@ -155,7 +175,10 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
         None => sniff::sniff(&source, &request.name, request.media_type.as_deref()),
     };
     out.document.media_type.clone_from(&detected.media_type);
-    let result = parse(&detected, &mut source, request.media_type.as_deref(), out);
+    if detected.format == Format::Mail {
+        mail::note_flags(&request.name, out);
+    }
+    let result = parse(&detected, &mut source, request, out);
     if matches!(result, Err(Stop::Full)) {
         let at = if source.was_read_whole() { out.text_bytes() } else { source.consumed() };
         out.document.truncated_at = Some(at);
@@ -166,9 +189,10 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
 fn parse(
     detected: &Detected,
     source: &mut Source<'_>,
-    declared: Option<&str>,
+    request: &ExtractRequest,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
+    let declared = request.media_type.as_deref();
     match detected.format {
         Format::Text => text::extract(source, declared, out),
         Format::Markdown => markdown::extract(source, declared, out),
@@ -178,9 +202,26 @@ fn parse(
         Format::JsonLines => json::extract_lines(source, out),
         Format::Mail => mail::extract(source, out),
         Format::Mbox => mbox::extract(source, out),
+        Format::OutlookMessage => mail::extract_outlook(source, out),
         Format::Pdf => pdf::extract(source, out),
+        Format::Office => office::extract(source, out),
+        Format::Compound => office::extract_compound(source, &request.passwords, out),
+        Format::Epub => epub::extract(source, out),
+        Format::Rst => rst::extract(source, declared, out),
+        Format::SavedPage => saved_page::extract(source, out),
+        Format::Rtf => rtf::extract(source, out),
+        Format::Xml => markup::extract(source, out),
+        Format::Notebook => notebook::extract(source, declared, out),
+        Format::Subtitles => subtitles::extract(source, declared, out),
+        Format::Cards => cards::extract(source, declared, out),
+        Format::Code(language) => code::extract(source, language, declared, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
+        Format::Unsupported if detected.media_type == mail::OUTLOOK_STORE => Err(Stop::failure(
+            ExtractFailureCode::UnsupportedType,
+            "Outlook data files (.pst, .ost) cannot be read; mails exported from them can, as \
+             .msg, .eml or mbox",
+        )),
         Format::Unsupported => Err(Stop::failure(
             ExtractFailureCode::UnsupportedType,
             format!("Files of type {} cannot be read", detected.media_type),

@@ -1,7 +1,8 @@
 //! PDF: the text layer page by page, through libpdfium.
 //!
 //! Called by: `extract`. Talks to: `native` for the library, `pdfium-render`, `pdf::text`.
-//! Invariants: the library is loaded once per process and only when the first PDF comes; a page
+//! Invariants: the library is loaded once per process, in a worker before it is
+//! confined; the system's fonts stay closed to it, it has its own; a page
 //! that cannot be read costs a warning, not the document.
 
 mod text;
@@ -34,6 +35,12 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     let document = pdfium.load_pdf_from_byte_slice(&bytes, None).map_err(cannot_open)?;
     facts(&document, out);
     pages(&document, out)
+}
+
+/// Loads the library while the process may still open files. Where that fails, PDF files say so
+/// and all others are read.
+pub(super) fn load() {
+    drop(pdfium());
 }
 
 /// The library, loaded on first use. It cannot be unloaded, and a failure to load is final too.

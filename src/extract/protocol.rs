@@ -13,7 +13,8 @@
 //!                   Begin(ExtractRequest)  one per document
 //!                   Data(bytes)*           the file
 //!                   End                    no more data for this document
-//! worker → parent   Block(Block)* , ChildBegin(ChildHeader) ChildData(bytes)* ChildEnd , …
+//! worker → parent   Ready(Confinement)     once, first
+//!                   Block(Block)* , ChildBegin(ChildHeader) ChildData(bytes)* ChildEnd , …
 //!                   Done(ExtractedDocument) or Failed(ExtractFailure)   last of a document
 //! ```
 //!
@@ -46,6 +47,7 @@ pub enum Kind {
     Begin = 2,
     Data = 3,
     End = 4,
+    Ready = 64,
     Block = 65,
     ChildBegin = 66,
     ChildData = 67,
@@ -55,11 +57,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Hello,
         Self::Begin,
         Self::Data,
         Self::End,
+        Self::Ready,
         Self::Block,
         Self::ChildBegin,
         Self::ChildData,
@@ -82,6 +85,17 @@ impl Kind {
 pub struct WorkerSettings {
     /// Address space the worker may use, in bytes.
     pub memory_limit_bytes: u64,
+    /// Processor time for each document, in seconds.
+    pub cpu_seconds: u64,
+}
+
+/// Said once by a worker that is confined: which layers this kernel gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// Version of Landlock in force; none where the kernel has it not or has it turned off.
+    pub landlock_abi: Option<u32>,
+    /// True where only listed system calls are possible.
+    pub seccomp: bool,
 }
 
 /// From the parent.
@@ -96,6 +110,7 @@ pub enum Command {
 /// From the worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    Ready(Confinement),
     Block(Block),
     ChildBegin(ChildHeader),
     ChildData(Vec<u8>),
@@ -189,6 +204,7 @@ impl Event {
     /// [`ProtocolError::Garbled`] if the value has no JSON form.
     pub fn encode(self) -> Result<(Kind, Vec<u8>), ProtocolError> {
         Ok(match self {
+            Self::Ready(layers) => (Kind::Ready, to_json(Kind::Ready, &layers)?),
             Self::Block(block) => (Kind::Block, to_json(Kind::Block, &block)?),
             Self::ChildBegin(header) => (Kind::ChildBegin, to_json(Kind::ChildBegin, &header)?),
             Self::ChildData(bytes) => (Kind::ChildData, bytes),
@@ -204,6 +220,7 @@ impl Event {
     /// [`ProtocolError::Garbled`], and [`ProtocolError::OutOfPlace`] for a command.
     pub fn decode(kind: Kind, payload: Vec<u8>) -> Result<Self, ProtocolError> {
         match kind {
+            Kind::Ready => from_json(kind, &payload).map(Self::Ready),
             Kind::Block => from_json(kind, &payload).map(Self::Block),
             Kind::ChildBegin => from_json(kind, &payload).map(Self::ChildBegin),
             Kind::ChildData => Ok(Self::ChildData(payload)),

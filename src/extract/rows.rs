@@ -1,6 +1,6 @@
 //! Long tables cut into blocks that each make sense alone: every block repeats the header.
 //!
-//! Called by: `table`, `html`, `markdown`. Talks to: `emit`.
+//! Called by: `table`, `html`, `markdown`, `office`. Talks to: `emit`.
 //! Invariants: a block holds at most `MAX_ROWS` rows besides the header, and about
 //! `MAX_GROUP_TEXT` bytes; memory is bounded by one block.
 
@@ -17,12 +17,19 @@ pub(super) struct RowGroups {
     rows: Vec<Vec<String>>,
     bytes: usize,
     emitted: bool,
+    page: Option<u32>,
 }
 
 impl RowGroups {
     /// With `has_header`, the first row pushed is repeated on top of every block.
     pub(super) fn new(has_header: bool) -> Self {
-        Self { has_header, header: None, rows: Vec::new(), bytes: 0, emitted: false }
+        Self { has_header, header: None, rows: Vec::new(), bytes: 0, emitted: false, page: None }
+    }
+
+    /// Says on which page, slide or sheet the rows are.
+    pub(super) fn on_page(mut self, page: Option<u32>) -> Self {
+        self.page = page;
+        self
     }
 
     pub(super) fn push(&mut self, row: Vec<String>, out: &mut Output<'_>) -> Result<(), Stop> {
@@ -55,6 +62,6 @@ impl RowGroups {
         rows.append(&mut self.rows);
         self.bytes = 0;
         self.emitted = true;
-        out.table(rows, self.header.is_some())
+        out.table(rows, self.header.is_some(), self.page)
     }
 }

@@ -23,7 +23,24 @@ pub(super) enum Format {
     JsonLines,
     Mail,
     Mbox,
+    OutlookMessage,
     Pdf,
+    /// An office document in a zip archive.
+    Office,
+    /// A compound file: an older office document, or one under a password.
+    Compound,
+    Epub,
+    Rtf,
+    Rst,
+    /// A page with all its parts, as browsers save it.
+    SavedPage,
+    Xml,
+    Notebook,
+    Subtitles,
+    /// Events or people.
+    Cards,
+    /// Source code in this language.
+    Code(&'static str),
     DocumentsJsonl,
     DocumentJson,
     Unsupported,
@@ -68,11 +85,13 @@ pub(super) fn sniff(source: &Source<'_>, name: &str, declared: Option<&str>) -> 
     if is_pdf(&evidence) {
         return Detected::new(Format::Pdf, "application/pdf");
     }
+    if super::mail::is_outlook(evidence.head, evidence.extension) {
+        return Detected::new(Format::OutlookMessage, "application/vnd.ms-outlook");
+    }
     if looks_like_text(evidence.head) {
         return text::sniff(&evidence);
     }
-    text::mail_with_binary_body(&evidence)
-        .unwrap_or_else(|| Detected::new(Format::Unsupported, binary_type(&evidence)))
+    text::mail_with_binary_body(&evidence).unwrap_or_else(|| binary(binary_type(&evidence)))
 }
 
 /// The part of a file name after its last dot, in lower case.
@@ -113,6 +132,27 @@ fn looks_like_text(head: &[u8]) -> bool {
     zeros * 1000 <= sample.len() && controls * 100 <= sample.len()
 }
 
+/// The reader of a file that is not text.
+fn binary(media_type: &str) -> Detected {
+    let format = match media_type {
+        "application/epub+zip" => Format::Epub,
+        "application/x-ole-storage"
+        | "application/msword"
+        | "application/vnd.ms-excel"
+        | "application/vnd.ms-powerpoint"
+        | "application/vnd.ms-outlook" => Format::Compound,
+        office
+            if office.starts_with("application/vnd.oasis.opendocument.")
+                || office.starts_with("application/vnd.openxmlformats-officedocument.")
+                || office == XLSB =>
+        {
+            Format::Office
+        }
+        _ => Format::Unsupported,
+    };
+    Detected::new(format, media_type)
+}
+
 /// The media type of a file that is not text.
 fn binary_type(evidence: &Evidence<'_>) -> &'static str {
     let head = evidence.head;
@@ -124,9 +164,11 @@ fn binary_type(evidence: &Evidence<'_>) -> &'static str {
             "doc" | "dot" => "application/msword",
             "xls" | "xlt" => "application/vnd.ms-excel",
             "ppt" | "pps" => "application/vnd.ms-powerpoint",
-            "msg" => "application/vnd.ms-outlook",
             _ => "application/x-ole-storage",
         };
+    }
+    if head.starts_with(b"!BDN") {
+        return super::mail::OUTLOOK_STORE;
     }
     match infer::get(head) {
         Some(kind) if kind.matcher_type() != MatcherType::Text => kind.mime_type(),
@@ -134,17 +176,21 @@ fn binary_type(evidence: &Evidence<'_>) -> &'static str {
     }
 }
 
+const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
+const XLSB: &str = "application/vnd.ms-excel.sheet.binary.macroenabled.12";
+
 /// Office files are zip archives; the names of their first entries tell which.
 fn zip_type(head: &[u8], extension: &str) -> &'static str {
-    const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
-    const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
-    const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
+    let mut packaged = false;
     for (at, _) in head.windows(4).enumerate().filter(|(_, w)| *w == b"PK\x03\x04") {
         let Some(name) = head.get(at + 30..) else {
             break;
         };
         let found = match name {
             n if n.starts_with(b"word/") => DOCX,
+            n if n.starts_with(b"xl/") && extension == "xlsb" => XLSB,
             n if n.starts_with(b"xl/") => XLSX,
             n if n.starts_with(b"ppt/") => PPTX,
             n if n.starts_with(b"META-INF/MANIFEST.MF") => "application/java-archive",
@@ -152,14 +198,23 @@ fn zip_type(head: &[u8], extension: &str) -> &'static str {
                 Some(media_type) => media_type,
                 None => continue,
             },
-            _ => continue,
+            n => {
+                packaged |= n.starts_with(b"[Content_Types].xml");
+                continue;
+            }
         };
         return found;
     }
     match extension {
-        "docx" => DOCX,
-        "xlsx" => XLSX,
-        "pptx" => PPTX,
+        "docx" | "docm" | "dotx" | "dotm" => DOCX,
+        "xlsx" | "xlsm" | "xltx" | "xltm" => XLSX,
+        "xlsb" => XLSB,
+        "pptx" | "pptm" | "ppsx" | "ppsm" | "potx" => PPTX,
+        "odt" | "ott" => "application/vnd.oasis.opendocument.text",
+        "ods" | "ots" => "application/vnd.oasis.opendocument.spreadsheet",
+        "odp" | "otp" => "application/vnd.oasis.opendocument.presentation",
+        "epub" => "application/epub+zip",
+        _ if packaged => DOCX,
         _ => "application/zip",
     }
 }
@@ -214,7 +269,7 @@ mod tests {
         zip.extend_from_slice(&[0; 26]);
         zip.extend_from_slice(b"xl/workbook.xml");
         let (format, media_type) = detect("anything", &zip);
-        assert_eq!(format, Format::Unsupported);
+        assert_eq!(format, Format::Office);
         assert!(media_type.ends_with("spreadsheetml.sheet"), "{media_type}");
 
         let mut odt = b"PK\x03\x04".to_vec();

@@ -88,14 +88,14 @@ fn finish(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     match (waiting, groups) {
-        (Some(only), _) => out.table(vec![only], false),
+        (Some(only), _) => out.table(vec![only], false, None),
         (None, Some(groups)) => groups.finish(out),
         (None, None) => Ok(()),
     }
 }
 
 /// A header names every column, each differently, and holds no numbers or dates itself.
-fn is_header(first: &[String], second: &[String]) -> bool {
+pub(super) fn is_header(first: &[String], second: &[String]) -> bool {
     let named = first.iter().all(|cell| {
         let cell = cell.trim();
         !cell.is_empty() && cell.len() <= 200 && cell.chars().any(char::is_alphabetic)

@@ -47,7 +47,13 @@ pub(crate) fn extract_from(
     limits: ExtractLimits,
     input: &mut dyn Read,
 ) -> Result<Found, ExtractFailure> {
-    let request = ExtractRequest { name: name.to_owned(), media_type: None, format, limits };
+    let request = ExtractRequest {
+        name: name.to_owned(),
+        media_type: None,
+        format,
+        passwords: Default::default(),
+        limits,
+    };
     let mut found = Found::default();
     found.document = extract(&request, input, &mut found)?;
     Ok(found)

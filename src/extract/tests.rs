@@ -58,6 +58,7 @@ fn a_panic_becomes_a_failure() {
         name: "a.txt".to_owned(),
         media_type: None,
         format: None,
+        passwords: Default::default(),
         limits: limits(),
     };
     let failure = extract(&request, &mut &b"text"[..], &mut Broken).expect_err("broken");
@@ -72,6 +73,7 @@ fn a_receiver_that_is_gone_ends_the_reading() {
         name: "inbox".to_owned(),
         media_type: None,
         format: None,
+        passwords: Default::default(),
         limits: limits(),
     };
     let mbox = b"From a@b Mon Jan  1 10:00:00 2024\nSubject: s\n\nHi\n";
@@ -85,4 +87,14 @@ fn long_blocks_are_cut_and_controls_removed() {
     assert!(found.blocks.len() >= 3);
     assert!(found.texts()[0].starts_with("ab word"));
     assert!(found.blocks.iter().all(|block| block.kind == BlockKind::Paragraph));
+}
+
+#[test]
+fn a_store_of_outlook_says_what_to_do_instead() {
+    let mut bytes = b"!BDN".to_vec();
+    bytes.extend_from_slice(&[0; 600]);
+    let failure = extract_from("mail.pst", None, limits(), &mut bytes.as_slice())
+        .expect_err("there is no reader");
+    assert_eq!(failure.code, ExtractFailureCode::UnsupportedType);
+    assert!(failure.message.contains("mbox"), "{failure}");
 }

@@ -2,7 +2,8 @@
 //!
 //! Called by: `cli`. Talks to: its parent through `protocol` on stdin and stdout.
 //! Invariants: nothing but frames is written to stdout; no file ends the process, whatever its
-//! parser does; it ends when its parent does, even in the middle of a file.
+//! parser does; it ends when its parent does, even in the middle of a file; it is confined before
+//! it reads the first byte of one.
 //!
 //! Why a thread of its own with a larger stack: parsers of foreign code recurse more deeply than
 //! ours, and a stack overflow cannot be caught.
@@ -14,9 +15,11 @@ use std::time::Duration;
 use rustix::process::{Pid, getppid};
 
 use super::protocol::{
-    Command, Event, Kind, MAX_DATA, ProtocolError, WorkerSettings, read_frame, write_frame,
+    Command, Confinement, Event, Kind, MAX_DATA, ProtocolError, WorkerSettings, read_frame,
+    write_frame,
 };
-use super::{ExtractRequest, ExtractSink, extract, sandbox};
+use super::sandbox::{self, CpuBudget, SandboxError};
+use super::{ExtractRequest, ExtractSink, extract, pdf};
 use crate::types::{Block, ChildHeader, ExtractFailure, ExtractFailureCode};
 
 const STACK: usize = 64 * 1024 * 1024;
@@ -29,22 +32,27 @@ const EXIT_UNCONFINED: i32 = 3;
 
 /// Serves extraction requests from stdin until it closes; returns the exit code.
 pub fn run_worker() -> i32 {
+    if let Err(error) = sandbox::close_strangers() {
+        return report(&error, EXIT_UNCONFINED);
+    }
     let settings = match hello(&mut io::stdin().lock()) {
         Ok(Some(settings)) => settings,
         Ok(None) => return 0,
         Err(error) => return report(&error, EXIT_PROTOCOL),
     };
-    if let Err(error) = sandbox::confine(&settings) {
-        return report(&error, EXIT_UNCONFINED);
-    }
+    let (budget, confinement) = match confined(&settings) {
+        Ok(confined) => confined,
+        Err(error) => return report(&error, EXIT_UNCONFINED),
+    };
     let parent = getppid();
     let watch = thread::Builder::new().stack_size(WATCH_STACK).spawn(move || end_with(parent));
     if let Err(error) = watch {
         return report(&error, EXIT_UNCONFINED);
     }
-    let serving = thread::Builder::new().stack_size(STACK).spawn(|| {
-        let output = BufWriter::with_capacity(MAX_DATA, io::stdout().lock());
-        serve(io::stdin().lock(), output)
+    let serving = thread::Builder::new().stack_size(STACK).spawn(move || {
+        let mut output = BufWriter::with_capacity(MAX_DATA, io::stdout().lock());
+        ready(confinement, &mut output)?;
+        serve(io::stdin().lock(), output, Some(budget))
     });
     match serving.map(thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => 0,
@@ -52,6 +60,19 @@ pub fn run_worker() -> i32 {
         Ok(Err(_panic)) => EXIT_PROTOCOL,
         Err(error) => report(&error, EXIT_UNCONFINED),
     }
+}
+
+/// Opens what must be open, then gives the rest up.
+fn confined(settings: &WorkerSettings) -> Result<(CpuBudget, Confinement), SandboxError> {
+    pdf::load();
+    let budget = CpuBudget::open(settings.cpu_seconds)?;
+    Ok((budget, sandbox::confine(settings)?))
+}
+
+fn ready(confinement: Confinement, output: &mut dyn Write) -> Result<(), ProtocolError> {
+    let (kind, payload) = Event::Ready(confinement).encode()?;
+    write_frame(output, kind, &payload)?;
+    output.flush().map_err(ProtocolError::Io)
 }
 
 /// Stderr is the parent's to read, for its log.
@@ -80,12 +101,19 @@ fn hello(input: &mut dyn Read) -> Result<Option<WorkerSettings>, ProtocolError> 
 }
 
 /// Answers requests until the input closes.
-fn serve(mut input: impl Read, mut output: impl Write) -> Result<(), ProtocolError> {
+fn serve(
+    mut input: impl Read,
+    mut output: impl Write,
+    mut budget: Option<CpuBudget>,
+) -> Result<(), ProtocolError> {
     while let Some((kind, payload)) = read_frame(&mut input)? {
         let Command::Begin(request) = Command::decode(kind, payload)? else {
             return Err(ProtocolError::OutOfPlace { kind });
         };
-        one_document(&request, &mut input, &mut output)?;
+        if let Some(budget) = &mut budget {
+            budget.begin();
+        }
+        one_document(&request, &mut input, &mut output, budget.as_mut())?;
     }
     Ok(())
 }
@@ -94,9 +122,18 @@ fn one_document(
     request: &ExtractRequest,
     input: &mut dyn Read,
     output: &mut dyn Write,
+    budget: Option<&mut CpuBudget>,
 ) -> Result<(), ProtocolError> {
     let mut file = FileFrames::new(input);
-    let mut events = EventWriter { output, chunk: Vec::new(), failed: None };
+    let mut events = EventWriter { output, budget, chunk: Vec::new(), failed: None };
+    #[cfg(feature = "fault-injection")]
+    if let Some(text) = super::probe::attempt(&request.name) {
+        let kind = crate::types::BlockKind::Paragraph;
+        events.send(Event::Block(Block { kind, text, page: None }))?;
+        events.send(Event::Done(Box::default()))?;
+        events.output.flush().map_err(ProtocolError::Io)?;
+        return file.pass_over();
+    }
     let extracted = extract(request, &mut file, &mut events);
     if let Some(error) = file.failed.take().or_else(|| events.failed.take()) {
         return Err(error);
@@ -179,6 +216,7 @@ impl Read for FileFrames<'_> {
 /// Turns what is found into frames.
 struct EventWriter<'e> {
     output: &'e mut dyn Write,
+    budget: Option<&'e mut CpuBudget>,
     chunk: Vec<u8>,
     failed: Option<ProtocolError>,
 }
@@ -232,6 +270,9 @@ impl ExtractSink for EventWriter<'_> {
         let result = self.send(Event::ChildBegin(header.clone()));
         self.keep(result)?;
         self.body(body)?;
+        if let Some(budget) = &mut self.budget {
+            budget.renew();
+        }
         let result = self.send(Event::ChildEnd);
         self.keep(result)?;
         // The parent works on a child while the next one is still being parsed.

@@ -16,12 +16,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::conversation::{Loss, Receiver, SendFault, send_file};
+use super::conversation::{Loss, Receiver, SendFault, read_event, send_file};
 use super::replay::Replay;
 use super::{ChildSink, Extraction, ExtractionConfig, ExtractionError};
 use crate::extract::ExtractRequest;
 use crate::extract::protocol::{
-    Command as Order, MAX_DATA, ProtocolError, WorkerSettings, write_frame,
+    Command as Order, Confinement, Event, MAX_DATA, ProtocolError, WorkerSettings, write_frame,
 };
 use crate::types::{ExtractFailure, ExtractFailureCode, FormatHint};
 
@@ -29,6 +29,11 @@ use crate::types::{ExtractFailure, ExtractFailureCode, FormatHint};
 const LAST_WORDS: usize = 4096;
 /// How long a worker may take to end, or to take the rest of a file it has answered.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long a worker may take to confine itself, on a machine that is busy.
+const START: Duration = Duration::from_secs(60);
+/// Signals of the kernel: too much processor time, a forbidden system call.
+const SIGXCPU: i32 = 24;
+const SIGSYS: i32 = 31;
 
 /// A running worker.
 pub(super) struct WorkerProcess {
@@ -38,6 +43,7 @@ pub(super) struct WorkerProcess {
     last_words: Arc<Mutex<Vec<u8>>>,
     /// Ends when stderr closes.
     listener: JoinHandle<()>,
+    confinement: Confinement,
     served: u32,
 }
 
@@ -73,12 +79,24 @@ impl WorkerProcess {
         let stderr = process.stderr.take().ok_or_else(missing)?;
         let last_words = Arc::new(Mutex::new(Vec::new()));
         let listener = tokio::spawn(listen(stderr, Arc::clone(&last_words)));
-        let settings = WorkerSettings { memory_limit_bytes: config.memory_limit_bytes };
+        let settings = WorkerSettings {
+            memory_limit_bytes: config.memory_limit_bytes,
+            cpu_seconds: config.time_limit.as_secs(),
+        };
         let hello =
             frame(Order::Hello(settings)).map_err(|error| cannot(std::io::Error::other(error)))?;
         stdin.write_all(&hello).await.map_err(cannot)?;
-        let stdout = BufReader::with_capacity(MAX_DATA, stdout);
-        Ok(Self { process, stdin, stdout, last_words, listener, served: 0 })
+        let mut stdout = BufReader::with_capacity(MAX_DATA, stdout);
+        let confinement = timeout(START, ready(&mut stdout))
+            .await
+            .unwrap_or_else(|_elapsed| Err(std::io::ErrorKind::TimedOut.into()))
+            .map_err(cannot)?;
+        Ok(Self { process, stdin, stdout, last_words, listener, confinement, served: 0 })
+    }
+
+    /// Which layers confine it.
+    pub(super) fn confinement(&self) -> Confinement {
+        self.confinement
     }
 
     /// Files this worker has answered.
@@ -163,6 +181,7 @@ impl WorkerProcess {
         let _ = timeout(GRACE, &mut self.listener).await;
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner).clone();
         tracing::warn!(?loss, ?status, served = self.served, "an extraction worker was lost");
+        let signal = status.and_then(|status| status.signal());
         let (code, message) = match loss {
             Loss::TimedOut => {
                 let seconds = config.time_limit.as_secs();
@@ -173,6 +192,15 @@ impl WorkerProcess {
                 let limit = config.memory_limit_bytes >> 20;
                 let sentence = format!("Reading the file takes more than {limit} MiB of memory");
                 (ExtractFailureCode::OutOfMemory, sentence)
+            }
+            Loss::Ended if signal == Some(SIGXCPU) => {
+                let seconds = config.time_limit.as_secs();
+                let sentence = format!("Reading the file took more than {seconds} s of computing");
+                (ExtractFailureCode::TimedOut, sentence)
+            }
+            Loss::Ended if signal == Some(SIGSYS) => {
+                let sentence = "The reader of this file tried what no reader may do and was ended";
+                (ExtractFailureCode::WorkerCrashed, sentence.to_owned())
             }
             Loss::Misbehaved(what) => {
                 (ExtractFailureCode::WorkerCrashed, format!("The reader returned {what}"))
@@ -195,6 +223,16 @@ fn frame(order: Order) -> Result<Vec<u8>, ProtocolError> {
     let mut bytes = Vec::new();
     write_frame(&mut bytes, kind, &payload)?;
     Ok(bytes)
+}
+
+/// What a fresh worker says first.
+async fn ready(stdout: &mut BufReader<ChildStdout>) -> std::io::Result<Confinement> {
+    match read_event(stdout).await {
+        Ok(Some((Event::Ready(confinement), _))) => Ok(confinement),
+        Ok(Some(_)) => Err(std::io::ErrorKind::InvalidData.into()),
+        Ok(None) => Err(std::io::ErrorKind::UnexpectedEof.into()),
+        Err(error) => Err(std::io::Error::other(error)),
+    }
 }
 
 /// Keeps the end of what a worker writes to stderr, until it closes.

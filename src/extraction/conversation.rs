@@ -15,16 +15,15 @@ use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::StreamReader;
 
-use super::{ChildSink, Extraction};
+use super::{ChildSink, Extraction, checks};
 use crate::extract::protocol::{
     Event, HEADER, Kind, MAX_DATA, ProtocolError, decode_header, encode_header,
 };
 use crate::extract::{ExtractLimits, MAX_BLOCKS};
-use crate::types::{Block, BlockKind, ChildHeader};
+use crate::types::{Block, ChildHeader};
 
 /// Pieces of a child's body between the pipe and the sink.
 const PIECES: usize = 4;
-const MAX_NAME: usize = 4096;
 
 /// Why a worker gave no answer.
 #[derive(Debug)]
@@ -121,11 +120,16 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
                 Event::ChildBegin(header) => self.child(header, sink).await?,
                 Event::ChildData(_) => return Err(out_of_place(Kind::ChildData)),
                 Event::ChildEnd => return Err(out_of_place(Kind::ChildEnd)),
+                Event::Ready(_) => return Err(out_of_place(Kind::Ready)),
                 Event::Done(mut document) => {
+                    checks::document(&document).map_err(Loss::Misbehaved)?;
                     document.blocks = std::mem::take(&mut self.blocks);
                     return Ok(Ok(*document));
                 }
-                Event::Failed(failure) => return Ok(Err(failure)),
+                Event::Failed(failure) => {
+                    checks::failure(&failure).map_err(Loss::Misbehaved)?;
+                    return Ok(Err(failure));
+                }
             }
             if self.delivered() {
                 deadline = Instant::now() + self.time_limit;
@@ -153,9 +157,7 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
         if self.blocks.len() as u64 >= MAX_BLOCKS {
             return Err(Loss::Misbehaved("more paragraphs than allowed"));
         }
-        if !is_clean(&block) {
-            return Err(Loss::Misbehaved("text that holds zero bytes"));
-        }
+        checks::block(&block).map_err(Loss::Misbehaved)?;
         self.blocks.push(block);
         Ok(())
     }
@@ -164,10 +166,7 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
         if self.children >= self.limits.max_children {
             return Err(Loss::Misbehaved("more files than allowed"));
         }
-        let name = &header.name;
-        if name.is_empty() || name.len() > MAX_NAME || name.contains('\0') {
-            return Err(Loss::Misbehaved("a file without a usable name"));
-        }
+        checks::child(&header).map_err(Loss::Misbehaved)?;
         if header.absolute && !self.absolute_allowed {
             return Err(Loss::Misbehaved("a file that takes the name of another"));
         }
@@ -210,7 +209,7 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
 }
 
 /// Reads one event and the length of its payload; none at the end of the stream.
-async fn read_event<R: AsyncRead + Unpin>(
+pub(super) async fn read_event<R: AsyncRead + Unpin>(
     input: &mut R,
 ) -> Result<Option<(Event, usize)>, ProtocolError> {
     let mut header = [0; HEADER];
@@ -230,14 +229,6 @@ fn out_of_place(kind: Kind) -> Loss {
 
 fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
-}
-
-fn is_clean(block: &Block) -> bool {
-    let cells_clean = match &block.kind {
-        BlockKind::Table { rows, .. } => rows.iter().flatten().all(|cell| !cell.contains('\0')),
-        _ => true,
-    };
-    cells_clean && !block.text.contains('\0')
 }
 
 #[cfg(test)]

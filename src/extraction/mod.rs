@@ -6,8 +6,9 @@
 //! `conversation` checks; a child that crashed, stalled or broke the protocol is never used again.
 //!
 //! `pool` decides which child reads a file, `child` is one process, `conversation` is one file's
-//! exchange with it, `replay` lets a file be sent again after a crash.
+//! exchange with it, `checks` is what its answers must keep to, `replay` lets a file be sent again after a crash.
 
+mod checks;
 mod child;
 mod conversation;
 mod pool;
@@ -22,6 +23,7 @@ use tokio::io::AsyncRead;
 
 pub use self::pool::ExtractionPool;
 use crate::extract::ExtractLimits;
+pub use crate::extract::protocol::Confinement;
 use crate::extract::protocol::ProtocolError;
 use crate::types::{ChildHeader, ExtractFailure, ExtractedDocument};
 

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::child::{Turn, WorkerProcess};
 use super::replay::Replay;
-use super::{ChildSink, Extraction, ExtractionConfig, ExtractionError};
+use super::{ChildSink, Confinement, Extraction, ExtractionConfig, ExtractionError};
 use crate::extract::{ExtractLimits, ExtractRequest};
 use crate::types::{ExtractFailureCode, TenantId};
 
@@ -32,6 +32,7 @@ struct State {
     /// Longest idle first.
     idle: Vec<(TenantId, WorkerProcess)>,
     busy: usize,
+    confinement: Option<Confinement>,
 }
 
 impl ExtractionPool {
@@ -91,7 +92,7 @@ impl ExtractionPool {
                     );
                     if crashed && used_before && !delivered && source.rewind() {
                         retried = true;
-                        worker = WorkerProcess::spawn(&self.config).await?;
+                        worker = self.spawn().await?;
                         continue;
                     }
                     if retried {
@@ -103,6 +104,11 @@ impl ExtractionPool {
                 }
             }
         }
+    }
+
+    /// Which layers confined the newest worker; none before the first one.
+    pub fn confinement(&self) -> Option<Confinement> {
+        self.state().confinement
     }
 
     /// Ends the idle workers of a tenant, as when it is locked or deleted.
@@ -118,7 +124,13 @@ impl ExtractionPool {
             }
         }
         self.make_room();
-        WorkerProcess::spawn(&self.config).await
+        self.spawn().await
+    }
+
+    async fn spawn(&self) -> Result<WorkerProcess, ExtractionError> {
+        let worker = WorkerProcess::spawn(&self.config).await?;
+        self.state().confinement = Some(worker.confinement());
+        Ok(worker)
     }
 
     fn take_idle(&self, tenant: TenantId) -> Option<WorkerProcess> {

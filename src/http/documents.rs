@@ -17,7 +17,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Failure, Problem};
 use super::extract::{Id, Order, Params, Tenant, cursor, page_limit};
-use crate::app::documents::{self, DocumentDetail, DocumentRow, OutlineEntry};
+use crate::app::documents::{
+    self, DateMentionRow, DocumentDetail, DocumentRow, OutlineEntry, ThreadMail,
+};
 use crate::app::{App, maintain};
 use crate::auth::{Read, Write};
 use crate::types::{Dates, DocumentId, ItemState};
@@ -84,6 +86,10 @@ pub(super) struct DocumentView {
     /// Byte of the original's text after which the rest was left out.
     truncated_at: Option<u64>,
     warnings: Vec<String>,
+    /// Dates that the text mentions, the first 500.
+    date_mentions: Vec<DateMentionRow>,
+    /// The mails of its conversation, oldest first, itself included; empty where there is no other.
+    thread: Vec<ThreadMail>,
 }
 
 impl From<DocumentDetail> for DocumentView {
@@ -109,6 +115,8 @@ impl From<DocumentDetail> for DocumentView {
             has_vectors: row.vector_item.is_some(),
             truncated_at: row.truncated_at,
             warnings: row.warnings,
+            date_mentions: detail.date_mentions,
+            thread: detail.thread,
         }
     }
 }

@@ -33,6 +33,9 @@ pub(super) struct SearchParams {
     /// Day or RFC 3339 time; the document's effective date is not before it.
     after: Option<String>,
     before: Option<String>,
+    /// Shows of documents with nearly the same text only the best, with the others named beside
+    /// it; true where absent.
+    group_similar: Option<bool>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -88,6 +91,7 @@ pub(super) async fn search(
             after: time("after", params.after)?,
             before: time("before", params.before)?,
         },
+        group_similar: params.group_similar.unwrap_or(true),
     };
     Ok(Json(search::search(&app, &tenant, request).await?))
 }

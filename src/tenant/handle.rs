@@ -297,6 +297,14 @@ impl<A: CanWrite> TenantHandle<A> {
             .map_err(CatalogError::Interrupted)?
     }
 
+    /// Gives back the space that the catalogue's log took while much was written. Blocks.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written; nothing is lost.
+    pub fn shrink_log(&self) -> Result<(), CatalogError> {
+        self.inner.stores().map_err(CatalogError::Locked)?.catalog.shrink_log()
+    }
+
     /// Empties the full-text index, whatever state it is in. Blocks.
     ///
     /// # Errors

@@ -23,10 +23,10 @@ mod vectors;
 pub use blobs::{BlobError, BlobReader, BlobWriter, Blobs, StoredBlob};
 pub use catalog::{
     Accepted, Amounts, AuditReader, CatalogError, CatalogReader, CatalogWriter, ChunkInput,
-    ClaimedJob, CollectionRow, ContentSummary, DocumentRow, ExtractInput, ExtractionRecord,
-    FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind, LedgerPage, LedgerQuery, NewDrop,
-    Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem, StoredChunk, StoredText, Unreadable,
-    VectorSource, heading_path,
+    ClaimedJob, CollectionRow, ContentSummary, DateMentionRow, DocumentRow, ExtractInput,
+    ExtractionRecord, FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind, LedgerPage,
+    LedgerQuery, NewDateMention, NewDrop, Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem,
+    SimilarDocument, StoredChunk, StoredText, ThreadMail, Unreadable, VectorSource, heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,

@@ -1,11 +1,14 @@
 //! Transport encryption: the certificate the server shows, where it comes from, and its renewal.
 //!
 //! Called by: `app`, `appliance`. Talks to: `<home>/tls`, files that the configuration names.
-//! Invariants: private keys lie sealed in the home; a certificate is replaced in one step, for
+//! Invariants: private keys lie sealed in the home, but for that of the door; a certificate is replaced in one step, for
 //! new connections at once, or stays as it was; nothing here fails the start of an appliance,
 //! only that of its listener.
 //! Why: an air-gapped site has no public authority to ask, so Cairn brings one of its own; a site
 //! that has an authority gives its own certificate instead, by import or by configuration.
+//! The door is a certificate of its own, because the page that takes the passphrase is needed
+//! before any sealed key can be read. Who steals its key from the disk can pose as this server to
+//! people who trust the authority, as with any web server's key, but opens nothing that is sealed.
 
 mod authority;
 mod chain;
@@ -107,7 +110,7 @@ pub struct Tls {
 }
 
 /// Prepares the certificate of an appliance: makes what is missing, renews what ends soon. Without
-/// a key ring, while the appliance is sealed, only a configured certificate can be used; what goes
+/// a key ring, while the appliance is sealed, it is the configured one or that of the door; what goes
 /// wrong is logged and comes back from [`Tls::refresh`]. Blocks.
 pub fn prepare(
     home: &Home,
@@ -154,7 +157,7 @@ impl Tls {
     }
 
     /// What the listener accepts connections with. While the appliance is sealed there may be no
-    /// certificate yet: handshakes are refused until [`Tls::adopt`] brings one.
+    /// certificate, on the first start: handshakes are refused until [`Tls::adopt`] brings one.
     ///
     /// # Errors
     /// `Off`.
@@ -197,7 +200,13 @@ impl Tls {
             let (chain, key) = store::configured(certificate, private_key)?;
             return self.serve_configured(chain, &key, now);
         }
-        let cipher = self.cipher()?;
+        let cipher = match self.cipher() {
+            Err(TlsError::Sealed) if !self.has_certificate() => return self.serve_door(),
+            cipher => cipher?,
+        };
+        if let Err(error) = self.look_after_door(&cipher, now) {
+            tracing::warn!("sealed, this server is unreachable: {}", error_chain(&error));
+        }
         if let Some(chain) = self.store.chain(Role::Site)? {
             let key = self.store.key(Role::Site, &chain, &cipher)?;
             // It was checked when it came; one that has ended since is still better than none.
@@ -319,6 +328,32 @@ impl Tls {
                 self.issue(&authority, cipher, now)
             }
         }
+    }
+
+    /// Serves with what needs no key ring.
+    fn serve_door(&self) -> Result<(), TlsError> {
+        let (chain, key) = self.store.door()?.ok_or(TlsError::Sealed)?;
+        let certified = site::certify(&chain, &key)?;
+        self.put(Source::Cairn, chain, certified);
+        Ok(())
+    }
+
+    /// Makes or renews the door's certificate; the caller holds `changing`.
+    fn look_after_door(&self, cipher: &FileCipher, now: Timestamp) -> Result<(), TlsError> {
+        let authority = match self.store.chain(Role::Authority)? {
+            Some(authority) => authority,
+            None => self.make_authority(cipher, now)?,
+        };
+        let hosts = self.names.hosts();
+        if let Ok(Some((chain, key))) = self.store.door()
+            && !authority::is_due(authority.first(), chain.first(), &hosts, now)
+            && site::certify(&chain, &key).is_ok()
+        {
+            return Ok(());
+        }
+        let authority_key = self.store.key(Role::Authority, &authority, cipher)?;
+        let (chain, key) = authority::issue(&authority, &authority_key, &hosts, now)?;
+        self.store.keep_door(&chain, &key)
     }
 
     fn make_authority(&self, cipher: &FileCipher, now: Timestamp) -> Result<Chain, TlsError> {

@@ -1,9 +1,10 @@
-//! Certificates in `<home>/tls`, in the clear, with their private keys, sealed.
+//! Certificates in `<home>/tls`, in the clear, with their private keys, sealed but for one.
 //!
 //! Called by: `tls`. Talks to: the directory.
 //! Invariants: a certificate never lies there without the key that belongs to it. The key's file
 //! carries the fingerprint of its certificate in its name and is written first; the certificate
-//! replaces the one before it in one step; then keys of no certificate go.
+//! replaces the one before it in one step; then keys of no certificate go. The key of the door
+//! lies in the clear for its owner only: it has to serve before anything can be unsealed.
 
 use std::fs;
 use std::io;
@@ -23,16 +24,20 @@ pub(super) enum Role {
     Server,
     /// The site's own, taken in by the admin.
     Site,
+    /// Served while the appliance is sealed, signed by the authority.
+    Door,
 }
 
 impl Role {
-    const ALL: [Self; 3] = [Self::Authority, Self::Server, Self::Site];
+    /// Those whose keys are sealed.
+    const SEALED: [Self; 3] = [Self::Authority, Self::Server, Self::Site];
 
     fn stem(self) -> &'static str {
         match self {
             Self::Authority => "ca",
             Self::Server => "server",
             Self::Site => "site",
+            Self::Door => "door",
         }
     }
 }
@@ -92,13 +97,40 @@ impl Store {
         key: &PrivateKey,
         cipher: &FileCipher,
     ) -> Result<(), TlsError> {
+        self.put(role, chain, |path| seal(path, key, cipher))
+    }
+
+    /// The door's certificate with its key, which needs no key ring; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub(super) fn door(&self) -> Result<Option<(Chain, PrivateKey)>, TlsError> {
+        let Some(chain) = self.chain(Role::Door)? else { return Ok(None) };
+        let key = PrivateKey::from_der(read(&self.key_path(Role::Door, &chain))?);
+        Ok(Some((chain, key)))
+    }
+
+    /// Stores the door's certificate, its key in the clear.
+    ///
+    /// # Errors
+    /// The operating system's; the one before it is still there then.
+    pub(super) fn keep_door(&self, chain: &Chain, key: &PrivateKey) -> Result<(), TlsError> {
+        self.put(Role::Door, chain, |path| write(path, key.expose()))
+    }
+
+    fn put(
+        &self,
+        role: Role,
+        chain: &Chain,
+        write_key: impl FnOnce(&Path) -> Result<(), TlsError>,
+    ) -> Result<(), TlsError> {
         disk::create_private_dir(&self.dir).map_err(|source| TlsError::Io {
             what: "create",
             path: self.dir.clone(),
             source,
         })?;
         let key_path = self.key_path(role, chain);
-        seal(&key_path, key, cipher)?;
+        write_key(&key_path)?;
         write(&self.certificate_path(role), chain.pem().as_bytes())?;
         self.sweep(role, Some(&key_path));
         Ok(())
@@ -128,7 +160,7 @@ impl Store {
     /// # Errors
     /// The first key that cannot be opened or written; repeating is harmless.
     pub(super) fn reseal(&self, cipher: &FileCipher) -> Result<(), TlsError> {
-        for role in Role::ALL {
+        for role in Role::SEALED {
             if let Some(chain) = self.chain(role)? {
                 let key = self.key(role, &chain, cipher)?;
                 seal(&self.key_path(role, &chain), &key, cipher)?;
@@ -145,7 +177,7 @@ impl Store {
         self.dir.join(format!("{}-{}.key", role.stem(), chain.first().file_stem()))
     }
 
-    /// Removes the keys of a role but one. A leftover is sealed and goes with the next change.
+    /// Removes the keys of a role but one. A leftover goes with the next change.
     fn sweep(&self, role: Role, kept: Option<&Path>) {
         let prefix = format!("{}-", role.stem());
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {

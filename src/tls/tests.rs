@@ -130,7 +130,7 @@ fn private_keys_lie_sealed_and_are_the_owners_only() {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
     }
-    assert_eq!(bench.files().len(), 4);
+    assert_eq!(bench.files().len(), 6, "authority, server and door");
     let mode = fs::metadata(bench.home().tls_path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
 }
@@ -150,7 +150,7 @@ fn a_certificate_is_renewed_before_it_ends_and_the_authority_stays() {
     assert_ne!(second.fingerprint_sha256, first.fingerprint_sha256);
     assert_eq!(same.unwrap().facts, authority.facts);
     verify(&tls, &authority.pem, "localhost", bench.now()).unwrap();
-    assert_eq!(bench.files().len(), 4, "no key of the old one stays: {:?}", bench.files());
+    assert_eq!(bench.files().len(), 6, "no key of the old one stays: {:?}", bench.files());
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn a_certificate_that_cannot_serve_is_refused_and_the_old_one_stays() {
         assert!(refused.to_string().contains(expected), "{expected}: {refused}");
     }
     assert_eq!(shown(&tls).0, before);
-    assert_eq!(bench.files().len(), 4);
+    assert_eq!(bench.files().len(), 6);
     tls.import(&format!("{good}{issuing}{}", site.root.0), &key).unwrap();
 }
 
@@ -372,14 +372,32 @@ fn a_sealed_appliance_has_a_certificate_once_the_key_ring_comes() {
     let bench = Bench::new();
     let first = shown(&bench.open("")).0;
     let sealed = prepare(&bench.home(), &ServerConfig::default(), None, bench.clock.clone());
-    assert!(!sealed.has_certificate());
+    let door = sealed.show().unwrap().certificate.unwrap();
+    assert_ne!(door.fingerprint_sha256, first.fingerprint_sha256);
+    assert_eq!(door.issuer, first.issuer, "a browser that trusts the authority trusts the door");
     assert!(matches!(sealed.renew(Renewal::default()), Err(TlsError::Sealed)));
     sealed.listener().unwrap();
     // The wrong ring changes nothing.
     assert!(matches!(sealed.adopt(keyring()), Err(TlsError::OpenKey { .. })));
-    assert!(!sealed.has_certificate());
+    assert_eq!(sealed.show().unwrap().certificate.unwrap(), door);
     sealed.adopt(bench.keyring.clone()).unwrap();
     assert_eq!(shown(&sealed).0, first);
+}
+
+#[test]
+fn a_lost_or_damaged_door_is_made_anew_by_the_next_open_appliance() {
+    let bench = Bench::new();
+    bench.open("");
+    let sealed = || prepare(&bench.home(), &ServerConfig::default(), None, bench.clock.clone());
+    let door = || bench.files().into_iter().find(|name| name.starts_with("door-")).unwrap();
+    fs::write(bench.home().tls_path().join(door()), b"dust").unwrap();
+    assert!(!sealed().has_certificate());
+    bench.open("");
+    assert!(sealed().has_certificate());
+    fs::remove_file(bench.home().tls_path().join("door.crt")).unwrap();
+    assert!(!sealed().has_certificate());
+    bench.open("");
+    assert!(sealed().has_certificate());
 }
 
 #[test]

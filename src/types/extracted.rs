@@ -56,12 +56,24 @@ pub enum BlockKind {
         ordered: bool,
     },
     Quote,
+    /// What a mail repeats of an earlier one: shown, but not among the words of this mail.
+    QuotedReply,
+    /// The signature of a mail, and what a mailing list appends; shown like a `QuotedReply`.
+    Signature,
     Code,
     /// Cells by row; the first row is the header when `header` is set.
     Table {
         rows: Vec<Vec<String>>,
         header: bool,
     },
+}
+
+impl BlockKind {
+    /// False for parts that are shown but are not the document's own words: they are in its text
+    /// and in none of its chunks.
+    pub fn is_own(&self) -> bool {
+        !matches!(self, Self::QuotedReply | Self::Signature)
+    }
 }
 
 /// A file found inside another: a mail in an mbox, an attachment, a line of JSON Lines.

@@ -71,6 +71,9 @@ pub struct SearchResult {
     pub source: String,
     /// Other sources that hold the same bytes.
     pub also_at: Vec<String>,
+    /// Documents with nearly the same text, for which this one stands.
+    #[serde(default)]
+    pub also_similar: Vec<SimilarResult>,
     pub title: String,
     pub media_type: String,
     /// Fused score; comparable within one response only.
@@ -80,6 +83,16 @@ pub struct SearchResult {
     /// False while the document is found by keyword only because its vectors are still awaited.
     pub has_vectors: bool,
     pub passages: Vec<Passage>,
+}
+
+/// A document with nearly the same text as a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SimilarResult {
+    #[schema(value_type = String)]
+    pub document_id: DocumentId,
+    pub source: String,
+    /// Estimated share of five-word runs that both texts have, 0 to 1.
+    pub similarity: f64,
 }
 
 /// What each leg contributed: the raw value and its normalised form; absent where the leg did

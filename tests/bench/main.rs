@@ -3,9 +3,11 @@
 //! Called by: `make bench` (release profile). Talks to: the built binary.
 //! Invariants: every number is measured in this run; what was not measured says so. With
 //! `--answers FILE` the evidence behind every answer is written as CSV, for calibration; `--set
-//! NAME` measures one of the sets (`vectors` is one).
+//! NAME` measures one of the sets (`vectors`, `encryption` and `tenants` are among them).
 
 mod answers;
+mod crowd;
+mod encryption;
 #[expect(dead_code, reason = "the tests use more of it than the benchmark")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
@@ -39,8 +41,16 @@ fn main() {
         }
         measure_set(&mut report, set, answers_file.as_deref());
     }
-    if only.as_deref().is_none_or(|only| only == "vectors") {
+    let wanted = |set: &str| only.as_deref().is_none_or(|only| only == set);
+    if wanted("vectors") {
         vectors::measure(&mut report);
+    }
+    if wanted("tenants") {
+        crowd::five_hundred(&mut report);
+        crowd::fairness(&mut report);
+    }
+    if wanted("encryption") {
+        encryption::measure(&mut report);
     }
     report.print();
 }
@@ -101,11 +111,7 @@ fn measure_set(report: &mut Report, set: &str, answers_file: Option<&str>) {
         format!("{:.0} %", 100.0 * busy / seconds),
     );
     report.row(name("peak resident memory"), mebibytes(proc_status(server.pid(), "VmHWM")));
-    let stored: f64 = ["blobs", "catalogue", "fulltext", "vectors"]
-        .iter()
-        .map(|store| tenant["bytes"][store].as_f64().unwrap())
-        .sum();
-    report.row(name("bytes on disk per byte in"), format!("{:.2}", stored / bytes_in as f64));
+    report.row(name("bytes on disk per byte in, right after ingest"), stored(&tenant, bytes_in));
     for concurrency in ["1", "8"] {
         let timed = evaluate(&["--no-ingest", "--concurrency", concurrency]);
         for mode in ["keyword", "vector", "hybrid"] {
@@ -117,6 +123,10 @@ fn measure_set(report: &mut Report, set: &str, answers_file: Option<&str>) {
     }
     page_of_results(report, &server, &key, set);
     answers::measure(report, &server, &key, set, answers_file);
+    // A round of upkeep comes every minute.
+    std::thread::sleep(std::time::Duration::from_secs(65));
+    let tenant = home.json(&["tenant", "show", "demo"]);
+    report.row(name("bytes on disk per byte in, after upkeep"), stored(&tenant, bytes_in));
     drop(server);
     restart(report, set, &home);
 }
@@ -188,6 +198,15 @@ fn written(word: &str) -> String {
     let path = std::env::temp_dir().join(format!("{word}.txt"));
     std::fs::write(&path, format!("The ship {word} sails at dawn.")).unwrap();
     path.display().to_string()
+}
+
+/// What a tenant takes on disk per byte of the corpus, in all and by store.
+fn stored(tenant: &Value, bytes_in: u64) -> String {
+    let share = |store: &str| tenant["bytes"][store].as_f64().unwrap() / bytes_in as f64;
+    let stores = ["blobs", "catalogue", "fulltext", "vectors"].map(|store| (store, share(store)));
+    let all: f64 = stores.iter().map(|(_, share)| share).sum();
+    let by_store = stores.map(|(store, share)| format!("{store} {share:.2}")).join(", ");
+    format!("{all:.2}: {by_store}")
 }
 
 fn latencies(timed: &Value) -> String {

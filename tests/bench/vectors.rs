@@ -4,6 +4,10 @@
 //! Invariants: vectors are clustered and made from a fixed seed, so every run searches the same
 //! table; recall is measured against a comparison of all vectors.
 
+#[path = "../../src/tenant/vectors/tests/corpus.rs"]
+mod corpus;
+
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,10 +21,9 @@ use cairn::types::{ChunkKey, ItemKey, ModelInfo, SearchFilter};
 
 use crate::report::Report;
 
-const DIMENSION: usize = 384;
+use corpus::{Corpus, DIMENSION};
+
 const CLUSTERS: usize = 200;
-/// Length of the noise around a cluster's centre of length one.
-const SPREAD: f32 = 0.7;
 const QUERIES: usize = 60;
 /// Hits per query, as hybrid search asks for them.
 const DEPTH: usize = 1000;
@@ -58,12 +61,12 @@ async fn run(report: &mut Report) {
     let tenant = registry.create("vectors").unwrap();
     let handle = registry.open(&system_grant(tenant.id, SystemActor::Worker)).unwrap();
     let vectors = handle.vectors().await.unwrap().unwrap();
-    let mut corpus = Corpus::new(7);
+    let mut corpus = Corpus::with_clusters(7, CLUSTERS);
     let queries: Vec<Vec<f32>> = (0..QUERIES).map(|_| corpus.vector()).collect();
     let mut rows = 0_i64;
     for size in [10_000_i64, 50_000] {
         while rows < size {
-            vectors.append(corpus.rows(rows, 2000)).await.unwrap();
+            vectors.append(rows_of(&mut corpus, rows..rows + 2000)).await.unwrap();
             rows += 2000;
         }
         report.row(
@@ -110,63 +113,16 @@ fn model() -> ModelInfo {
     }
 }
 
-/// Clustered unit vectors from a seeded generator.
-struct Corpus {
-    state: u64,
-    centres: Vec<Vec<f32>>,
-}
-
-impl Corpus {
-    fn new(seed: u64) -> Self {
-        let mut corpus = Self { state: seed, centres: Vec::new() };
-        corpus.centres = (0..CLUSTERS).map(|_| corpus.direction()).collect();
-        corpus
-    }
-
-    fn vector(&mut self) -> Vec<f32> {
-        let cluster = self.next() as usize % CLUSTERS;
-        let noise = self.direction();
-        let centre = &self.centres[cluster];
-        normalised(
-            centre.iter().zip(noise).map(|(centre, noise)| centre + SPREAD * noise).collect(),
-        )
-    }
-
-    fn rows(&mut self, first: i64, count: i64) -> Vec<VectorRow> {
-        (first..first + count)
-            .map(|chunk| VectorRow {
-                chunk: ChunkKey(chunk),
-                item: ItemKey(chunk / 2),
-                source: Arc::from("a/b.txt"),
-                media_type: Arc::from("text/plain"),
-                date_us: 0,
-                vector: self.vector(),
-            })
-            .collect()
-    }
-
-    fn direction(&mut self) -> Vec<f32> {
-        normalised((0..DIMENSION).map(|_| self.bell()).collect())
-    }
-
-    fn bell(&mut self) -> f32 {
-        (0..6).map(|_| (self.next() >> 40) as f32 / (1_u32 << 24) as f32 - 0.5).sum()
-    }
-
-    /// Splitmix64.
-    fn next(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-}
-
-fn normalised(mut vector: Vec<f32>) -> Vec<f32> {
-    let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
-    for value in &mut vector {
-        *value /= length;
-    }
-    vector
+/// Rows with these chunk keys, two to an item.
+fn rows_of(corpus: &mut Corpus, chunks: Range<i64>) -> Vec<VectorRow> {
+    chunks
+        .map(|chunk| VectorRow {
+            chunk: ChunkKey(chunk),
+            item: ItemKey(chunk / 2),
+            source: Arc::from("a/b.txt"),
+            media_type: Arc::from("text/plain"),
+            date_us: 0,
+            vector: corpus.vector(),
+        })
+        .collect()
 }

@@ -5,6 +5,7 @@
 //! the appliance is held to afterwards: nothing lost, nothing twice, totals that add up, no blob
 //! that nobody names.
 
+mod confinement;
 mod disk_full;
 #[path = "../it/harness/mod.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use more of it")]

@@ -161,6 +161,10 @@ fn a_second_factor_is_offered_proved_and_then_demanded() {
     assert_eq!(ask(Some(&code(secret, 30))).status, 200);
     assert_eq!(ask(Some(&recovery[0])).status, 200);
     assert_refused(&ask(Some(&recovery[0])), 401, "totp_required", "a used recovery code");
+    let trail = home.json(&["audit", "list", "--action", "user.recovery_code"]);
+    let entries = trail["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 1, "the one that was taken: {trail}");
+    assert_eq!(entries[0]["actor"]["name"], "ada");
 
     // A link over the network asks for it too; the console takes it away.
     let link = token(&home.json(&["link", "ada"]));

@@ -22,6 +22,8 @@ const TABLE: &[(&str, &str)] = &[
     ("native", "error"),
     ("extract", "types error native"),
     ("chunk", "types error"),
+    ("dates", ""),
+    ("similarity", ""),
     ("telemetry", "config error"),
     ("keys", "types error disk crypto config"),
     ("archive", "types error crypto"),
@@ -31,10 +33,13 @@ const TABLE: &[(&str, &str)] = &[
     ("auth", "types error clock crypto system"),
     ("inference", "types error config crypto native"),
     ("extraction", "types error config extract"),
-    ("tenant", "types error clock disk crypto database failpoint keys audit system auth config"),
+    (
+        "tenant",
+        "types error clock disk crypto database failpoint similarity keys audit system auth config",
+    ),
     (
         "app",
-        "types clock failpoint error config disk crypto native extract chunk telemetry \
+        "types clock failpoint error config disk crypto native extract chunk dates similarity telemetry \
          keys archive audit system tls auth inference extraction tenant",
     ),
     ("sources", "types error clock disk auth app config tenant::TenantHandle"),
@@ -56,7 +61,22 @@ const TABLE: &[(&str, &str)] = &[
 /// Crates that only some modules may name, and why.
 const CRATES: &[(&[&str], &[&str], &str)] = &[
     (
-        &["mail_parser", "pdfium_render", "scraper", "pulldown_cmark", "chardetng", "infer"],
+        &[
+            "mail_parser",
+            "pdfium_render",
+            "scraper",
+            "pulldown_cmark",
+            "chardetng",
+            "infer",
+            "zip",
+            "sevenz_rust2",
+            "calamine",
+            "undoc",
+            "quick_xml",
+            "cfb",
+            "outlook_pst",
+            "compressed_rtf",
+        ],
         &["extract"],
         "untrusted bytes are parsed in the extraction child only",
     ),
@@ -66,11 +86,16 @@ const CRATES: &[(&[&str], &[&str], &str)] = &[
         "the databases belong to system and tenant, which open them through database",
     ),
     (
-        &["tantivy", "lancedb", "lance_io", "lance_core", "object_store"],
+        &["tantivy", "snowball_stemmers_rs", "lancedb", "lance_io", "lance_core", "object_store"],
         &["tenant"],
         "the projections are private children of tenant",
     ),
     (&["age"], &["archive"], "one module seals and opens what leaves the appliance"),
+    (
+        &["landlock", "seccompiler"],
+        &["extract"],
+        "the child confines itself before it reads a byte of a document",
+    ),
     (&["blahaj"], &["keys"], "the key that opens everything is split in keys"),
     (&["ort", "fastembed"], &["inference", "native"], "models run behind inference"),
     (

@@ -6,6 +6,7 @@
 //! packed once.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -16,13 +17,17 @@ fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(out), String::from_utf8_lossy(err))
 }
 
-/// Packs the binary under test; the tarball.
-fn pack(into: &Path) -> PathBuf {
-    let output = Command::new(root().join("bundle/build"))
-        .env("CAIRN_BINARY", env!("CARGO_BIN_EXE_cairn"))
+fn build(binary: &Path, into: &Path) -> Output {
+    Command::new(root().join("bundle/build"))
+        .env("CAIRN_BINARY", binary)
         .env("BUNDLE_OUT", into)
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// Packs the binary under test; the tarball.
+fn pack(into: &Path) -> PathBuf {
+    let output = build(Path::new(env!("CARGO_BIN_EXE_cairn")), into);
     assert!(output.status.success(), "bundle/build failed:\n{}", said(&output));
     let found: Vec<PathBuf> = fs::read_dir(into)
         .unwrap()
@@ -97,6 +102,20 @@ fn refuses_a_changed_byte(release: &Path, scratch: &Path) {
     }
     let version = Command::new(prefix.join("bin/cairn")).arg("version").output().unwrap();
     assert!(version.status.success(), "{}", said(&version));
+}
+
+#[test]
+fn a_binary_that_does_not_say_that_it_encrypts_is_not_packed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (binary, packed) = (dir.path().join("cairn"), dir.path().join("dist"));
+    for says in [r#"{ "encrypts": false }"#, "{}"] {
+        fs::write(&binary, format!("#!/bin/sh\necho '{says}'\n")).unwrap();
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
+        let output = build(&binary, &packed);
+        assert!(!output.status.success(), "{says} was packed");
+        assert!(said(&output).contains("does not encrypt"), "{}", said(&output));
+    }
+    assert!(!packed.exists(), "something was packed");
 }
 
 #[test]

@@ -49,6 +49,8 @@ const ALLOWED_LICENCES: &[&str] = &[
     // Parts of sqlcipher-src (libtomcrypt): do what you want.
     "WTFPL",
     "Zlib",
+    // bzip2 in Rust: a BSD licence by another name.
+    "bzip2-1.0.6",
     // SQLite: public domain with a blessing in place of a licence.
     "blessing",
 ];

@@ -96,9 +96,6 @@ fn documents_have_the_words_that_another_program_finds() {
     for entry in std::fs::read_dir(fixture("documents/docling/expected")).unwrap() {
         let expected = entry.unwrap().path();
         let name = expected.file_stem().unwrap().to_str().unwrap().to_owned();
-        if name.ends_with(".docx") {
-            continue;
-        }
         let found = markdown(&fixture("documents/docling").join(&name));
         let expected = prose(&std::fs::read_to_string(&expected).unwrap());
         results.push((name, recall(&expected, &prose(&found))));

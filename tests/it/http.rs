@@ -118,7 +118,7 @@ fn without_credentials_every_route_is_closed() {
 }
 
 /// What a caller sees of an answer, without what differs from request to request.
-fn visible(response: &Response) -> (u16, Vec<String>, Value) {
+pub fn visible(response: &Response) -> (u16, Vec<String>, Value) {
     let changing = ["x-request-id", "date"];
     let mut head: Vec<String> = response
         .head

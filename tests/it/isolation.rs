@@ -2,7 +2,7 @@
 //!
 //! Called by: cargo test. Talks to: a server over its TCP port.
 //! Invariants: a route of the API description that has no row here fails the test; what a caller
-//! may not do looks like an absent thing, never like a forbidden one.
+//! may not do looks like an absent thing, never like a forbidden one, to the last byte.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -10,7 +10,8 @@ use std::net::TcpStream;
 use serde_json::Value;
 
 use crate::harness::people::Browser;
-use crate::harness::{Home, PATIENCE, Server};
+use crate::harness::{Home, PATIENCE, Response, Server};
+use crate::http::visible;
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,28 +210,72 @@ struct Ground<'a> {
     document: String,
 }
 
-impl Ground<'_> {
+impl<'a> Ground<'a> {
+    /// Signs everybody in. The server runs on a home that `settle` has filled.
+    fn new(server: &'a Server<'a>) -> Self {
+        let home = server.home;
+        let expired = expiring_key(server);
+        let document = found(&home.search("word", "keyword"));
+        limit(server, "limited");
+        let names = [
+            (Who::Outsider, "outsider"),
+            (Who::Reader, "reader"),
+            (Who::LimitedReader, "limited"),
+            (Who::Editor, "editor"),
+            (Who::Owner, "owner"),
+            (Who::Auditor, "auditor"),
+            (Who::Operator, "operator"),
+            (Who::Admin, "admin"),
+            (Who::SuspendedOwner, "sleeper"),
+        ];
+        let ground = Ground {
+            server,
+            people: names.map(|(who, name)| (who, server.sign_in(name))).into(),
+            keys: vec![
+                (Who::ExpiredKey, expired),
+                (Who::ForeignKey, key(home, "other", "owner")),
+                (Who::ReaderKey, key(home, "demo", "reader")),
+                (Who::OwnerKey, key(home, "demo", "owner")),
+            ],
+            document,
+        };
+        home.run(&["tenant", "suspend", "asleep"]);
+        // Until the expiring key has.
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        ground
+    }
+
+    /// How `who` shows who it is.
+    fn credentials(&self, who: Who) -> Vec<(&'static str, String)> {
+        let mut headers = Vec::new();
+        if let Some((_, browser)) = self.people.iter().find(|(person, _)| *person == who) {
+            headers.push(("Cookie", browser.cookie.clone()));
+            headers.push(("X-Cairn-CSRF", browser.csrf.clone()));
+        }
+        if let Some((_, key)) = self.keys.iter().find(|(holder, _)| *holder == who) {
+            headers.push(("Authorization", format!("Bearer {key}")));
+        }
+        headers
+    }
+
+    /// The whole answer to a request about a tenant, which must be one that comes to an end.
+    fn answer(&self, who: Who, method: &str, template: &str, tenant: &str, id: &str) -> Response {
+        let path = filled(method, template, tenant, id);
+        let mut headers = self.credentials(who);
+        headers.push(("Content-Type", "application/json".to_owned()));
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.server.request(method, &path, &headers, body_for(method, template).as_bytes())
+    }
+
     /// The status of a request, which is not read to its end: a stream has none.
     fn ask(&self, who: Who, method: &str, template: &str) -> u16 {
         let tenant = if who == Who::SuspendedOwner { "asleep" } else { "demo" };
         let id = if template.contains("/documents/") { &self.document } else { ABSENT };
-        let mut path =
-            template.replace("{tenant}", tenant).replace("{id}", id).replace("{user}", "spare");
-        match path.rsplit('/').next() {
-            Some("search") => path.push_str("?q=word"),
-            Some("documents") if method == "POST" => path.push_str("?source=matrix.txt"),
-            Some("setup") => path.push_str("?token=none"),
-            _ => {}
-        }
+        let path = filled(method, template, tenant, id);
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n", self.server.address);
-        if let Some((_, browser)) = self.people.iter().find(|(person, _)| *person == who) {
-            head.push_str(&format!(
-                "Cookie: {}\r\nX-Cairn-CSRF: {}\r\n",
-                browser.cookie, browser.csrf
-            ));
-        }
-        if let Some((_, key)) = self.keys.iter().find(|(holder, _)| *holder == who) {
-            head.push_str(&format!("Authorization: Bearer {key}\r\n"));
+        for (name, value) in self.credentials(who) {
+            head.push_str(&format!("{name}: {value}\r\n"));
         }
         let body = body_for(method, template);
         head.push_str(&format!(
@@ -247,6 +292,23 @@ impl Ground<'_> {
 }
 
 const ABSENT: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+fn filled(method: &str, template: &str, tenant: &str, id: &str) -> String {
+    let mut path =
+        template.replace("{tenant}", tenant).replace("{id}", id).replace("{user}", "spare");
+    match path.rsplit('/').next() {
+        Some("search") => path.push_str("?q=word"),
+        Some("documents") if method == "POST" => path.push_str("?source=matrix.txt"),
+        Some("setup") => path.push_str("?token=none"),
+        _ => {}
+    }
+    path
+}
+
+/// The document that a search has found.
+fn found(results: &Value) -> String {
+    results["results"][0]["document_id"].as_str().expect("the document is found").to_owned()
+}
 
 fn body_for(method: &str, template: &str) -> &'static str {
     let last = template.rsplit('/').next().unwrap_or_default();
@@ -276,8 +338,8 @@ fn operations(server: &Server<'_>) -> Vec<(String, String)> {
         .collect()
 }
 
-#[test]
-fn every_route_lets_exactly_those_through_that_the_matrix_names() {
+/// A home with everybody in it.
+fn settle() -> Home {
     let home = Home::new();
     for name in ["asleep", "other"] {
         home.run(&["tenant", "create", name]);
@@ -293,37 +355,14 @@ fn every_route_lets_exactly_those_through_that_the_matrix_names() {
     home.user("limited", &[]);
     home.user("sleeper", &[]);
     home.run(&["tenant", "member", "add", "asleep", "sleeper", "--role", "owner"]);
+    home
+}
+
+#[test]
+fn every_route_lets_exactly_those_through_that_the_matrix_names() {
+    let home = settle();
     let server = home.serve();
-    let expired = expiring_key(&server);
-    let document = home.search("word", "keyword")["results"][0]["document_id"]
-        .as_str()
-        .expect("the document is found")
-        .to_owned();
-    limit(&server, "limited");
-    let names = [
-        (Who::Outsider, "outsider"),
-        (Who::Reader, "reader"),
-        (Who::LimitedReader, "limited"),
-        (Who::Editor, "editor"),
-        (Who::Owner, "owner"),
-        (Who::Auditor, "auditor"),
-        (Who::Operator, "operator"),
-        (Who::Admin, "admin"),
-        (Who::SuspendedOwner, "sleeper"),
-    ];
-    let ground = Ground {
-        server: &server,
-        people: names.map(|(who, name)| (who, server.sign_in(name))).into(),
-        keys: vec![
-            (Who::ExpiredKey, expired),
-            (Who::ForeignKey, key(&home, "other", "owner")),
-            (Who::ReaderKey, key(&home, "demo", "reader")),
-            (Who::OwnerKey, key(&home, "demo", "owner")),
-        ],
-        document,
-    };
-    home.run(&["tenant", "suspend", "asleep"]);
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    let ground = Ground::new(&server);
 
     let mut wrong = Vec::new();
     let operations = operations(&server);
@@ -352,6 +391,50 @@ fn every_route_lets_exactly_those_through_that_the_matrix_names() {
         }
     }
     assert!(wrong.is_empty(), "{} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_foreign_tenant_and_an_absent_one_answer_every_caller_the_same() {
+    let home = settle();
+    home.run(&["tenant", "create", "stranger"]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hidden.txt");
+    std::fs::write(&path, "The word that a stranger keeps.").unwrap();
+    home.run(&["add", "stranger", path.to_str().unwrap()]);
+    let hidden = found(&home.json(&["search", "stranger", "word", "--mode", "keyword"]));
+    let stranger = home.json(&["tenant", "show", "stranger"])["id"].as_str().unwrap().to_owned();
+    let server = home.serve();
+    let ground = Ground::new(&server);
+
+    let mut wrong = Vec::new();
+    let tenant_routes = ROUTES.iter().filter(|(_, template, _)| template.contains("{tenant}"));
+    for (method, template, need) in tenant_routes {
+        for who in EVERYBODY {
+            // They stand above tenants and may see that this one is there.
+            if matches!(who, Who::Operator | Who::Admin) && may(who, *need) {
+                continue;
+            }
+            let absent = visible(&ground.answer(who, method, template, "nobody", ABSENT));
+            let cells = [
+                (ABSENT, ABSENT),
+                ("stranger", ABSENT),
+                ("stranger", hidden.as_str()),
+                (stranger.as_str(), hidden.as_str()),
+            ];
+            for (tenant, id) in cells {
+                let seen = visible(&ground.answer(who, method, template, tenant, id));
+                if seen != absent {
+                    wrong.push(format!("{method} {template} by {who:?}: {seen:?}, not {absent:?}"));
+                }
+            }
+            if !matches!(absent.0, 401 | 403 | 404) {
+                wrong.push(format!("{method} {template} by {who:?}: {absent:?} of no tenant"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    let kept = home.json(&["ledger", "stranger"]);
+    assert_eq!((&kept["indexed"], &kept["received"]), (&1.into(), &1.into()), "{kept:#}");
 }
 
 /// Makes the user a reader of the collection `documents` alone.

@@ -171,6 +171,8 @@ fn a_passphrase_opens_the_key_and_shares_outlive_it() {
     assert!(text(&weak).contains("at least 12"), "{}", text(&weak));
     assert_eq!(fresh.run(&["init"], "").status.code(), Some(2));
     let report = fresh.json(&["init"], "correct horse battery\n");
+    let door = fresh.home().join("tls/door.crt");
+    assert!(door.is_file(), "the first start is sealed and has to be reached");
     let again = fresh.json(&["keys", "shares"], "correct horse battery\n");
     assert_eq!(again["kek"], report["kek"]);
     let wrong = fresh.run(&["keys", "shares"], "wrong horse battery\n");

@@ -89,16 +89,45 @@ fn shows(dir: &Path, word: &str) -> bool {
     status.success() || !named.unwrap().stdout.is_empty()
 }
 
-/// Gives an encrypted database of a home another format number, as the appliance opens it.
-fn set_format(home: &Path, scope: &str, purpose: KeyPurpose, database: &Path, format: u32) {
+/// An encrypted database of a home, as the appliance opens it.
+fn open(home: &Path, scope: &str, purpose: KeyPurpose, database: &Path) -> rusqlite::Connection {
     let home = config::Home { path: home.to_owned() };
     let kek = read_key_file(&config::default_key_file(&home)).unwrap();
     let keys = KeyStore::open(&home.keys_path()).unwrap();
     keys.unseal(kek).unwrap();
     let keyring = keys.keyring(scope).unwrap();
     let key = keyring.subkey(keyring.current_epoch(), purpose).unwrap();
-    let opened = database::open(database, &key).unwrap();
+    database::open(database, &key).unwrap()
+}
+
+/// Gives an encrypted database of a home another format number.
+fn set_format(home: &Path, scope: &str, purpose: KeyPurpose, database: &Path, format: u32) {
+    let opened = open(home, scope, purpose, database);
     opened.pragma_update(None, "user_version", format).unwrap();
+}
+
+/// What a catalogue of format 3 has beyond one of format 2.
+const DERIVED: &str = "DROP TABLE date_mention; DROP TABLE signature; DROP TABLE signature_band; \
+    DROP INDEX item_thread; DROP INDEX item_message; DROP INDEX item_thread_subject; PRAGMA user_version = 2;";
+
+#[test]
+fn a_catalogue_without_derived_tables_gets_them_filled_at_a_rebuild() {
+    let home = Home::new();
+    home.add_text("a.txt", "The lighthouse was lit on 3 March 2021.");
+    let tenant = tenant_dir(home.path());
+    let scope = tenant.file_name().unwrap().to_str().unwrap();
+    let catalogue = tenant.join("tenant.db");
+    open(home.path(), scope, KeyPurpose::Catalogue, &catalogue).execute_batch(DERIVED).unwrap();
+    let server = home.serve();
+    let key = server.key("demo");
+    let id = home.item("a.txt")["document_id"].as_str().unwrap().to_owned();
+    let mentions = || {
+        let path = format!("/api/v1/tenants/demo/documents/{id}");
+        server.with_key(&key, "GET", &path, b"").json()["date_mentions"].clone()
+    };
+    assert_eq!(mentions(), serde_json::json!([]));
+    home.run(&["rebuild", "demo", "--projection", "fulltext"]);
+    wait_for("the mentioned dates", || (mentions()[0]["from"] == "2021-03-03").then_some(()));
 }
 
 #[test]
@@ -120,7 +149,7 @@ fn a_newer_format_is_refused_and_both_versions_are_named() {
     let set = |format| set_format(home.path(), scope, KeyPurpose::Catalogue, &catalogue, format);
     set(77);
     assert!(!home.output(&["ledger", "demo"]).status.success());
-    set(2);
+    set(3);
 
     let format = tenant_dir(home.path()).join("blobs/format");
     std::fs::write(&format, "55").unwrap();

@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -283,20 +284,26 @@ fn the_sites_own_certificate_is_taken_while_the_server_runs() {
 }
 
 #[test]
-fn private_keys_never_lie_in_the_clear() {
+fn private_keys_lie_sealed_but_for_that_of_the_door() {
     let home = Home::with_tls("");
     let server = home.serve();
     connect(&server, trusting(&authority(&home)), "127.0.0.1").unwrap();
     let tls = files(&home.path().join("tls"));
     let names: Vec<_> = tls.iter().filter(|path| path.extension().unwrap() == "key").collect();
-    assert_eq!(names.len(), 2, "one for the authority, one for the server: {tls:?}");
+    assert_eq!(names.len(), 3, "authority, server and door: {tls:?}");
     // What stands in a PKCS #8 key of the curve before the secret.
     let plain = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30, 0x6b];
+    let mut clear = Vec::new();
     for path in files(home.path()) {
         let bytes = fs::read(&path).unwrap();
-        assert!(!holds(&bytes, &plain), "{}", path.display());
-        assert!(!holds(&bytes, b"PRIVATE KEY"), "{}", path.display());
+        if holds(&bytes, &plain) || holds(&bytes, b"PRIVATE KEY") {
+            clear.push(path);
+        }
     }
+    let [door] = clear.as_slice() else { panic!("in the clear: {clear:?}") };
+    let name = door.file_name().unwrap().to_str().unwrap();
+    assert!(name.starts_with("door-") && name.ends_with(".key"), "{name}");
+    assert_eq!(fs::metadata(door).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]
@@ -349,4 +356,40 @@ fn the_certificate_is_shown_with_its_names_fingerprint_and_last_day() {
     let doctor = home.json(&["doctor"]);
     let check = crate::harness::find(&doctor["checks"], "name", "certificate");
     assert_eq!(check["ok"], true, "{check:#}");
+}
+
+#[test]
+fn a_server_that_starts_sealed_is_reached_over_tls_by_who_trusts_the_authority() {
+    let home = Home::with_tls("");
+    let root = authority(&home);
+    let key = home.path().with_file_name("home.kek.key");
+    let away = key.with_extension("away");
+    fs::rename(&key, &away).unwrap();
+    let server = home.serve();
+    let door = connect(&server, trusting(&root), "127.0.0.1").unwrap();
+    let sealed_with = presented(&door);
+    let seal = get(door, &server.address, "/api/v1/seal");
+    assert_eq!((seal.status, seal.json()["sealed"].as_bool()), (200, Some(true)), "{seal:?}");
+    let page = get(connect(&server, trusting(&root), "127.0.0.1").unwrap(), &server.address, "/");
+    assert_eq!(page.status, 200, "the page that unseals: {page:?}");
+    connect(&server, trusting(&root), "other.example").unwrap_err();
+
+    fs::rename(&away, &key).unwrap();
+    let body = b"{}";
+    let mut stream = connect(&server, trusting(&root), "127.0.0.1").unwrap();
+    let head = format!(
+        "POST /api/v1/unseal HTTP/1.1\r\nHost: {0}\r\nOrigin: https://{0}\r\n\
+         Content-Type: application/json\r\nConnection: close\r\nContent-Length: {1}\r\n\r\n",
+        server.address,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let opened = Response::parse(&answer);
+    assert_eq!(opened.json()["sealed"], false, "{opened:?}");
+    let open = connect(&server, trusting(&root), "127.0.0.1").unwrap();
+    assert_ne!(presented(&open), sealed_with, "the door serves the sealed state only");
+    assert_eq!(get(open, &server.address, "/health").status, 200);
 }

@@ -57,9 +57,13 @@ pub async fn sign_in(app: &Arc<App>, given: Presented, peer: Peer) -> Result<Sig
     }
 }
 
-/// Records that a session was opened.
+/// Records that a session was opened, and a recovery code that was used up for it.
 pub(super) async fn opened(app: &Arc<App>, signed_in: &SignedIn) -> Result<(), Error> {
     let session = &signed_in.session;
+    if signed_in.by_recovery_code {
+        let event = Event::new(Action::UserRecoveryCode).on("user", session.user);
+        audit::record_appliance(app, &session.actor, event).await?;
+    }
     let event = Event::new(Action::SessionSignIn).on("session", session.id);
     audit::record_appliance(app, &session.actor, event).await
 }

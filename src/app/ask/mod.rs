@@ -107,6 +107,7 @@ async fn examine<A: CanRead>(
         mode: SearchMode::Hybrid,
         limit: DOCUMENTS,
         filter: SearchFilter::default(),
+        group_similar: false,
     };
     app.inference.embedder()?;
     let retrieved = search::retrieve(app, tenant, &request).await?;

@@ -18,7 +18,7 @@ use crate::app::quota::Hold;
 use crate::app::{App, Error};
 use crate::auth::Write;
 use crate::chunk;
-use crate::extract::{ExtractLimits, ExtractRequest};
+use crate::extract::{ExtractLimits, ExtractRequest, Passwords};
 use crate::extraction::ChildSink;
 use crate::failpoint::Failpoint;
 use crate::tenant::{
@@ -121,6 +121,7 @@ async fn extract_one(
         name: input.source.clone(),
         media_type: input.declared_type.clone(),
         format: input.format,
+        passwords: Passwords::default(),
         limits: limits(app),
     };
     let mut children =

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::derived::Derived;
 use super::{Progress, claim, decompress, give_back, groups, put_back};
 use crate::app::{App, Error, blocking};
 use crate::auth::Write;
@@ -100,10 +101,13 @@ async fn write_group(
     jobs: &[ClaimedJob],
 ) -> Result<(), Error> {
     let handle = tenant.clone();
-    blocking(move || {
+    let derived = blocking(move || {
         let texts = sources
             .iter()
-            .map(|source| decompress(source.item.0, &source.text_zstd))
+            .map(|source| {
+                let text = decompress(source.item.0, &source.text_zstd)?;
+                Ok(own_words(text, source.chunks.iter().map(|(_, chunk)| chunk.as_str())))
+            })
             .collect::<Result<Vec<String>, Error>>()?;
         let entries: Vec<FulltextEntry<'_>> = sources
             .iter()
@@ -113,25 +117,69 @@ async fn write_group(
                 language: Language::from_code(&source.language).unwrap_or(Language::Other),
                 title: &source.title,
                 headings: &source.headings,
-                body,
+                body: body.as_str(),
                 source: &source.source,
                 media_type: &source.media_type,
                 date: source.date,
                 chunks: source.chunks.iter().map(|(key, text)| (*key, text.as_str())).collect(),
             })
             .collect();
-        Ok(handle.fulltext()?.write_group(&entries, &[])?)
+        handle.fulltext()?.write_group(&entries, &[])?;
+        drop(entries);
+        let texts = texts.iter().map(String::as_str);
+        Ok(sources.iter().zip(texts).map(Derived::of).collect::<Vec<Derived>>())
     })
     .await?;
     tenant.faults().pass(Failpoint::FulltextCommitted).map_err(Error::Fault)?;
     let (finished, embed) = (jobs.to_vec(), app.inference.is_ready());
-    tenant.write(move |catalog| catalog.fulltext_ready(&finished, embed)).await?;
+    tenant
+        .write(move |catalog| {
+            derived.iter().try_for_each(|derived| derived.store(catalog))?;
+            catalog.fulltext_ready(&finished, embed)
+        })
+        .await?;
     tenant.announce(jobs.iter().map(|job| job.item).collect());
     Ok(())
+}
+
+/// A text without what lies between its chunks, unless that is nothing but white space: what a
+/// mail repeats of others is shown, and not found.
+fn own_words<'c>(text: String, chunks: impl Iterator<Item = &'c str>) -> String {
+    let mut own = String::new();
+    let (mut rest, mut left_out) = (text.as_str(), false);
+    for chunk in chunks {
+        // Chunks are slices of the text, in order; where one is not found, nothing is left out.
+        let Some(at) = rest.find(chunk) else { return text };
+        let gap = &rest[..at];
+        if gap.trim().is_empty() {
+            own.push_str(gap);
+        } else {
+            left_out = true;
+            own.push_str("\n\n");
+        }
+        own.push_str(chunk);
+        rest = &rest[at + chunk.len()..];
+    }
+    left_out |= !rest.trim().is_empty();
+    if left_out { own } else { text }
 }
 
 /// Gives the writer's memory back once nothing is on its way.
 async fn release_idle_writer(tenant: &TenantHandle<Write>) -> Result<(), Error> {
     let handle = tenant.clone();
     blocking(move || Ok(handle.fulltext()?.release_writer()?)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::own_words;
+
+    #[test]
+    fn what_is_in_no_chunk_is_not_indexed() {
+        let text = "Head\n\nMine.\n\n> Yours.\n\nMine too.\n\n-- \nAnn".to_owned();
+        let chunks = ["Head\n\nMine.", "Mine too."];
+        assert_eq!(own_words(text, chunks.into_iter()), "Head\n\nMine.\n\nMine too.");
+        let whole = "One.  Two.\n".to_owned();
+        assert_eq!(own_words(whole.clone(), ["One.", "Two."].into_iter()), whole);
+    }
 }

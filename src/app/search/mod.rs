@@ -7,6 +7,7 @@
 mod fusion;
 mod legs;
 mod passages;
+mod similar;
 mod statistics;
 
 use std::collections::{HashMap, HashSet};
@@ -34,6 +35,8 @@ pub struct SearchRequest {
     /// Documents to return.
     pub limit: usize,
     pub filter: SearchFilter,
+    /// Of near-duplicates only the best is shown, with the others named beside it.
+    pub group_similar: bool,
 }
 
 /// A ranked document, before its passages are chosen.
@@ -104,6 +107,10 @@ async fn find<A: CanRead>(
     let _place = app.standing(tenant.id()).await?.query_place().await?;
     let retrieved = retrieve(app, tenant, &request).await?;
     let shown = passages::choose(tenant, &retrieved).await?;
+    let mut similar = match request.group_similar {
+        true => similar::others(tenant, &retrieved.ranked).await?,
+        false => HashMap::new(),
+    };
     let results = retrieved
         .ranked
         .into_iter()
@@ -114,6 +121,7 @@ async fn find<A: CanRead>(
                 document_id: document.id,
                 source: document.source,
                 also_at: document.also_at,
+                also_similar: similar.remove(&document.item).unwrap_or_default(),
                 title: document.title,
                 media_type: document.media_type,
                 score: ranked.score,
@@ -177,7 +185,13 @@ pub(crate) async fn retrieve<A: CanRead>(
     let ready = tenant.read(move |catalog| catalog.ready_items(&found)).await?;
     let chunks = vector.as_ref().map(|leg| by_item(&leg.hits)).unwrap_or_default();
     let mut scored = fusion::fuse(keyword.as_ref(), vector.as_ref(), &chunks, &ready);
-    scored.truncate(request.limit);
+    let scored = match request.group_similar {
+        true => similar::first_of_each(tenant, scored, request.limit).await?,
+        false => {
+            scored.truncate(request.limit);
+            scored
+        }
+    };
     let mut documents = shown(tenant, &scored).await?;
     let ranked: Vec<Ranked> = scored
         .into_iter()

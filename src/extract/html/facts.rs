@@ -15,7 +15,7 @@ use crate::extract::emit::Output;
 const DECLARATION_WITHIN: usize = 4096;
 
 /// The encoding named in the first bytes of a page (`<meta charset=…>` or an XML declaration).
-pub(super) fn declared_charset(bytes: &[u8]) -> Option<&'static Encoding> {
+pub(in crate::extract) fn declared_charset(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(DECLARATION_WITHIN)];
     let head: String = head.iter().map(|b| char::from(b.to_ascii_lowercase())).collect();
     let mut rest = head.as_str();

@@ -2,7 +2,7 @@
 
 use crate::extract::ExtractLimits;
 use crate::extract::testing::{extract_from, limits, run};
-use crate::types::ExtractFailureCode;
+use crate::types::{BlockKind, ExtractFailureCode};
 
 const NESTED: &[u8] = b"From: =?utf-8?q?Ann_M=C3=BCller?= <ann@example.org>\r\n\
 To: Bob <bob@example.org>, carl@example.org\r\n\
@@ -92,4 +92,59 @@ fn damaged_mails_yield_what_can_be_read() {
             assert_eq!(failure.code, ExtractFailureCode::Malformed, "{failure}");
         }
     }
+}
+
+#[test]
+fn people_and_thread_are_facts_in_a_stable_form() {
+    let mail =
+        b"From: \"ANN\" <Ann@Example.ORG>\nTo: b@c.d, Carl <C@D.E>\nSubject: RE: [x] Aw: Plan\n\
+Message-ID: <3@x>\nIn-Reply-To: <2@x>\nReferences: <1@x>\n <2@x>\n\nYes.\n";
+    let facts = run("new/1709.M1P2.host:2,RS", mail).document.metadata;
+    for (key, value) in [
+        ("from_name", "ANN"),
+        ("from_address", "ann@example.org"),
+        ("to_addresses", "b@c.d, c@d.e"),
+        ("thread_id", "1@x"),
+        ("thread_subject", "plan"),
+        ("references", "1@x 2@x"),
+        ("flags", "replied, seen"),
+    ] {
+        assert_eq!(facts.get(key).map(String::as_str), Some(value), "{key}");
+    }
+}
+
+#[test]
+fn flags_of_mailboxes_are_facts() {
+    let mail = b"From: a@b.c\nDate: x\nSubject: s\nStatus: RO\nX-Status: A\nX-Mozilla-Status: 0009\n\nText.\n";
+    assert_eq!(run("a.eml", mail).document.metadata["flags"], "seen, replied, deleted");
+}
+
+#[test]
+fn repeated_words_are_told_apart_in_plain_text_and_html() {
+    let plain =
+        b"From: a@b.c\nSubject: Re: s\n\nMy answer.\n\n> His question\n> goes on\n\n-- \nAnn\n";
+    let html = b"From: a@b.c\nSubject: Re: s\nContent-Type: text/html\n\n<p>My answer.</p>\
+<div class=gmail_quote><div>On 1 March Bob wrote:</div><blockquote><h1>His question</h1>\
+<table><tr><td>a<td>b<tr><td>c<td>d</table></blockquote></div><div class=gmail_signature>Ann</div>";
+    for mail in [&plain[..], &html[..]] {
+        let found = run("a.eml", mail);
+        let own: Vec<&str> = found
+            .blocks
+            .iter()
+            .filter(|block| block.kind.is_own())
+            .map(|block| block.text.as_str())
+            .collect();
+        assert_eq!(own[1..], ["My answer."], "{:?}", found.blocks);
+        let all = found.texts().join("\n");
+        assert!(all.contains("His question") && all.contains("Ann"), "{all}");
+    }
+}
+
+#[test]
+fn what_a_forward_passes_on_stays_its_words() {
+    let mail = b"From: a@b.c\nSubject: Fwd: s\nContent-Type: text/html\n\n<p>For you.</p>\
+<div class=gmail_quote>---------- Forwarded message ---------<br>From: x<blockquote>News</blockquote></div>";
+    let found = run("a.eml", mail);
+    assert!(found.blocks.iter().all(|block| block.kind.is_own()), "{:?}", found.blocks);
+    assert_eq!(found.blocks.last().map(|block| &block.kind), Some(&BlockKind::Quote));
 }

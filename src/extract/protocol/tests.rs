@@ -23,12 +23,18 @@ fn command() -> impl Strategy<Value = Command> {
     let format =
         option::of(prop_oneof![Just(FormatHint::DocumentsJsonl), Just(FormatHint::DocumentJson)]);
     prop_oneof![
-        any::<u64>().prop_map(|memory_limit_bytes| {
-            Command::Hello(WorkerSettings { memory_limit_bytes })
+        (any::<u64>(), any::<u64>()).prop_map(|(memory_limit_bytes, cpu_seconds)| {
+            Command::Hello(WorkerSettings { memory_limit_bytes, cpu_seconds })
         }),
         (any::<String>(), option::of(any::<String>()), format, limits).prop_map(
             |(name, media_type, format, limits)| {
-                Command::Begin(ExtractRequest { name, media_type, format, limits })
+                Command::Begin(ExtractRequest {
+                    name,
+                    media_type,
+                    format,
+                    passwords: Default::default(),
+                    limits,
+                })
             }
         ),
         vec(any::<u8>(), 0..2000).prop_map(Command::Data),
@@ -43,6 +49,8 @@ fn kind() -> impl Strategy<Value = BlockKind> {
         (any::<u8>(), any::<bool>())
             .prop_map(|(depth, ordered)| BlockKind::ListItem { depth, ordered }),
         Just(BlockKind::Quote),
+        Just(BlockKind::QuotedReply),
+        Just(BlockKind::Signature),
         Just(BlockKind::Code),
         (vec(vec(any::<String>(), 0..4), 0..4), any::<bool>())
             .prop_map(|(rows, header)| BlockKind::Table { rows, header }),
@@ -52,6 +60,9 @@ fn kind() -> impl Strategy<Value = BlockKind> {
 fn event() -> impl Strategy<Value = Event> {
     let facts = vec((any::<String>(), any::<String>()), 0..4);
     prop_oneof![
+        (option::of(any::<u32>()), any::<bool>()).prop_map(|(landlock_abi, seccomp)| {
+            Event::Ready(Confinement { landlock_abi, seccomp })
+        }),
         (kind(), any::<String>(), option::of(any::<u32>()))
             .prop_map(|(kind, text, page)| Event::Block(Block { kind, text, page })),
         (any::<String>(), any::<bool>(), option::of(any::<String>())).prop_map(

@@ -6,8 +6,11 @@
 
 use super::{Detected, Evidence, Format};
 use crate::extract::charset::StreamDecoder;
+use crate::extract::code;
 use crate::extract::mbox::is_separator;
 
+/// Damaged lines before the first field of a mail.
+const MAX_BROKEN: u32 = 3;
 /// How much text is looked at.
 const SAMPLE_BYTES: usize = 16 * 1024;
 
@@ -16,10 +19,19 @@ pub(super) fn sniff(evidence: &Evidence<'_>) -> Detected {
     let text = sample.trim_start_matches('\u{feff}').trim_start();
     let extension = evidence.extension;
     if text.starts_with("{\\rtf") {
-        return Detected::new(Format::Unsupported, "application/rtf");
+        return Detected::new(Format::Rtf, "application/rtf");
     }
     if text.starts_with("%!PS") {
         return Detected::new(Format::Unsupported, "application/postscript");
+    }
+    if text.starts_with("BEGIN:VCALENDAR") {
+        return Detected::new(Format::Cards, "text/calendar");
+    }
+    if text.starts_with("BEGIN:VCARD") {
+        return Detected::new(Format::Cards, "text/vcard");
+    }
+    if let Some(subtitles) = subtitles(text) {
+        return subtitles;
     }
     if is_html(text, evidence) {
         return Detected::new(Format::Html, "text/html");
@@ -27,8 +39,17 @@ pub(super) fn sniff(evidence: &Evidence<'_>) -> Detected {
     if text.starts_with("From ") && is_mbox(text) {
         return Detected::new(Format::Mbox, "application/mbox");
     }
+    if is_saved_page(text, extension) {
+        return Detected::new(Format::SavedPage, "multipart/related");
+    }
     if is_mail(text, evidence) {
         return Detected::new(Format::Mail, "message/rfc822");
+    }
+    if is_xml(text, extension) {
+        return Detected::new(Format::Xml, "text/xml");
+    }
+    if is_notebook(text, extension) {
+        return Detected::new(Format::Notebook, "application/x-ipynb+json");
     }
     if let Some(json) = json(text, evidence) {
         return json;
@@ -39,13 +60,46 @@ pub(super) fn sniff(evidence: &Evidence<'_>) -> Detected {
     if let Some(table) = table(text, complete, evidence) {
         return table;
     }
+    if extension == "rst" {
+        return Detected::new(Format::Rst, "text/x-rst");
+    }
     let media_type = match extension {
-        _ if text.starts_with("<?xml") => "text/xml",
-        "ics" if text.starts_with("BEGIN:VCALENDAR") => "text/calendar",
-        "vcf" if text.starts_with("BEGIN:VCARD") => "text/vcard",
+        "yaml" | "yml" => "application/yaml",
         _ => "text/plain",
     };
-    Detected::new(Format::Text, media_type)
+    match code::language(extension) {
+        Some(language) => Detected::new(Format::Code(language), "text/x-source"),
+        None => Detected::new(Format::Text, media_type),
+    }
+}
+
+/// Cues with their times, as SubRip and WebVTT write them.
+fn subtitles(text: &str) -> Option<Detected> {
+    if text.starts_with("WEBVTT") {
+        return Some(Detected::new(Format::Subtitles, "text/vtt"));
+    }
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let number = lines.next()?.parse::<u32>().is_ok();
+    let times = lines.next()?.split_once("-->").is_some_and(|(from, to)| {
+        [from, to].iter().all(|time| time.trim().starts_with(|c: char| c.is_ascii_digit()))
+    });
+    (number && times).then(|| Detected::new(Format::Subtitles, "application/x-subrip"))
+}
+
+fn is_saved_page(text: &str, extension: &str) -> bool {
+    let named = matches!(extension, "mht" | "mhtml") || text.starts_with("From: <Saved by");
+    named && text.to_ascii_lowercase().contains("multipart/related")
+}
+
+fn is_xml(text: &str, extension: &str) -> bool {
+    const NAMES: [&str; 9] =
+        ["xml", "nxml", "rss", "atom", "opml", "rdf", "xsd", "dita", "docbook"];
+    text.starts_with("<?xml") || (text.starts_with('<') && NAMES.contains(&extension))
+}
+
+fn is_notebook(text: &str, extension: &str) -> bool {
+    text.starts_with('{')
+        && (extension == "ipynb" || (text.contains("\"cell_type\"") && text.contains("\"cells\"")))
 }
 
 /// A mail whose header is text and whose body is not, which 8-bit and binary transfer encodings
@@ -121,8 +175,11 @@ fn is_mail(text: &str, evidence: &Evidence<'_>) -> bool {
         "from",
         "date",
     ];
+    let named = is_named(evidence, &["eml"], "message/rfc822")
+        || evidence.declared == Some("message/rfc822");
     let mut fields = 0;
     let mut strong = 0;
+    let mut broken = 0;
     for line in text.lines() {
         if line.is_empty() {
             break;
@@ -131,16 +188,19 @@ fn is_mail(text: &str, evidence: &Evidence<'_>) -> bool {
             continue;
         }
         let Some(name) = field_name(line) else {
-            if fields == 0 {
+            // What is said to be a mail may begin with a damaged field.
+            broken += 1;
+            if fields == 0 && (!named || broken > MAX_BROKEN) {
                 return false;
+            }
+            if fields == 0 {
+                continue;
             }
             break;
         };
         fields += 1;
         strong += usize::from(STRONG.iter().any(|known| known.eq_ignore_ascii_case(name)));
     }
-    let named = is_named(evidence, &["eml"], "message/rfc822")
-        || evidence.declared == Some("message/rfc822");
     (named && fields >= 1) || (fields >= 3 && strong >= 2)
 }
 
@@ -283,6 +343,6 @@ mod tests {
     #[test]
     fn formats_without_a_reader_are_named() {
         let (format, media_type) = detect("x.txt", b"{\\rtf1\\ansi hello}");
-        assert_eq!((format, media_type.as_str()), (Format::Unsupported, "application/rtf"));
+        assert_eq!((format, media_type.as_str()), (Format::Rtf, "application/rtf"));
     }
 }

@@ -12,8 +12,13 @@ fn frame(command: Command) -> Vec<u8> {
 }
 
 fn document(name: &str, pieces: &[&[u8]]) -> Vec<u8> {
-    let request =
-        ExtractRequest { name: name.to_owned(), media_type: None, format: None, limits: limits() };
+    let request = ExtractRequest {
+        name: name.to_owned(),
+        media_type: None,
+        format: None,
+        passwords: Default::default(),
+        limits: limits(),
+    };
     let mut wire = frame(Command::Begin(request));
     for piece in pieces {
         wire.extend(frame(Command::Data(piece.to_vec())));
@@ -24,7 +29,7 @@ fn document(name: &str, pieces: &[&[u8]]) -> Vec<u8> {
 
 fn answers(wire: &[u8]) -> (Vec<Event>, Result<(), ProtocolError>) {
     let mut output = Vec::new();
-    let result = serve(wire, &mut output);
+    let result = serve(wire, &mut output, None);
     let mut input = output.as_slice();
     let mut events = Vec::new();
     while let Some((kind, payload)) = read_frame(&mut input).expect("whole frames") {

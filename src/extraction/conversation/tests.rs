@@ -5,7 +5,7 @@ use tokio::io::duplex;
 
 use super::*;
 use crate::extract::protocol::write_frame;
-use crate::types::{ExtractFailure, ExtractFailureCode, ExtractedDocument};
+use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument};
 
 /// Keeps whole bodies, or leaves them unread.
 #[derive(Default)]
@@ -54,6 +54,16 @@ fn child(name: &str, absolute: bool) -> Event {
 
 fn done() -> Event {
     Event::Done(Box::default())
+}
+
+fn failed(message: &str) -> Event {
+    let code = ExtractFailureCode::Malformed;
+    Event::Failed(ExtractFailure { code, message: message.to_owned(), media_type: None })
+}
+
+fn fact(key: &str, value: &str) -> Event {
+    let metadata = [(key.to_owned(), value.to_owned())].into();
+    Event::Done(Box::new(ExtractedDocument { metadata, ..ExtractedDocument::default() }))
 }
 
 fn limits() -> ExtractLimits {
@@ -120,6 +130,10 @@ async fn what_a_worker_may_not_say_is_refused() {
         vec![paragraph(&"x".repeat(101)), done()],
         vec![paragraph("zero\0byte"), done()],
         vec![child("", false)],
+        vec![failed(&"x".repeat(5000))],
+        vec![failed("zero\0byte")],
+        vec![fact("key", &"x".repeat(100_000))],
+        vec![fact("zero\0byte", "value")],
         vec![child("other/document", true)],
         vec![child("a", false), long(), Event::ChildEnd, done()],
         [vec![child("x", false)], three(), three()].concat(),
@@ -127,7 +141,9 @@ async fn what_a_worker_may_not_say_is_refused() {
         let lost = receive(events.clone(), &mut Kept::default()).await;
         assert!(matches!(lost, Err(Loss::Misbehaved(_))), "{events:?}");
     }
+    let layers = crate::extract::protocol::Confinement { landlock_abi: None, seccomp: false };
     for events in [
+        vec![Event::Ready(layers)],
         vec![Event::ChildEnd],
         vec![Event::ChildData(vec![1])],
         vec![child("a", false), paragraph("inside")],

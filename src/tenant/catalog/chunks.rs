@@ -255,6 +255,8 @@ impl CatalogWriter<'_> {
 
     /// Removes the text and chunks of an item, and embeddings that nothing else uses.
     pub(super) fn clear_text(&self, item: ItemKey) -> Result<(), CatalogError> {
+        self.clear_date_mentions(item)?;
+        self.clear_signature(item)?;
         self.execute("remove a text", "DELETE FROM text WHERE item = ?1", [item.0])?;
         self.execute(
             "remove unused embeddings",

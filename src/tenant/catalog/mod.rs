@@ -13,11 +13,14 @@ mod collections;
 mod documents;
 mod ledger;
 mod lifecycle;
+mod mentions;
 mod open;
 mod queue;
 mod rows;
 mod scope;
+mod similar;
 mod stage;
+mod threads;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -28,7 +31,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::latch::Locked;
 use crate::audit::ChainKeys;
 use crate::crypto::{RandomError, SecretKey};
-use crate::database::DatabaseError;
+use crate::database::{self, DatabaseError};
 
 pub use accept::{Accepted, NewDrop, Outcome};
 pub use amounts::{Amounts, ContentSummary};
@@ -38,12 +41,17 @@ pub use collections::CollectionRow;
 pub use documents::{DocumentRow, HitDocument, OutlineEntry, ReadyItem, StoredText};
 pub use ledger::{LedgerPage, LedgerQuery};
 pub use lifecycle::{Projection, PurgeItem};
+pub use mentions::{DateMentionRow, NewDateMention};
 pub use queue::{ClaimedJob, JobKind};
+pub use similar::SimilarDocument;
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
+pub use threads::ThreadMail;
 
 /// Format of `tenant.db`.
-const FORMAT: u32 = 2;
-/// The format before, which is brought to the present one when the tenant is opened.
+const FORMAT: u32 = 3;
+/// The format that lacks only tables, which are added when the catalogue is opened.
+const WITHOUT_DERIVED: u32 = 2;
+/// The format of releases that did not encrypt, which is brought to the present one when the tenant is opened.
 const FORMER_FORMAT: u32 = 1;
 
 /// Idle read connections kept per tenant.
@@ -136,6 +144,12 @@ impl Catalog {
         let value = work(&writer)?;
         transaction.commit().map_err(failed("commit"))?;
         Ok(value)
+    }
+
+    /// Gives back the space of the write-ahead log, which stays as long as it once was. Blocks.
+    pub(in crate::tenant) fn shrink_log(&self) -> Result<(), CatalogError> {
+        let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        database::shrink_log(&connection).map_err(failed("shrink the log"))
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::{Catalog, CatalogError, FORMAT, FORMER_FORMAT, Projection, failed};
+use super::{Catalog, CatalogError, FORMAT, FORMER_FORMAT, Projection, WITHOUT_DERIVED, failed};
 use crate::audit::ChainKeys;
 use crate::crypto::{KeyPurpose, Keyring, SecretKey, hex, unhex};
 use crate::database::{self, DatabaseError};
@@ -32,7 +32,16 @@ impl Catalog {
             0 => {
                 let made = writer.transaction().map_err(open)?;
                 made.execute_batch(include_str!("schema.sql")).map_err(open)?;
+                made.execute_batch(include_str!("format_3.sql")).map_err(open)?;
                 name_blobs(&made)?;
+                made.pragma_update(None, "user_version", FORMAT).map_err(open)?;
+                made.commit().map_err(open)?;
+                FORMAT
+            }
+            WITHOUT_DERIVED => {
+                // What the tables hold is made when the text is next indexed.
+                let made = writer.transaction().map_err(open)?;
+                made.execute_batch(include_str!("format_3.sql")).map_err(open)?;
                 made.pragma_update(None, "user_version", FORMAT).map_err(open)?;
                 made.commit().map_err(open)?;
                 FORMAT
@@ -88,7 +97,10 @@ impl Catalog {
     ) -> Result<(), CatalogError> {
         self.write(now, |catalog| {
             let migrate = failed("bring the catalogue to a new format");
-            catalog.transaction.execute_batch(include_str!("format_2.sql")).map_err(migrate)?;
+            catalog
+                .transaction
+                .execute_batch(concat!(include_str!("format_2.sql"), include_str!("format_3.sql")))
+                .map_err(migrate)?;
             catalog.rebuild_if_ready(Projection::Fulltext)?;
             catalog.rebuild_if_ready(Projection::Vectors)?;
             let mark = failed("record the new format of the catalogue");

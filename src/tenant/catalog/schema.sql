@@ -1,4 +1,5 @@
 -- The only truth about a tenant. Full text and vectors are projections of these tables.
+-- `format_3.sql` adds what is derived from texts beside these.
 -- Times are microseconds since 1970 UTC; digests are lower-case hexadecimal SHA-256.
 
 CREATE TABLE collection (
@@ -91,12 +92,14 @@ CREATE TABLE chunk (
 CREATE INDEX chunk_input ON chunk (input);
 
 -- Each distinct text is embedded once per model; the vector table is rebuilt from here.
+-- With row ids: without them a vector is too long for the page of its key and would take an
+-- overflow page of its own, most of it empty.
 CREATE TABLE embedding (
     model   TEXT NOT NULL,
     input   BLOB NOT NULL,
     vector  BLOB NOT NULL,
     PRIMARY KEY (model, input)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE job (
     key          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -26,6 +26,12 @@ const VIEWS: &str = "
         SELECT * FROM main.text WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW chunk AS
         SELECT * FROM main.chunk WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW date_mention AS
+        SELECT * FROM main.date_mention WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW signature AS
+        SELECT * FROM main.signature WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW signature_band AS
+        SELECT * FROM main.signature_band WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW job AS
         SELECT * FROM main.job WHERE item IN (SELECT key FROM temp.item);
 ";

@@ -71,6 +71,8 @@ pub struct FulltextSource {
     pub source: String,
     pub media_type: String,
     pub date: Timestamp,
+    /// The date the document gives itself.
+    pub written: Option<Timestamp>,
     pub chunks: Vec<(ChunkKey, String)>,
 }
 
@@ -112,7 +114,8 @@ impl CatalogReader<'_> {
         let found = self.one(
             "read what to index",
             "SELECT i.title, i.language, t.outline, t.body_zstd, d.source, i.media_type, \
-                    coalesce(i.event_date, i.content_date, i.file_date, i.received_at) \
+                    coalesce(i.event_date, i.content_date, i.file_date, i.received_at), \
+                    i.content_date \
              FROM item i JOIN document d ON d.key = i.document JOIN text t ON t.item = i.key \
              WHERE i.key = ?1 AND d.current_item = i.key AND d.deleted_at IS NULL",
             [item.0],
@@ -128,6 +131,7 @@ impl CatalogReader<'_> {
                     source: row.get(4)?,
                     media_type: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
                     date: super::rows::time(row, 6)?,
+                    written: super::rows::optional_time(row, 7)?,
                     chunks: Vec::new(),
                 })
             },

@@ -13,9 +13,10 @@ use tantivy::tokenizer::{
     Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream, TokenizerManager,
 };
 
+use super::porter::PorterStemmer;
 use crate::types::Language;
 
-const ANALYSIS_VERSION: u32 = 1;
+const ANALYSIS_VERSION: u32 = 2;
 
 /// Words of this many bytes and more are no words: encoded data, hashes, ruled lines.
 const LONGEST_WORD: usize = 64;
@@ -220,6 +221,9 @@ fn chain(language: Language) -> Chain {
         .filter(RemoveLongFilter::limit(LONGEST_WORD))
         .filter(LowerCaser);
     let analyzer = match stemmer_language(language) {
+        Some(StemmerLanguage::English) => {
+            words.filter(PorterStemmer).filter(AsciiFoldingFilter).build()
+        }
         Some(stemmer) => words.filter(Stemmer::new(stemmer)).filter(AsciiFoldingFilter).build(),
         None => words.filter(AsciiFoldingFilter).build(),
     };

@@ -20,6 +20,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Score, Searcher, Term};
 
 use super::analysis::Analysis;
+use super::bm25::WordQuery;
 use super::query::{Clause, Occurrence, Query, Scope};
 use super::schema::{DocumentFields, LanguageFields, PassageFields};
 use super::statistics::Statistics;
@@ -300,7 +301,7 @@ fn leaf(mut form: Vec<(usize, Term)>, share: Score) -> Option<(Box<dyn IndexQuer
         (Box::new(PhraseQuery::new_with_offset(form)), None)
     } else {
         let (_, term) = form.pop()?;
-        (Box::new(TermQuery::new(term.clone(), IndexRecordOption::WithFreqs)), Some(term))
+        (Box::new(WordQuery::new(term.clone())), Some(term))
     };
     let whole = (share - 1.0).abs() < Score::EPSILON;
     let query: Box<dyn IndexQuery> =

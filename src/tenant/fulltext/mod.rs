@@ -7,6 +7,7 @@
 //! passages are not there yet.
 
 mod analysis;
+mod bm25;
 mod cache;
 mod collect;
 mod compile;
@@ -14,6 +15,7 @@ mod directory;
 mod error;
 mod files;
 mod highlight;
+mod porter;
 mod query;
 mod schema;
 mod statistics;

@@ -178,7 +178,7 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tenant::vectors::tests::corpus::row;
+    use crate::tenant::vectors::tests::row;
 
     fn resident(bytes: usize) -> (Resident, Arc<ResidentBudget>) {
         let budget = ResidentBudget::new(bytes);

@@ -1,14 +1,15 @@
 //! Behaviour of a tenant's vectors through their own interface, on real files.
 
-pub(super) mod corpus;
+mod corpus;
 mod index;
 mod sealed;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use corpus::{Corpus, row};
+use corpus::{Corpus, DIMENSION};
 
 use super::*;
 use crate::crypto::KeyPurpose;
@@ -26,11 +27,36 @@ fn exact() -> VectorSettings {
     }
 }
 
+/// Groups of vectors near each other.
+const CLUSTERS: usize = 40;
+
+impl Corpus {
+    fn new(seed: u64) -> Self {
+        Self::with_clusters(seed, CLUSTERS)
+    }
+
+    /// Rows with these chunk keys, two to an item.
+    fn rows(&mut self, chunks: Range<i64>) -> Vec<VectorRow> {
+        chunks.map(|chunk| row(chunk, chunk / 2, &self.vector())).collect()
+    }
+}
+
+pub(super) fn row(chunk: i64, item: i64, vector: &[f32]) -> VectorRow {
+    VectorRow {
+        chunk: ChunkKey(chunk),
+        item: ItemKey(item),
+        source: Arc::from("a/b.txt"),
+        media_type: Arc::from("text/plain"),
+        date_us: 0,
+        vector: vector.to_vec(),
+    }
+}
+
 fn model(id: &str) -> ModelInfo {
     ModelInfo {
         id: id.to_owned(),
         revision: "1".to_owned(),
-        dimension: corpus::DIMENSION,
+        dimension: DIMENSION,
         max_tokens: 256,
         language: "English".to_owned(),
         licence: "Apache-2.0".to_owned(),

@@ -3,6 +3,7 @@
 //! Called by: every test. Talks to: the built binary.
 //! Invariants: a server is killed when its value is dropped; every wait is bounded.
 
+pub mod crowd;
 pub mod people;
 
 use std::io::{Read, Write};
@@ -29,6 +30,7 @@ pub fn fixture(name: &str) -> PathBuf {
 
 /// An initialised home with a tenant `demo`.
 pub struct Home {
+    program: PathBuf,
     path: PathBuf,
     /// Holds the home and, beside it, its key.
     _dir: TempDir,
@@ -50,8 +52,13 @@ impl Home {
 
     /// A home whose `cairn.toml` holds `config` and nothing else, so that it is served over TLS.
     pub fn with_tls(config: &str) -> Self {
+        Self::made_by(Path::new(env!("CARGO_BIN_EXE_cairn")), config)
+    }
+
+    /// A home that a build of Cairn makes, serves and works on.
+    pub fn made_by(program: &Path, config: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let home = Self { path: dir.path().join("home"), _dir: dir };
+        let home = Self { program: program.to_owned(), path: dir.path().join("home"), _dir: dir };
         std::fs::create_dir(home.path()).unwrap();
         std::fs::write(home.path().join("cairn.toml"), config).unwrap();
         home.run(&["init"]);
@@ -65,7 +72,7 @@ impl Home {
 
     /// The command, ready to be changed and run.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        let mut command = Command::new(&self.program);
         command.args(args).env("CAIRN_HOME", self.path()).stdin(Stdio::null());
         command
     }

@@ -317,6 +317,26 @@ export interface DocumentDetail extends DocumentSummary {
   has_vectors: boolean;
   truncated_at: number | null;
   warnings: string[];
+  date_mentions: DateMention[];
+  thread: ThreadMail[];
+}
+
+/** One mail of a conversation, oldest first. */
+export interface ThreadMail {
+  document_id: string;
+  source: string;
+  title: string | null;
+  from: string | null;
+  date: string | null;
+}
+
+/** Days that the text mentions, both ends meant; offsets are Unicode scalar values. */
+export interface DateMention {
+  start: number;
+  end: number;
+  from: string;
+  until: string;
+  expression: string;
 }
 
 export interface UploadReceipt {
@@ -344,10 +364,18 @@ export interface ScoreParts {
   vector_normalised: number | null;
 }
 
+/** A document with nearly the same text as a result. */
+export interface SimilarResult {
+  document_id: string;
+  source: string;
+  similarity: number;
+}
+
 export interface SearchResult {
   document_id: string;
   source: string;
   also_at: string[];
+  also_similar: SimilarResult[];
   title: string;
   media_type: string;
   score: number;

@@ -1,13 +1,10 @@
 //! Clustered unit vectors from a seeded generator: the same numbers on every run.
-
-use std::ops::Range;
-use std::sync::Arc;
-
-use super::super::VectorRow;
-use crate::types::{ChunkKey, ItemKey};
+//!
+//! Called by: the tests of `tenant::vectors`, and `bench`, which takes this file by its path. Talks
+//! to: nothing.
+//! Invariants: nothing of the crate is named here, so that it stands on both sides of its surface.
 
 pub(super) const DIMENSION: usize = 384;
-const CLUSTERS: usize = 40;
 /// Length of the noise around a cluster's centre of length one.
 const SPREAD: f32 = 0.7;
 
@@ -17,9 +14,9 @@ pub(super) struct Corpus {
 }
 
 impl Corpus {
-    pub fn new(seed: u64) -> Self {
+    pub(super) fn with_clusters(seed: u64, clusters: usize) -> Self {
         let mut corpus = Self { state: seed, centres: Vec::new() };
-        for _ in 0..CLUSTERS {
+        for _ in 0..clusters {
             let centre = corpus.direction();
             corpus.centres.push(centre);
         }
@@ -27,18 +24,13 @@ impl Corpus {
     }
 
     /// A unit vector near one of the centres.
-    pub fn vector(&mut self) -> Vec<f32> {
-        let cluster = self.next() as usize % CLUSTERS;
+    pub(super) fn vector(&mut self) -> Vec<f32> {
+        let cluster = self.next() as usize % self.centres.len();
         let noise = self.direction();
         let centre = &self.centres[cluster];
         normalised(
             centre.iter().zip(noise).map(|(centre, noise)| centre + SPREAD * noise).collect(),
         )
-    }
-
-    /// Rows with these chunk keys, two to an item.
-    pub fn rows(&mut self, chunks: Range<i64>) -> Vec<VectorRow> {
-        chunks.map(|chunk| row(chunk, chunk / 2, &self.vector())).collect()
     }
 
     /// A unit vector in a random direction.
@@ -58,17 +50,6 @@ impl Corpus {
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         word ^ (word >> 31)
-    }
-}
-
-pub(in crate::tenant::vectors) fn row(chunk: i64, item: i64, vector: &[f32]) -> VectorRow {
-    VectorRow {
-        chunk: ChunkKey(chunk),
-        item: ItemKey(item),
-        source: Arc::from("a/b.txt"),
-        media_type: Arc::from("text/plain"),
-        date_us: 0,
-        vector: vector.to_vec(),
     }
 }
 

@@ -1,0 +1,124 @@
+//! Who speaks in the HTML of a mail: its author, an earlier mail, or a signature.
+//!
+//! Called by: `html`. Talks to: `mail::quote` for what plain words give away.
+//! Invariants: state is two counters and a flag, whatever the nesting; only marks that mail
+//! programs set are trusted, so a page that is no mail is never read this way.
+
+use std::io::{self, Read};
+
+use scraper::node::Element;
+
+use crate::extract::ExtractSink;
+use crate::extract::mail::quote::{self, Voice};
+use crate::types::{Block, BlockKind, ChildHeader};
+
+/// What the mark of a mail program says about what is inside it.
+enum Border {
+    Quote,
+    Signature,
+    /// From here to the end.
+    Rest,
+}
+
+/// Keeps track of who speaks while a mail is walked.
+pub(super) struct Voices {
+    /// What is repeated counts as words of this mail.
+    is_forward: bool,
+    quotes: u32,
+    signatures: u32,
+    rest: Option<Voice>,
+}
+
+impl Voices {
+    pub(super) fn new(is_forward: bool) -> Self {
+        Self { is_forward, quotes: 0, signatures: 0, rest: None }
+    }
+
+    pub(super) fn enter(&mut self, element: &Element) {
+        match border(element) {
+            Some(Border::Quote) => self.quotes += 1,
+            Some(Border::Signature) => self.signatures += 1,
+            Some(Border::Rest) => self.rest = Some(self.repeated()),
+            None => {}
+        }
+    }
+
+    pub(super) fn leave(&mut self, element: &Element) {
+        match border(element) {
+            Some(Border::Quote) => self.quotes = self.quotes.saturating_sub(1),
+            Some(Border::Signature) => self.signatures = self.signatures.saturating_sub(1),
+            Some(Border::Rest) | None => {}
+        }
+    }
+
+    /// True where what follows is left out of the mail's own words.
+    pub(super) fn is_repeating(&self) -> bool {
+        !self.is_forward && (self.rest == Some(Voice::Quoted) || self.quotes > 0)
+    }
+
+    /// The kind of a block that is not the author's own; `None` where it is.
+    pub(super) fn kind_of(&mut self, text: &str) -> Option<BlockKind> {
+        if self.rest.is_none() {
+            let lines: Vec<&str> = text.lines().map(str::trim).collect();
+            self.rest = quote::rest_from(&lines, self.is_forward);
+        }
+        let voice = match self.rest {
+            Some(voice) => voice,
+            None if self.quotes > 0 || quote::is_attribution(text) => self.repeated(),
+            None if self.signatures > 0 => Voice::Signature,
+            None => Voice::Own,
+        };
+        voice.kind()
+    }
+
+    fn repeated(&self) -> Voice {
+        if self.is_forward { Voice::Forwarded } else { Voice::Quoted }
+    }
+}
+
+/// True for an element whose begin and end are borders between voices.
+pub(super) fn is_border(element: &Element) -> bool {
+    border(element).is_some()
+}
+
+fn border(element: &Element) -> Option<Border> {
+    const QUOTES: [&str; 5] =
+        ["gmail_quote", "yahoo_quoted", "moz-cite-prefix", "protonmail_quote", "tutanota_quote"];
+    const SIGNATURES: [&str; 3] =
+        ["gmail_signature", "moz-signature", "protonmail_signature_block"];
+    if element.name() == "blockquote" {
+        return Some(Border::Quote);
+    }
+    if element.attr("id").is_some_and(|id| matches!(id, "divRplyFwdMsg" | "appendonsend")) {
+        return Some(Border::Rest);
+    }
+    let mut classes = element.attr("class")?.split_ascii_whitespace();
+    classes.find_map(|class| match class {
+        _ if QUOTES.contains(&class) => Some(Border::Quote),
+        _ if SIGNATURES.contains(&class) => Some(Border::Signature),
+        _ => None,
+    })
+}
+
+/// A sink that only remembers whether a mail says anything of its own.
+#[derive(Default)]
+pub(super) struct OwnWords {
+    found: bool,
+}
+
+impl OwnWords {
+    pub(super) fn found(&self) -> bool {
+        self.found
+    }
+}
+
+impl ExtractSink for OwnWords {
+    fn block(&mut self, block: Block) -> io::Result<()> {
+        self.found |= block.kind.is_own();
+        Ok(())
+    }
+
+    fn child(&mut self, _: &ChildHeader, _: &mut dyn Read) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! OpenDocument spreadsheets, read from the tree so that repeated cells cost nothing.
+//!
+//! Called by: `odf`. Talks to: `sheet` for regions and numbers.
+//! Invariants: a row or cell that is repeated is copied at most `MAX_REPEATED` times, an empty
+//! one never.
+
+use super::inline::plain;
+use crate::extract::emit::{Output, Stop};
+use crate::extract::office::sheet::{self, Regions};
+use crate::extract::xml::Element;
+use crate::types::BlockKind;
+
+const MAX_REPEATED: u32 = 1_000;
+
+pub(super) fn read(workbook: Element<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
+    let sheets: Vec<Element<'_>> = workbook.children().filter(|child| child.is("table")).collect();
+    out.fact("sheets", &sheets.len().to_string());
+    for (number, table) in (1_u32..).zip(sheets) {
+        let name = table.attr("name").unwrap_or_default();
+        out.block(&BlockKind::Heading { level: 1 }, name, Some(number))?;
+        let mut sheet = Sheet { regions: Regions::new(number, &[]), row: 0, comments: Vec::new() };
+        sheet.rows(table, out)?;
+        let comments = std::mem::take(&mut sheet.comments);
+        sheet.regions.finish(out)?;
+        for comment in comments {
+            out.block(&BlockKind::Paragraph, &comment, Some(number))?;
+        }
+        if let Some(shapes) = table.child("shapes") {
+            out.block(&BlockKind::Paragraph, &plain(shapes), Some(number))?;
+        }
+    }
+    Ok(())
+}
+
+struct Sheet {
+    regions: Regions,
+    row: u32,
+    comments: Vec<String>,
+}
+
+impl Sheet {
+    fn rows(&mut self, element: Element<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
+        for child in element.children() {
+            match child.name() {
+                "table-row" => self.row(child, out)?,
+                "table-rows" | "table-row-group" | "table-header-rows" => self.rows(child, out)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: Element<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
+        let repeated = repeat(row, "number-rows-repeated");
+        let mut cells: Vec<(u32, Element<'_>, String)> = Vec::new();
+        let mut column = 0_u32;
+        for cell in row.children() {
+            if !matches!(cell.name(), "table-cell" | "covered-table-cell") {
+                continue;
+            }
+            let copies = repeat(cell, "number-columns-repeated");
+            let text = value(cell);
+            if !text.trim().is_empty() {
+                for copy in 0..copies.min(MAX_REPEATED) {
+                    cells.push((column.saturating_add(copy), cell, text.clone()));
+                }
+            }
+            self.comment(cell);
+            column = column.saturating_add(copies);
+        }
+        if !cells.is_empty() {
+            for copy in 0..repeated.min(MAX_REPEATED) {
+                let row = self.row.saturating_add(copy);
+                for (column, cell, text) in &cells {
+                    let span = |name| repeat(*cell, name) - 1;
+                    let end = (
+                        row.saturating_add(span("number-rows-spanned")),
+                        column.saturating_add(span("number-columns-spanned")),
+                    );
+                    self.regions.merge((row, *column), end);
+                    self.regions.cell(row, *column, text.clone(), out)?;
+                }
+            }
+        }
+        self.row = self.row.saturating_add(repeated);
+        Ok(())
+    }
+
+    fn comment(&mut self, cell: Element<'_>) {
+        if let Some(note) = cell.child("annotation") {
+            let by = note.child("creator").map(Element::text).unwrap_or_default();
+            let by = if by.trim().is_empty() { by } else { format!(" by {by}") };
+            self.comments.push(format!("Comment{by}: {}", plain(note)));
+        }
+    }
+}
+
+/// The typed value of a cell, or its text.
+fn value(cell: Element<'_>) -> String {
+    let typed = match cell.attr("value-type") {
+        Some("float" | "percentage" | "currency") => {
+            cell.attr("value").and_then(|value| value.parse().ok()).map(sheet::number)
+        }
+        Some("date") => {
+            cell.attr("date-value").map(|date| date.replace('T', " ").replace(" 00:00:00", ""))
+        }
+        Some("boolean") => cell.attr("boolean-value").map(str::to_uppercase),
+        _ => None,
+    };
+    typed.unwrap_or_else(|| plain(cell))
+}
+
+fn repeat(element: Element<'_>, name: &str) -> u32 {
+    element.attr(name).and_then(|count| count.parse().ok()).unwrap_or(1).max(1)
+}

@@ -1,0 +1,90 @@
+//! One cell's value as text: numbers without noise, dates as ISO 8601.
+//!
+//! Called by: `sheet`, `odf`. Talks to: `calamine`.
+//! Invariants: the same value is written the same way in every format.
+
+use calamine::{Data, DataRef, ExcelDateTime};
+
+const SECONDS_PER_DAY: f64 = 86_400.0;
+
+pub(super) fn shown(value: &Data) -> String {
+    match value {
+        Data::Int(value) => value.to_string(),
+        Data::Float(value) => number(*value),
+        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
+        Data::Bool(value) => truth(*value),
+        Data::DateTime(value) => date(value),
+        Data::Error(error) => error.to_string(),
+        Data::Empty => String::new(),
+    }
+}
+
+pub(super) fn shown_ref(value: &DataRef<'_>) -> String {
+    match value {
+        DataRef::Int(value) => value.to_string(),
+        DataRef::Float(value) => number(*value),
+        DataRef::SharedString(text) => (*text).to_owned(),
+        DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
+            text.clone()
+        }
+        DataRef::Bool(value) => truth(*value),
+        DataRef::DateTime(value) => date(value),
+        DataRef::Error(error) => error.to_string(),
+        DataRef::Empty => String::new(),
+    }
+}
+
+fn truth(value: bool) -> String {
+    if value { "TRUE" } else { "FALSE" }.to_owned()
+}
+
+/// At most the 15 digits that spreadsheets keep: `0.1 + 0.2` reads `0.3`.
+pub(in crate::extract::office) fn number(value: f64) -> String {
+    let rounded = format!("{value:.14e}").parse::<f64>().unwrap_or(value);
+    if rounded != 0.0 && (rounded.abs() >= 1e21 || rounded.abs() < 1e-9) {
+        return format!("{rounded:e}");
+    }
+    rounded.to_string()
+}
+
+fn date(value: &ExcelDateTime) -> String {
+    if value.is_duration() {
+        let seconds = (value.as_f64() * SECONDS_PER_DAY).round();
+        let sign = if seconds < 0.0 { "-" } else { "" };
+        let seconds = seconds.abs().min(1e15);
+        let (hours, rest) = ((seconds / 3600.0).floor(), seconds % 3600.0);
+        return format!("{sign}{hours}:{:02}:{:02}", (rest / 60.0).floor(), rest % 60.0);
+    }
+    let (year, month, day, hour, minute, second, _) = value.to_ymd_hms_milli();
+    let time = format!("{hour:02}:{minute:02}:{second:02}");
+    if (0.0..1.0).contains(&value.as_f64()) {
+        return time;
+    }
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if time == "00:00:00" { date } else { format!("{date} {time}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use calamine::ExcelDateTimeType;
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_without_noise() {
+        for (value, text) in
+            [(5000.0, "5000"), (0.1 + 0.2, "0.3"), (-2.5, "-2.5"), (1e300, "1e300"), (0.0, "0")]
+        {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn dates_times_and_durations_are_told_apart() {
+        let of = |value, kind| shown(&Data::DateTime(ExcelDateTime::new(value, kind, false)));
+        assert_eq!(of(45_292.0, ExcelDateTimeType::DateTime), "2024-01-01");
+        assert_eq!(of(45_292.5, ExcelDateTimeType::DateTime), "2024-01-01 12:00:00");
+        assert_eq!(of(0.25, ExcelDateTimeType::DateTime), "06:00:00");
+        assert_eq!(of(1.5, ExcelDateTimeType::TimeDelta), "36:00:00");
+    }
+}

@@ -1,0 +1,116 @@
+//! Tests of office documents through `extract`: locked files, attacks, small documents.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use crate::extract::testing::{Found, extract_from, limits, run};
+use crate::extract::{ExtractRequest, extract};
+use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode};
+
+fn fixture(name: &str) -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats/poi");
+    fs::read(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn with_passwords(name: &str, passwords: &[&str]) -> Result<Found, ExtractFailure> {
+    let passwords: Vec<String> = passwords.iter().map(|p| (*p).to_owned()).collect();
+    let request = ExtractRequest {
+        name: name.to_owned(),
+        media_type: None,
+        format: None,
+        passwords: passwords.into(),
+        limits: limits(),
+    };
+    let mut found = Found::default();
+    found.document = extract(&request, &mut fixture(name).as_slice(), &mut found)?;
+    Ok(found)
+}
+
+fn package(parts: &[(&str, &str)]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in parts {
+        zip.start_file(*name, SimpleFileOptions::default()).expect("a new part");
+        zip.write_all(text.as_bytes()).expect("memory does not fail");
+    }
+    zip.finish().expect("memory does not fail").into_inner()
+}
+
+#[test]
+fn the_right_password_opens_a_locked_document() {
+    for (name, password) in [
+        ("protected_passtika.xlsx", "tika"),
+        ("protected_passtika.xlsb", "tika"),
+        ("bug53475-password-is-pass.docx", "pass"),
+        ("bug53475-password-is-solrcell.docx", "solrcell"),
+    ] {
+        let found = with_passwords(name, &["wrong", password]);
+        let found = found.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        assert!(!found.texts().concat().trim().is_empty(), "{name}");
+        let failure = with_passwords(name, &["wrong"]).expect_err(name);
+        assert_eq!(failure.code, ExtractFailureCode::PasswordRequired, "{name}");
+    }
+}
+
+#[test]
+fn older_locks_ask_for_a_password() {
+    for name in [
+        "password.xls",
+        "xor-encryption-abc.xls",
+        "password_tika_binaryrc4.doc",
+        "ppt_with_png_encrypted.ppt",
+    ] {
+        let failure = with_passwords(name, &[]).expect_err(name);
+        assert_eq!(failure.code, ExtractFailureCode::PasswordRequired, "{name}: {failure}");
+    }
+}
+
+#[test]
+fn entities_in_a_workbook_are_not_expanded() {
+    for name in ["poc-xmlbomb.xlsx", "xxe_in_schema.xlsx"] {
+        match with_passwords(name, &[]) {
+            Ok(found) => assert!(found.texts().concat().len() < 10_000, "{name}"),
+            Err(failure) => assert_eq!(failure.code, ExtractFailureCode::Malformed, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn a_word_document_keeps_headings_lists_tables_and_changes() {
+    let document = "<w:document xmlns:w='w'><w:body>\
+        <w:p><w:pPr><w:pStyle w:val='H1'/></w:pPr><w:r><w:t>Top</w:t></w:r></w:p>\
+        <w:p><w:r><w:t>kept </w:t></w:r><w:ins><w:r><w:t>new</w:t></w:r></w:ins>\
+        <w:del><w:r><w:delText>old</w:delText></w:r></w:del></w:p>\
+        <w:p><w:pPr><w:numPr><w:ilvl w:val='1'/><w:numId w:val='3'/></w:numPr></w:pPr>\
+        <w:r><w:t>item</w:t></w:r></w:p>\
+        <w:tbl><w:tr><w:tc><w:tcPr><w:gridSpan w:val='2'/></w:tcPr><w:p><w:r><w:t>wide</w:t></w:r></w:p></w:tc></w:tr>\
+        <w:tr><w:tc><w:tcPr><w:vMerge w:val='restart'/></w:tcPr><w:p><w:r><w:t>tall</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p></w:tc></w:tr>\
+        <w:tr><w:tc><w:tcPr><w:vMerge/></w:tcPr><w:p/></w:tc><w:tc><w:p><w:r><w:t>c</w:t></w:r></w:p></w:tc></w:tr></w:tbl>\
+        </w:body></w:document>";
+    let styles = "<w:styles xmlns:w='w'><w:style w:styleId='H1'><w:name w:val='heading 1'/></w:style></w:styles>";
+    let rels =
+        "<Relationships><Relationship Id='1' Type='x/styles' Target='styles.xml'/></Relationships>";
+    let bytes = package(&[
+        ("word/document.xml", document),
+        ("word/styles.xml", styles),
+        ("word/_rels/document.xml.rels", rels),
+    ]);
+    let found = run("a.docx", &bytes);
+    assert_eq!(found.texts(), ["Top", "kept new", "item", "wide | wide\ntall | b\ntall | c"]);
+    assert_eq!(found.blocks[0].kind, BlockKind::Heading { level: 1 });
+    assert_eq!(found.blocks[2].kind, BlockKind::ListItem { depth: 1, ordered: false });
+    assert_eq!(found.document.title.as_deref(), Some("Top"));
+}
+
+#[test]
+fn a_package_that_swells_is_refused_and_a_cut_one_is_damaged() {
+    let bytes = package(&[("word/document.xml", &" ".repeat(80 << 20))]);
+    let failure = extract_from("a.docx", None, limits(), &mut bytes.as_slice()).expect_err("large");
+    assert_eq!(failure.code, ExtractFailureCode::TooLarge);
+    let cut = &bytes[..bytes.len() / 2];
+    let failure = extract_from("a.docx", None, limits(), &mut &cut[..]).expect_err("cut");
+    assert_eq!(failure.code, ExtractFailureCode::Malformed);
+}
