@@ -35,7 +35,7 @@ const TABLE: &[(&str, &str)] = &[
     ("extraction", "types error config extract"),
     (
         "tenant",
-        "types error clock disk crypto database failpoint similarity keys audit system auth config",
+        "types error clock disk crypto database failpoint similarity keys archive audit system auth config",
     ),
     (
         "app",
