@@ -269,6 +269,10 @@ impl Arrival {
     ///
     /// # Errors
     /// Whatever is wrong with what came; when a store cannot be written.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method by its name is for one lifetime of the snapshot only"
+    )]
     pub fn build(
         &mut self,
         key: &SecretKey,
