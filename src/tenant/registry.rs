@@ -30,6 +30,7 @@ use crate::keys::{KeyError, KeyStore, SYSTEM_SCOPE};
 use crate::system::{System, SystemError, TenantRecord};
 use crate::types::{ModelInfo, TenantId, TenantState, Tier};
 
+use self::arrival::Arrivals;
 pub use self::arrival::{Arrival, ArrivalError};
 
 /// How long closing a tenant waits for what is going on in it.
@@ -81,6 +82,7 @@ pub struct Registry {
     system: Arc<System>,
     context: OpenContext,
     slots: Mutex<HashMap<TenantId, Arc<Slot>>>,
+    arrivals: Arc<Arrivals>,
 }
 
 /// The place of one tenant. Held while it is opened or closed, so that neither happens twice at a
@@ -129,7 +131,7 @@ impl Registry {
         vector_settings: VectorSettings,
     ) -> Self {
         let context = OpenContext { keys, clock, faults, model, vector_settings };
-        Self { root, system, context, slots: Mutex::default() }
+        Self { root, system, context, slots: Mutex::default(), arrivals: Arc::default() }
     }
 
     /// Refuses what cannot be a tenant's name.
@@ -270,8 +272,10 @@ impl Registry {
         keyring.map(|keyring| keyring.epochs()).unwrap_or_default()
     }
 
-    /// Closes every tenant under whoever works with it, as when the appliance is sealed. Blocks.
+    /// Closes every tenant under whoever works with it, and lets none arrive any more, as when the
+    /// appliance is sealed. Blocks.
     pub fn close_all(&self) {
+        self.arrivals.close(PATIENCE);
         for (tenant, slot) in self.all_slots() {
             slot.state().close();
             self.context.keys.forget_keyring(&tenant.to_string());

@@ -5,8 +5,9 @@
 //! have; whatever goes wrong, nothing of it is left, and the appliance's trail says that it was
 //! tried; what the archive says of itself bounds what is taken from it.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -29,6 +30,9 @@ use crate::types::{Limits, TenantId, TenantState, Tier};
 
 /// Longest description of a tenant, which is read as a whole.
 const MAX_CONTENTS_BYTES: u64 = 16 << 20;
+
+/// How often it is looked, while nothing comes, whether it should be waited for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What is wanted of an import.
 pub struct Import {
@@ -73,9 +77,17 @@ where
         let taken = take_in(&shared, &wanted, turn, PipeReader::new(receiver), &occasion);
         conclude(&shared, occasion, taken)
     });
-    while let Some(piece) = bytes.next().await {
+    loop {
+        let piece = match tokio::time::timeout(LOOK, bytes.next()).await {
+            Ok(Some(piece)) => piece.map_err(io::Error::other),
+            Ok(None) => break,
+            // A sender who pauses must not keep keys in memory that are to be put away.
+            Err(_) if app.registry.is_closing() => Err(io::ErrorKind::ConnectionAborted.into()),
+            Err(_) => continue,
+        };
+        let last = piece.is_err();
         // It is not read any more where it was refused.
-        if sender.send(piece.map_err(std::io::Error::other)).await.is_err() {
+        if sender.send(piece).await.is_err() || last {
             break;
         }
     }

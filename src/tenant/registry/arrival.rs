@@ -4,11 +4,13 @@
 //! Invariants: a directory that is not a tenant yet carries a mark, and what is left of one goes
 //! when the appliance starts next, its key first; one without the mark is never touched. What
 //! came is looked at only once its archive was verified, and is clear text nowhere on the way.
+//! Nothing arrives while the appliance is being sealed, and no key of what was arriving is kept.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::{Registry, RegistryError, remove_directory};
 use crate::audit::{ChainEnd, Entry, Flaw, Record};
@@ -36,6 +38,8 @@ const SIDE_FILES: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 const MARGIN_BYTES: u64 = 256 << 20;
 /// Originals looked up at a time.
 const PAGE: usize = 500;
+/// How often closing looks whether those that arrive have given up.
+const LOOK: Duration = Duration::from_millis(10);
 /// Longest line of an audit entry. A query of the greatest length takes a fraction of it.
 const MAX_LINE_BYTES: u64 = 4 << 20;
 
@@ -86,6 +90,37 @@ impl ArrivalError {
     }
 }
 
+/// Whether tenants may arrive. Those that do have a share in it.
+#[derive(Default)]
+pub(super) struct Arrivals {
+    closed: Mutex<bool>,
+}
+
+impl Arrivals {
+    fn state(&self) -> MutexGuard<'_, bool> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stays open for as long as the result is held.
+    fn held_open(&self) -> Result<MutexGuard<'_, bool>, RegistryError> {
+        let closed = self.state();
+        if *closed { Err(RegistryError::Sealed) } else { Ok(closed) }
+    }
+
+    /// Fails every arrival at its next step, and waits up to `patience` until none is left.
+    pub(super) fn close(self: &Arc<Self>, patience: Duration) {
+        *self.state() = true;
+        let start = Instant::now();
+        while Arc::strong_count(self) > 1 {
+            if start.elapsed() > patience {
+                tracing::warn!("an archive is still being taken in");
+                return;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
 /// A tenant that is arriving. Dropping it takes everything back.
 pub struct Arrival {
     /// `None` only while it is opened anew.
@@ -98,6 +133,8 @@ pub struct Arrival {
     clock: SharedClock,
     system: Arc<System>,
     place: Place,
+    /// The last to go: nothing of it is left then.
+    arrivals: Arc<Arrivals>,
 }
 
 /// The directory and key of a tenant that is not one yet.
@@ -143,6 +180,8 @@ impl Registry {
     /// # Errors
     /// A directory, key or database that cannot be written; `Sealed`.
     pub fn arrive(&self) -> Result<Arrival, ArrivalError> {
+        let arrivals = self.arrivals.clone();
+        drop(arrivals.held_open()?);
         let id = TenantId::generate();
         let keys = self.context.keys.clone();
         let place = Place { id, above: self.root.clone(), keys, settled: false };
@@ -168,7 +207,13 @@ impl Registry {
             clock: self.context.clock.clone(),
             system: self.system.clone(),
             place,
+            arrivals,
         })
+    }
+
+    /// True where nothing may arrive any more, so that nobody need wait for what is to come.
+    pub fn is_closing(&self) -> bool {
+        *self.arrivals.state()
     }
 
     /// Ends what a crash left of a tenant that was arriving. Blocks.
@@ -257,6 +302,7 @@ impl Arrival {
 
     /// Fails before a write that would leave others without space.
     fn make_room(&self, length: u64) -> Result<(), ArrivalError> {
+        drop(self.arrivals.held_open()?);
         let free = disk::free_bytes(&self.place.above).map_err(self.place.written())?;
         match free.checked_sub(length) {
             Some(left) if left >= MARGIN_BYTES => Ok(()),
@@ -279,6 +325,7 @@ impl Arrival {
         chain: &str,
         end: &ChainEnd,
     ) -> Result<Amounts, ArrivalError> {
+        drop(self.arrivals.held_open()?);
         let (root, now) = (self.place.root(), self.clock.now());
         let copy = root.join(CATALOGUE);
         if !copy.exists() {
@@ -347,10 +394,13 @@ impl Arrival {
         // Closed, and with its log in it, before anybody else opens it.
         drop(catalog);
         disk::sync_dir(&self.place.root()).map_err(self.place.written())?;
+        // Whoever seals the appliance waits for this step, or it is not done.
+        let open = self.arrivals.held_open()?;
         self.system.add_tenant(record)?;
         self.place.settled = true;
         clear(&self.place.root());
         self.place.keys.forget_keyring(&self.place.id.to_string());
+        drop(open);
         Ok(())
     }
 }

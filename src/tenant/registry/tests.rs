@@ -396,6 +396,29 @@ fn an_arrival_that_is_given_up_leaves_nothing() {
 }
 
 #[test]
+fn sealing_ends_what_is_arriving_and_waits_until_it_is_gone() {
+    let home = Home::new();
+    let before = left(&home);
+    let mut arrival = home.registry.arrive().unwrap();
+    std::thread::scope(|scope| {
+        let registry = &home.registry;
+        let arriving = scope.spawn(move || {
+            while arrival.trail(1, &mut &b"x"[..]).is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let sealed = arrival.trail(1, &mut &b"x"[..]);
+            assert!(matches!(sealed, Err(ArrivalError::Registry(RegistryError::Sealed))));
+            assert!(registry.is_closing());
+        });
+        registry.close_all();
+        assert_eq!(left(&home), before, "key and directory are gone");
+        arriving.join().unwrap();
+    });
+    assert!(home.registry.arrive().is_err());
+    assert_eq!(left(&home), before);
+}
+
+#[test]
 fn every_start_signs_archives_with_the_same_key() {
     let home = Home::new();
     home.keys.create_keyring(SYSTEM_SCOPE).unwrap();
