@@ -70,6 +70,46 @@ pub fn open(path: &Path, key: &SecretKey) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
+/// Makes a database for work that is thrown away unless it comes to its end, so that it needs no
+/// journal. Whoever keeps the file syncs it. Blocks.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn create_throwaway(path: &Path, key: &SecretKey) -> Result<Connection, DatabaseError> {
+    let connection = connect(path, (!PASS_THROUGH).then_some(key))?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(|source| DatabaseError::Open { path: path.to_owned(), source })?;
+    Ok(connection)
+}
+
+/// Opens the database at `path` beside the connection's own, as the schema `name`. Blocks.
+///
+/// # Errors
+/// `WrongKey` where the file was made with another key, is damaged, or is not encrypted.
+pub fn attach(
+    connection: &Connection,
+    path: &Path,
+    key: &SecretKey,
+    name: &'static str,
+) -> Result<(), DatabaseError> {
+    let failed = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => DatabaseError::WrongKey { path: path.to_owned() },
+        _ => DatabaseError::Open { path: path.to_owned(), source },
+    };
+    let file =
+        path.to_str().ok_or_else(|| failed(rusqlite::Error::InvalidPath(path.to_owned())))?;
+    let key = if PASS_THROUGH { Zeroizing::default() } else { raw(key) };
+    connection
+        .execute(&format!("ATTACH DATABASE ?1 AS {name} KEY ?2"), (file, key.as_str()))
+        .map_err(failed)?;
+    connection
+        .query_row(&format!("SELECT count(*) FROM {name}.sqlite_master"), [], |_| Ok(()))
+        .map_err(failed)
+}
+
 /// Moves what waits in the write-ahead log into the database and gives the log's space back,
 /// where nobody reads from it; otherwise it stays for the next time. Blocks.
 ///
@@ -315,6 +355,29 @@ mod tests {
         change_key(&path, &key(1), &key(2)).unwrap();
         assert!(matches!(open(&path, &key(1)), Err(DatabaseError::WrongKey { .. })));
         assert_filled(&open(&path, &key(2)).unwrap());
+    }
+
+    #[test]
+    fn a_database_is_read_beside_another_with_its_own_key_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        // Open and written to all the while.
+        let live = open(&path, &key(1)).unwrap();
+        fill(&live);
+        let copy = create_throwaway(&dir.path().join("copy.db"), &key(2)).unwrap();
+        let refused = attach(&copy, &path, &key(3), "wrong");
+        assert!(matches!(refused, Err(DatabaseError::WrongKey { .. })), "{refused:?}");
+        attach(&copy, &path, &key(1), "source").unwrap();
+        copy.execute_batch("BEGIN; CREATE TABLE note AS SELECT * FROM source.note;").unwrap();
+        live.execute("INSERT INTO note (body) VALUES ('third')", []).unwrap();
+        let count = |table: &str| {
+            let sql = format!("SELECT count(*) FROM {table}");
+            copy.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+        };
+        assert_eq!((count("main.note"), count("source.note")), (2, 2), "one snapshot");
+        copy.execute_batch("COMMIT").unwrap();
+        assert_eq!((count("main.note"), count("source.note")), (2, 3));
+        assert!(!shows_marker(&path));
     }
 
     #[test]

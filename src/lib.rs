@@ -9,7 +9,7 @@
 //! | 0 | [`types`], [`clock`], [`failpoint`] |
 //! | 1 | [`error`] |
 //! | 2 | [`config`], [`disk`], [`crypto`], [`database`], [`scratch`], [`native`], [`extract`], [`chunk`], [`dates`], [`similarity`] |
-//! | 3 | [`telemetry`], [`audit`], [`keys`], [`system`], [`tls`] |
+//! | 3 | [`telemetry`], [`archive`], [`audit`], [`keys`], [`system`], [`tls`] |
 //! | 4 | [`auth`], [`inference`], [`extraction`] |
 //! | 5 | [`tenant`] with all its stores |
 //! | 6 | [`app`] (use cases), [`sources`] |
@@ -30,6 +30,7 @@
 
 pub mod app;
 pub mod appliance;
+pub mod archive;
 pub mod audit;
 pub mod auth;
 pub mod chunk;

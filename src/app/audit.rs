@@ -35,7 +35,7 @@ pub async fn with_origin<F: Future>(origin: Origin, work: F) -> F::Output {
 }
 
 /// The present request; empty for jobs and Cairn's own work.
-fn origin() -> Origin {
+pub(super) fn origin() -> Origin {
     ORIGIN.try_with(Clone::clone).unwrap_or_default()
 }
 
@@ -321,7 +321,7 @@ impl Trail {
     }
 }
 
-fn lines(entries: &[Entry]) -> Result<Bytes, Error> {
+pub(super) fn lines(entries: &[Entry]) -> Result<Bytes, Error> {
     let mut out = Vec::new();
     for entry in entries {
         serde_json::to_writer(&mut out, entry).map_err(|error| Error::AuditLine(error.into()))?;

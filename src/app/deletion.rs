@@ -173,7 +173,7 @@ fn key_of(app: &App, tenant: TenantId) -> DestroyedKey {
 }
 
 /// Who did it, in words.
-fn named(actor: &Actor) -> String {
+pub(super) fn named(actor: &Actor) -> String {
     match actor.name() {
         Some(name) => format!("{} {name}", actor.kind()),
         None => actor.kind().to_owned(),

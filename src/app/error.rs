@@ -4,13 +4,16 @@
 //! Invariants: every variant maps to one public code; `Display` never repeats its source.
 
 use super::quota::Exceeded;
+use crate::archive::ArchiveError;
 use crate::auth::{AuthError, LinkError, PasswordProblem, SignInError};
 use crate::error::{ErrorCode, Kind};
 use crate::extraction::ExtractionError;
 use crate::inference::InferenceError;
 use crate::keys::KeyError;
 use crate::system::SystemError;
-use crate::tenant::{BlobError, CatalogError, FulltextError, Locked, RegistryError, VectorError};
+use crate::tenant::{
+    ArrivalError, BlobError, CatalogError, FulltextError, Locked, RegistryError, VectorError,
+};
 use crate::tls::TlsError;
 use crate::types::{Feature, Tier};
 
@@ -68,6 +71,10 @@ pub enum Error {
     Text { item: i64, source: std::io::Error },
     #[error("an audit entry cannot be written as JSON")]
     AuditLine(#[source] std::io::Error),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error(transparent)]
+    Arrival(#[from] ArrivalError),
     #[error("injected fault")]
     Fault(#[source] std::io::Error),
     #[error("a task ended early")]
@@ -107,6 +114,13 @@ impl Error {
             | Self::System(SystemError::NameTaken { .. } | SystemError::LastAdmin) => {
                 ErrorCode::Conflict
             }
+            Self::Arrival(ArrivalError::System(SystemError::NameTaken { .. })) => {
+                ErrorCode::Conflict
+            }
+            Self::Arrival(error) if error.is_of_the_archive() => ErrorCode::InvalidRequest,
+            Self::Archive(error) if !matches!(error, ArchiveError::Write(_)) => {
+                ErrorCode::InvalidRequest
+            }
             Self::Catalog(CatalogError::AuditFull) => ErrorCode::NotReady,
             other if other.is_storage_full() => ErrorCode::StorageFull,
             Self::Tls(error) => error.code(),
@@ -124,8 +138,11 @@ impl Error {
     /// True where the tenant or the whole appliance is locked, so that nothing can be done before
     /// somebody unlocks it.
     pub fn is_locked(&self) -> bool {
-        matches!(self, Self::Registry(RegistryError::Locked { .. } | RegistryError::Sealed))
-            || crate::error::is_caused_by::<Locked>(self)
+        matches!(
+            self,
+            Self::Registry(RegistryError::Locked { .. } | RegistryError::Sealed)
+                | Self::Arrival(ArrivalError::Registry(RegistryError::Sealed))
+        ) || crate::error::is_caused_by::<Locked>(self)
     }
 
     /// Seconds after which the same request may succeed, where that is known.
@@ -148,6 +165,7 @@ impl Error {
             Self::Catalog(error) => error.is_storage_full(),
             Self::Blobs(error) => error.is_storage_full(),
             Self::Fulltext(error) => error.is_storage_full(),
+            Self::Arrival(error) => error.is_storage_full(),
             other => crate::error::is_storage_full(other),
         }
     }

@@ -160,11 +160,7 @@ const VECTOR_MODEL: &str = "vector_model";
 )]
 pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), Error> {
     app.standing(tenant.id()).await?.count(tenant).await?;
-    let named = || async { Ok::<_, Error>(tenant.read(|catalog| catalog.named_blobs()).await?) };
-    let swept = tenant.blobs()?.sweep(named).await?;
-    if swept > 0 {
-        tracing::info!(tenant = %tenant.id(), swept, "originals that nothing names were removed");
-    }
+    sweep_originals(tenant).await?;
     rebuild_what_is_lost(app, tenant).await?;
     let ready = app.inference.is_ready();
     tenant
@@ -189,6 +185,20 @@ pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(),
     // An idle tenant is left alone, so that it can be closed again.
     if tenant.read(|catalog| catalog.has_job()).await? {
         app.schedule.wake(tenant.id());
+    }
+    Ok(())
+}
+
+/// Removes originals that no item names.
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "the method itself is not general enough over the snapshot's lifetime"
+)]
+pub(super) async fn sweep_originals<A: CanWrite>(tenant: &TenantHandle<A>) -> Result<(), Error> {
+    let named = || async { Ok::<_, Error>(tenant.read(|catalog| catalog.named_blobs()).await?) };
+    let swept = tenant.blobs()?.sweep(named).await?;
+    if swept > 0 {
+        tracing::info!(tenant = %tenant.id(), swept, "originals that nothing names were removed");
     }
     Ok(())
 }

@@ -27,6 +27,7 @@ pub mod status;
 pub mod support;
 pub mod tenants;
 pub mod tls;
+pub mod transfer;
 pub mod usage;
 pub mod vault;
 

@@ -5,6 +5,8 @@
 //! still has; a head that was found altered says so for ever, and the chain goes on behind it:
 //! work does not stop, and the evidence stays.
 
+use serde::{Deserialize, Serialize};
+
 use super::entry::{Entry, EntryHash};
 use super::event::Record;
 use crate::crypto::{KeyPurpose, Keyring, SecretKey, keyed_name};
@@ -23,18 +25,20 @@ pub struct ChainKeys {
 impl ChainKeys {
     /// The chain of the keyring's scope.
     pub fn of(keyring: &Keyring) -> Self {
+        Self::named(keyring.scope(), keyring)
+    }
+
+    /// The chain of this name, kept under the keyring's keys: one that came from elsewhere goes on
+    /// under the name it began with.
+    pub fn named(name: &str, keyring: &Keyring) -> Self {
         let keys = keyring
             .epochs()
             .into_iter()
             .filter_map(|epoch| keyring.subkey(epoch, KeyPurpose::Audit).map(|key| (epoch, key)));
-        Self {
-            scope: keyring.scope().to_owned(),
-            current: keyring.current_epoch(),
-            keys: keys.collect(),
-        }
+        Self { scope: name.to_owned(), current: keyring.current_epoch(), keys: keys.collect() }
     }
 
-    /// The tenant's id, or `system`.
+    /// The id of the tenant as which it began, or `system`.
     pub fn scope(&self) -> &str {
         &self.scope
     }
@@ -95,6 +99,11 @@ impl ChainKeys {
         self.seal(head.sequence, head.hash, altered_at)
     }
 
+    /// The head of a chain that ended so elsewhere, sealed with the newest key here.
+    pub fn take_over(&self, end: &ChainEnd) -> Head {
+        self.seal(end.sequence, end.hash, end.altered_at)
+    }
+
     fn seal(&self, sequence: u64, hash: EntryHash, altered_at: Option<u64>) -> Head {
         let mut head = Head { sequence, hash, epoch: self.current, altered_at, mac: String::new() };
         head.mac = self.mac(self.current_key(), &head);
@@ -108,6 +117,17 @@ impl ChainKeys {
         let scope = &self.scope;
         keyed_name(key, &format!("{HEAD_DOMAIN}\n{sequence} {epoch} {altered_at} {hash}\n{scope}"))
     }
+}
+
+/// Where a chain ends, as its keeper tells another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChainEnd {
+    /// Sequence of the newest entry; 0 where there is none.
+    pub sequence: u64,
+    pub hash: EntryHash,
+    /// Where the chain was found not to be sound, if it was: that stays on record.
+    pub altered_at: Option<u64>,
 }
 
 /// The newest entry of a chain, as its keeper knows it.

@@ -20,7 +20,7 @@ mod verify;
 mod tests;
 
 pub use action::{Action, Outcome};
-pub use chain::{ChainKeys, Head};
+pub use chain::{ChainEnd, ChainKeys, Head};
 pub use detail::{Detail, Value};
 pub use entry::{Entry, EntryHash, NotAHash, Party, Resource};
 pub use event::{Event, Occasion, Origin, Record};

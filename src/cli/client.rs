@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request, StatusCode, header};
+use axum::http::{Method, Request, Response, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde::Serialize;
@@ -144,8 +144,42 @@ impl Client {
         endpoint: &Endpoint,
         body: Body,
     ) -> Result<T, CliError> {
-        let request = request(Method::POST, endpoint, Some("application/octet-stream"), body)?;
+        self.upload_as(endpoint, "application/octet-stream", body).await
+    }
+
+    /// The same with a media type.
+    ///
+    /// # Errors
+    /// An answer other than success, or no answer; also when `body` itself fails.
+    pub async fn upload_as<T: DeserializeOwned>(
+        &self,
+        endpoint: &Endpoint,
+        media_type: &str,
+        body: Body,
+    ) -> Result<T, CliError> {
+        let request = request(Method::POST, endpoint, Some(media_type), body)?;
         parse(&self.send(request).await?)
+    }
+
+    /// POST of a JSON value; the answer as it comes, never held as a whole.
+    ///
+    /// # Errors
+    /// An answer other than success, or no answer. One that breaks off is an error of its body.
+    pub async fn download(
+        &self,
+        endpoint: &Endpoint,
+        value: &impl Serialize,
+    ) -> Result<Response<Body>, CliError> {
+        let request = json_request(Method::POST, endpoint, value)?;
+        let answer = match self {
+            Self::Socket(socket) => socket.open(request).await.map_err(|error| silent(&error))?,
+            Self::InProcess { router, .. } => here(router, request).await,
+        };
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        Err(CliError::from_reply(status, &collected(answer.into_body()).await?))
     }
 
     /// DELETE; `None` where the answer has no body.
@@ -180,22 +214,19 @@ impl Client {
         endpoint: &Endpoint,
         value: &impl Serialize,
     ) -> Result<T, CliError> {
-        let body = serde_json::to_vec(value)
-            .map_err(|error| CliError::because("the request cannot be written as JSON", &error))?;
-        let request = request(method, endpoint, Some("application/json"), Body::from(body))?;
-        parse(&self.send(request).await?)
+        parse(&self.send(json_request(method, endpoint, value)?).await?)
     }
 
     async fn send(&self, request: Request<Body>) -> Result<Bytes, CliError> {
         let (status, bytes) = match self {
             Self::Socket(socket) => {
-                let answer = socket.exchange(request).await.map_err(|error| {
-                    CliError::because("the server did not answer", &error)
-                        .hint("See whether it still runs with `cairn status`.")
-                })?;
+                let answer = socket.exchange(request).await.map_err(|error| silent(&error))?;
                 (answer.status(), answer.into_body())
             }
-            Self::InProcess { router, .. } => answer_here(router, request).await?,
+            Self::InProcess { router, .. } => {
+                let answer = here(router, request).await;
+                (answer.status(), collected(answer.into_body()).await?)
+            }
         };
         if status.is_success() { Ok(bytes) } else { Err(CliError::from_reply(status, &bytes)) }
     }
@@ -223,18 +254,31 @@ async fn reach_server(config: &Config) -> Result<Option<Socket>, CliError> {
     }
 }
 
-async fn answer_here(
-    router: &Router,
-    request: Request<Body>,
-) -> Result<(StatusCode, Bytes), CliError> {
-    let answer = match router.clone().oneshot(request).await {
+fn silent(error: &SocketError) -> CliError {
+    CliError::because("the server did not answer", error)
+        .hint("See whether it still runs with `cairn status`.")
+}
+
+async fn here(router: &Router, request: Request<Body>) -> Response<Body> {
+    match router.clone().oneshot(request).await {
         Ok(answer) => answer,
         Err(never) => match never {},
-    };
-    let status = answer.status();
-    let body = answer.into_body().collect().await;
-    let bytes = body.map_err(|error| CliError::because("the answer broke off", &error))?;
-    Ok((status, bytes.to_bytes()))
+    }
+}
+
+async fn collected(body: Body) -> Result<Bytes, CliError> {
+    let body = body.collect().await;
+    Ok(body.map_err(|error| CliError::because("the answer broke off", &error))?.to_bytes())
+}
+
+fn json_request(
+    method: Method,
+    endpoint: &Endpoint,
+    value: &impl Serialize,
+) -> Result<Request<Body>, CliError> {
+    let body = serde_json::to_vec(value)
+        .map_err(|error| CliError::because("the request cannot be written as JSON", &error))?;
+    request(method, endpoint, Some("application/json"), Body::from(body))
 }
 
 fn request(

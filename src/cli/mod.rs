@@ -34,6 +34,7 @@ mod tenant;
 mod tenant_change;
 mod terminal;
 mod tls;
+mod transfer;
 mod upload;
 mod user;
 mod version;

@@ -2,7 +2,8 @@
 //!
 //! Called by: `cli::client`. Talks to: `<home>/cairn.sock`.
 //! Invariants: a connection carries one request at a time and is used again only after its answer
-//! was read to the end; answers are read whole, requests are streamed.
+//! was read to the end; requests are streamed, and answers are read whole unless asked for as they
+//! come.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::body::Body;
 use axum::http::{HeaderValue, Request, Response, header};
 use bytes::Bytes;
+use futures::StreamExt;
 use http_body_util::BodyExt;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -61,6 +63,25 @@ impl Socket {
             self.lock().push(sender);
         }
         Ok(Response::from_parts(parts, bytes))
+    }
+
+    /// Sends a request and gives the answer as it comes, over a connection of its own.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or goes away before it answers.
+    pub async fn open(&self, request: Request<Body>) -> Result<Response<Body>, SocketError> {
+        let mut sender = dial(&self.path).await?;
+        let mut request = request;
+        request.headers_mut().insert(header::HOST, HeaderValue::from_static("cairn"));
+        let answer = sender.send_request(request).await.map_err(SocketError::Exchange)?;
+        Ok(answer.map(|body| {
+            // The connection lasts as long as somebody may send over it.
+            let pieces = Body::new(body).into_data_stream().map(move |piece| {
+                let _ = &sender;
+                piece
+            });
+            Body::from_stream(pieces)
+        }))
     }
 
     async fn sender(&self) -> Result<SendRequest<Body>, SocketError> {
@@ -122,6 +143,9 @@ mod tests {
             assert_eq!(answer.body(), "abcd");
             assert_eq!(socket.lock().len(), 1);
         }
+        let mut opened = socket.open(post_to("/echo", Body::from("ef"))).await.unwrap();
+        assert_eq!(opened.body_mut().collect().await.unwrap().to_bytes(), "ef");
+        assert_eq!(socket.lock().len(), 1);
         let missing = socket.exchange(post_to("/absent", Body::empty())).await.unwrap();
         assert_eq!(missing.status(), 404);
     }

@@ -1,4 +1,4 @@
-//! `cairn tenant`: create, list, show, change and delete tenants, and see to their members.
+//! `cairn tenant`: create, list, show, change, carry and delete tenants, and see to their members.
 //!
 //! Called by: `cli`. Talks to: the API.
 //! Invariants: a tenant is deleted only after its name was confirmed or `--yes` was given.
@@ -18,6 +18,7 @@ use super::pages::whole_list;
 use super::prompt::{ask, is_interactive};
 use super::tenant_change;
 use super::terminal::{printable, table};
+use super::transfer;
 use crate::types::{LedgerTotals, TenantState, Tier};
 
 /// What `tenant` takes.
@@ -49,6 +50,8 @@ enum Action {
     },
     #[command(flatten)]
     Change(tenant_change::Action),
+    #[command(flatten)]
+    Transfer(transfer::Action),
     /// Delete a tenant with everything in it, and print the certificate of it
     #[command(after_help = "Example:\n  cairn tenant delete demo --yes")]
     Delete {
@@ -128,6 +131,7 @@ pub async fn run(client: &Client, output: Output, args: &TenantArgs) -> Result<E
         Action::List => list(client, output).await?,
         Action::Show { tenant } => show(client, output, tenant).await?,
         Action::Change(action) => tenant_change::run(client, output, action).await?,
+        Action::Transfer(action) => Box::pin(transfer::run(client, output, action)).await?,
         Action::Delete { tenant, yes } => delete(client, output, tenant, *yes).await?,
         Action::Deletions => deletions(client, output).await?,
         Action::Member { action } => member::run(client, output, action).await?,

@@ -30,6 +30,7 @@ mod status;
 mod support;
 mod tenants;
 mod tls;
+mod transfer;
 mod upload;
 mod usage;
 mod users;
@@ -115,9 +116,13 @@ fn dressed(router: Router, seal: Seal, tls: Arc<Tls>) -> Router {
         .layer(Extension(seal))
         // Uploads have a limit of their own and JSON bodies a small one.
         .layer(DefaultBodyLimit::disable())
-        .layer(CompressionLayer::new().compress_when(
-            DefaultPredicate::new().and(NotForContentType::const_new("text/event-stream")),
-        ))
+        .layer(
+            CompressionLayer::new().compress_when(
+                DefaultPredicate::new()
+                    .and(NotForContentType::const_new("text/event-stream"))
+                    .and(NotForContentType::const_new(transfer::ARCHIVE_TYPE)),
+            ),
+        )
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(axum::middleware::from_fn_with_state(tls, host::check))
         .layer(map_response(security_headers))
@@ -171,6 +176,8 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tenants::unlock_tenant))
         .routes(routes!(tenants::rotate_tenant_key))
         .routes(routes!(tenants::list_deletions))
+        .routes(routes!(transfer::export_tenant))
+        .routes(routes!(transfer::import_tenant))
         .routes(routes!(usage::list_tiers))
         .routes(routes!(usage::get_usage))
         .merge(tenant)

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
 use crate::audit::{
-    ChainKeys, Entry, EntryHash, Head, HeadCheck, Party, Record, Resource, Verdict, Verifier,
+    ChainEnd, ChainKeys, Entry, EntryHash, Flaw, Head, HeadCheck, Party, Record, Resource, Verdict,
+    Verifier,
 };
 
 const COLUMNS: &str = "sequence, at, actor_kind, actor_id, actor_name, action, resource_kind, \
@@ -63,13 +64,21 @@ pub(crate) fn append(
         Some(head) if last.is_none_or(|(sequence, _)| sequence <= head.sequence) => head,
         _ => keys.head_after_loss(last),
     };
-    let mut insert = transaction.prepare_cached(&format!(
-        "INSERT INTO audit ({COLUMNS}) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
-    ))?;
     for record in records {
         let (entry, next) = keys.extend(&head, record, keeps_query_text);
-        insert.execute(params![
+        insert(transaction, &entry)?;
+        head = next;
+    }
+    put_head(transaction, &head)
+}
+
+fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(&format!(
+            "INSERT INTO audit ({COLUMNS}) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+        ))?
+        .execute(params![
             entry.sequence as i64,
             entry.at.as_microsecond(),
             entry.actor.kind,
@@ -81,13 +90,52 @@ pub(crate) fn append(
             entry.result,
             entry.source,
             entry.request_id,
-            detail_text(&entry)?,
+            detail_text(entry)?,
             entry.previous.as_bytes(),
             entry.hash.as_bytes(),
-        ])?;
-        head = next;
+        ])
+        .map(drop)
+}
+
+/// Where the chain ends, for whoever takes it over; `flaw` is what a check of it has found.
+pub(crate) fn end(
+    connection: &Connection,
+    keys: &ChainKeys,
+    flaw: Option<&Flaw>,
+) -> rusqlite::Result<ChainEnd> {
+    let head = match head(connection)? {
+        Some(head) => head,
+        None => keys.head_after_loss(last(connection)?),
+    };
+    let altered_at = head.altered_at.or(flaw.map(|flaw| flaw.sequence));
+    Ok(ChainEnd { sequence: head.sequence, hash: head.hash, altered_at })
+}
+
+/// A chain on its way into a database that has no entry yet.
+pub(crate) struct Adoption<'a> {
+    transaction: &'a Transaction<'a>,
+    keys: &'a ChainKeys,
+    verifier: Verifier,
+}
+
+impl<'a> Adoption<'a> {
+    /// Begins with the first entry of the chain that `keys` names.
+    pub(crate) fn new(transaction: &'a Transaction<'a>, keys: &'a ChainKeys) -> Self {
+        Self { transaction, keys, verifier: Verifier::new(keys.scope()) }
     }
-    put_head(transaction, &head)
+
+    /// Takes the next entry, also one that is not sound.
+    pub(crate) fn push(&mut self, entry: &Entry) -> rusqlite::Result<()> {
+        self.verifier.check(entry);
+        insert(self.transaction, entry)
+    }
+
+    /// Seals the end that the chain is said to have; the first flaw of what was taken.
+    pub(crate) fn finish(self, end: &ChainEnd) -> rusqlite::Result<Option<Flaw>> {
+        let head = self.keys.take_over(end);
+        put_head(self.transaction, &head)?;
+        Ok(self.verifier.finish(HeadCheck::Stored(Some(&head), self.keys)).flaw)
+    }
 }
 
 fn detail_text(entry: &Entry) -> rusqlite::Result<String> {

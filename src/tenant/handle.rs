@@ -5,6 +5,7 @@
 //! tenant that was closed does nothing but say so.
 
 mod audit;
+mod departure;
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 
 use self::audit::AuditQueue;
+pub use self::departure::Departure;
 use super::RegistryError;
 use super::blobs::{BlobError, Blobs, stored_bytes};
 use super::catalog::{CatalogError, CatalogReader, CatalogWriter};

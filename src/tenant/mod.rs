@@ -20,7 +20,7 @@ mod stores;
 mod testing;
 mod vectors;
 
-pub use blobs::{BlobError, BlobReader, BlobWriter, Blobs, StoredBlob};
+pub use blobs::{BlobError, BlobReader, BlobStream, BlobWriter, Blobs, StoredBlob};
 pub use catalog::{
     Accepted, Amounts, AuditReader, CatalogError, CatalogReader, CatalogWriter, ChunkInput,
     ClaimedJob, CollectionRow, ContentSummary, DateMentionRow, DocumentRow, ExtractInput,
@@ -32,9 +32,9 @@ pub use catalog::{
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,
 };
-pub use handle::{StoreBytes, TenantEvent, TenantHandle};
+pub use handle::{Departure, StoreBytes, TenantEvent, TenantHandle};
 pub use latch::Locked;
-pub use registry::{Registry, RegistryError};
+pub use registry::{Arrival, ArrivalError, Registry, RegistryError};
 pub use vectors::{
     IndexChange, IndexKind, IndexState, Maintenance, ResidentBudget, VectorError, VectorHit,
     VectorRow, VectorSettings, Vectors,

@@ -6,9 +6,11 @@
 //! there before it exists and are destroyed before it goes. Opening one tenant keeps nobody
 //! waiting who wants another.
 
+mod arrival;
+
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,15 +18,20 @@ use super::blobs::BlobError;
 use super::catalog::CatalogError;
 use super::handle::{OpenContext, TenantHandle, Unlocked};
 use super::vectors::VectorSettings;
+use crate::archive::SigningKey;
 use crate::auth::{Access, Administer, Grant};
 use crate::clock::SharedClock;
+use crate::crypto::KeyPurpose;
 use crate::database::DatabaseError;
 use crate::disk;
 use crate::error::chain;
 use crate::failpoint::FaultPlan;
-use crate::keys::{KeyError, KeyStore};
+use crate::keys::{KeyError, KeyStore, SYSTEM_SCOPE};
 use crate::system::{System, SystemError, TenantRecord};
 use crate::types::{ModelInfo, TenantId, TenantState, Tier};
+
+use self::arrival::Arrivals;
+pub use self::arrival::{Arrival, ArrivalError};
 
 /// How long closing a tenant waits for what is going on in it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -75,6 +82,7 @@ pub struct Registry {
     system: Arc<System>,
     context: OpenContext,
     slots: Mutex<HashMap<TenantId, Arc<Slot>>>,
+    arrivals: Arc<Arrivals>,
 }
 
 /// The place of one tenant. Held while it is opened or closed, so that neither happens twice at a
@@ -123,7 +131,7 @@ impl Registry {
         vector_settings: VectorSettings,
     ) -> Self {
         let context = OpenContext { keys, clock, faults, model, vector_settings };
-        Self { root, system, context, slots: Mutex::default() }
+        Self { root, system, context, slots: Mutex::default(), arrivals: Arc::default() }
     }
 
     /// Refuses what cannot be a tenant's name.
@@ -248,14 +256,26 @@ impl Registry {
         }
     }
 
+    /// The key that the appliance signs archives of its tenants with.
+    ///
+    /// # Errors
+    /// `Sealed`; when the appliance's own keys cannot be had.
+    pub fn signing_key(&self) -> Result<SigningKey, KeyError> {
+        let keyring = self.context.keys.keyring(SYSTEM_SCOPE)?;
+        let seed = keyring.subkey(keyring.current_epoch(), KeyPurpose::Export);
+        Ok(SigningKey::from_seed(&seed.expect("invariant: a keyring holds its current epoch")))
+    }
+
     /// Epochs of a tenant's data key, newest first; none where its keys cannot be had.
     pub fn key_epochs(&self, tenant: TenantId) -> Vec<u32> {
         let keyring = self.context.keys.keyring(&tenant.to_string());
         keyring.map(|keyring| keyring.epochs()).unwrap_or_default()
     }
 
-    /// Closes every tenant under whoever works with it, as when the appliance is sealed. Blocks.
+    /// Closes every tenant under whoever works with it, and lets none arrive any more, as when the
+    /// appliance is sealed. Blocks.
     pub fn close_all(&self) {
+        self.arrivals.close(PATIENCE);
         for (tenant, slot) in self.all_slots() {
             slot.state().close();
             self.context.keys.forget_keyring(&tenant.to_string());
@@ -347,19 +367,14 @@ impl Registry {
         keys.destroy_keyring(&id.to_string()).map_err(RegistryError::keys(id))?;
         self.system.remove_tenant(id).map_err(RegistryError::System)?;
         self.slots().remove(&id);
-        // Renamed first: work that still holds the tenant open cannot write into it any more.
-        let removed = self.root.join(format!("{REMOVED}{id}"));
-        match std::fs::rename(self.root.join(id.to_string()), &removed) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed.map_err(failed)?,
-        }
-        std::fs::remove_dir_all(&removed).map_err(failed)
+        remove_directory(&self.root, id).map_err(failed)
     }
 
-    /// Removes what is left of tenants whose removal was interrupted. Blocks.
+    /// Removes what is left of tenants whose removal or arrival was interrupted. Blocks.
     pub fn sweep(&self) {
         let Ok(entries) = std::fs::read_dir(&self.root) else { return };
         for entry in entries.flatten() {
+            self.settle_arrival(&entry.path());
             if entry.file_name().as_encoded_bytes().starts_with(REMOVED.as_bytes())
                 && let Err(error) = std::fs::remove_dir_all(entry.path())
             {
@@ -383,6 +398,17 @@ impl Registry {
 
 /// Before the id of a tenant whose files are going.
 const REMOVED: &str = ".removed-";
+
+/// Removes the directory of a tenant that is none any more. Renamed first: work that still holds
+/// the tenant open cannot write into it then, and what a crash leaves is swept.
+fn remove_directory(root: &Path, id: TenantId) -> io::Result<()> {
+    let removed = root.join(format!("{REMOVED}{id}"));
+    match std::fs::rename(root.join(id.to_string()), &removed) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        renamed => renamed?,
+    }
+    std::fs::remove_dir_all(&removed)
+}
 
 fn is_tenant_name(name: &str) -> bool {
     let mut chars = name.chars();

@@ -24,6 +24,9 @@ use crate::types::{ModelInfo, TenantId};
 /// Watchers that fall this far behind miss events and refresh instead.
 const EVENT_BACKLOG: usize = 256;
 
+/// How names of catalogue copies begin that are on their way into an archive.
+pub(in crate::tenant) const LEAVING_PREFIX: &str = "leaving-";
+
 /// What a tenant's handles work with.
 pub(in crate::tenant) struct Stores {
     root: PathBuf,
@@ -49,6 +52,7 @@ impl Stores {
         context: &OpenContext,
     ) -> Result<Self, RegistryError> {
         let catalogue = |source| RegistryError::Catalog { tenant: id, source };
+        remove_leaving(root);
         let database = root.join("tenant.db");
         let keyring = migration::keyring(id, &database, &context.keys)?;
         migration::encrypt(id, &database, &keyring)?;
@@ -173,6 +177,19 @@ impl Stores {
         let fulltext = self.fulltext.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(Err(error)) = fulltext.map(|fulltext| fulltext.release_writer()) {
             tracing::warn!("a full-text index was closed with a failed merge: {error}");
+        }
+    }
+}
+
+/// Removes copies of the catalogue that a process before left behind. Nothing opens them without
+/// their key, which went with it, so one that stays only takes room.
+fn remove_leaving(root: &Path) {
+    let Ok(entries) = std::fs::read_dir(root) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(LEAVING_PREFIX.as_bytes())
+            && let Err(error) = std::fs::remove_file(entry.path())
+        {
+            tracing::warn!("a copy of a catalogue cannot be removed: {error}");
         }
     }
 }

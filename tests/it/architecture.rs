@@ -26,6 +26,7 @@ const TABLE: &[(&str, &str)] = &[
     ("similarity", ""),
     ("telemetry", "config error"),
     ("keys", "types error disk crypto config"),
+    ("archive", "types error crypto"),
     ("audit", "types error crypto"),
     ("system", "types error clock disk crypto database audit"),
     ("tls", "types error clock disk crypto config"),
@@ -34,12 +35,12 @@ const TABLE: &[(&str, &str)] = &[
     ("extraction", "types error config extract"),
     (
         "tenant",
-        "types error clock disk crypto database failpoint similarity keys audit system auth config",
+        "types error clock disk crypto database failpoint similarity keys archive audit system auth config",
     ),
     (
         "app",
         "types clock failpoint error config disk crypto native extract chunk dates similarity telemetry \
-         keys audit system tls auth inference extraction tenant",
+         keys archive audit system tls auth inference extraction tenant",
     ),
     ("sources", "types error clock disk auth app config tenant::TenantHandle"),
     ("http", "types error config telemetry auth app tenant::TenantHandle clock"),
@@ -89,6 +90,7 @@ const CRATES: &[(&[&str], &[&str], &str)] = &[
         &["tenant"],
         "the projections are private children of tenant",
     ),
+    (&["age"], &["archive"], "one module seals and opens what leaves the appliance"),
     (
         &["landlock", "seccompiler"],
         &["extract"],

@@ -124,6 +124,8 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("POST", "/api/v1/tenants/{tenant}/lock", Need::Operate),
     ("POST", "/api/v1/tenants/{tenant}/unlock", Need::Operate),
     ("POST", "/api/v1/tenants/{tenant}/rotate-key", Need::Administer),
+    ("POST", "/api/v1/tenants/{tenant}/export", Need::Settle),
+    ("POST", "/api/v1/imports", Need::Admin),
     ("GET", "/api/v1/tenants/{tenant}/usage", Need::Usage),
     ("GET", "/api/v1/tenants/{tenant}/members", Need::Admit),
     ("PUT", "/api/v1/tenants/{tenant}/members/{user}", Need::Admit),

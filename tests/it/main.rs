@@ -31,3 +31,4 @@ mod similar;
 mod storage;
 mod support;
 mod tls;
+mod transfer;

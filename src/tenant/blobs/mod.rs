@@ -8,6 +8,7 @@
 //! has. The key lies in the catalogue and is not a data key, so that rotating those renames
 //! nothing.
 
+mod arriving;
 mod naming;
 mod reader;
 mod reseal;
@@ -21,8 +22,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(in crate::tenant) use arriving::ArrivingBlobs;
+pub(in crate::tenant) use naming::Hold;
 use naming::Naming;
-pub use reader::BlobReader;
+pub use reader::{BlobReader, BlobStream};
 pub(in crate::tenant) use sealing::seal_plain;
 pub use writer::{BlobWriter, StoredBlob};
 
@@ -122,6 +125,26 @@ impl Blobs {
             .map_err(|source| BlobError::Read { digest: digest.to_owned(), source })
     }
 
+    /// Opens a blob for a thread that may block. Blocks.
+    ///
+    /// # Errors
+    /// When it is absent, unreadable or was changed on disk.
+    pub fn stream(&self, digest: &str) -> Result<BlobStream, BlobError> {
+        self.check()?;
+        let path = self.path(&self.name(digest)?);
+        std::fs::File::open(path)
+            .and_then(|file| self.0.cipher.reader(file))
+            .and_then(|file| BlobStream::open(file, self.0.latch.clone(), digest))
+            .map_err(|source| BlobError::Read { digest: digest.to_owned(), source })
+    }
+
+    /// Keeps every blob as it is until the result is dropped, so that all that the catalogue names
+    /// now can be read; `None` where somebody does already. What was to be removed or sealed anew
+    /// meanwhile waits for the next sweep or round of upkeep.
+    pub(in crate::tenant) fn hold(&self) -> Option<Hold> {
+        self.0.naming.hold()
+    }
+
     /// Removes a blob unless `is_named` says that the catalogue names it after all.
     ///
     /// # Errors
@@ -133,7 +156,8 @@ impl Blobs {
     ) -> Result<(), E> {
         self.check()?;
         let name = self.name(digest)?;
-        // Somebody about to name it keeps it; a later purge looks again.
+        // Somebody about to name it or reading all of them keeps it; a later purge or sweep looks
+        // again.
         let Some(_claim) = self.0.naming.claim(&name) else { return Ok(()) };
         if is_named().await? {
             return Ok(());

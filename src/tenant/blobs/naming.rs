@@ -20,6 +20,8 @@ pub(super) struct Naming {
 struct State {
     pending: HashMap<String, u32>,
     claimed: HashSet<String>,
+    /// True while all of them are kept as they are.
+    held: bool,
 }
 
 impl Naming {
@@ -43,17 +45,26 @@ impl Naming {
     }
 
     /// Claims a file, to remove it or to put another in its place; `None` while somebody is about
-    /// to name it.
+    /// to name it, and while all are held.
     pub(super) fn claim(self: &Arc<Self>, name: &str) -> Option<Claim> {
         let mut state = self.state();
-        let free = !state.pending.contains_key(name) && state.claimed.insert(name.to_owned());
+        let free = !state.held
+            && !state.pending.contains_key(name)
+            && state.claimed.insert(name.to_owned());
         free.then(|| Claim { naming: self.clone(), name: name.to_owned() })
     }
 
     /// True where nobody is busy with anything.
     pub(super) fn is_quiet(&self) -> bool {
         let state = self.state();
-        state.pending.is_empty() && state.claimed.is_empty()
+        state.pending.is_empty() && state.claimed.is_empty() && !state.held
+    }
+
+    /// Keeps every file as it is; `None` where somebody does already. What is claimed at present
+    /// was unnamed before, or has the same content after.
+    pub(super) fn hold(self: &Arc<Self>) -> Option<Hold> {
+        let mut state = self.state();
+        (!std::mem::replace(&mut state.held, true)).then(|| Hold(self.clone()))
     }
 }
 
@@ -72,6 +83,15 @@ impl Drop for Pending {
                 state.pending.remove(&self.name);
             }
         }
+    }
+}
+
+/// All files are kept as they are, until dropped. New ones may come.
+pub(in crate::tenant) struct Hold(Arc<Naming>);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.state().held = false;
     }
 }
 

@@ -1,12 +1,12 @@
 //! A blob being read: decrypted piece by piece, off the async threads.
 //!
-//! Called by: `app::index` (into the reading process), `app::documents` (downloads). Talks to: one
-//! sealed file.
+//! Called by: `app::index` (into the reading process), `app::documents` (downloads),
+//! `tenant::handle` (archives). Talks to: one sealed file.
 //! Invariants: no byte is handed out before its chunk was authenticated; a reader that came to
 //! the end has compared the digest, so a blob put in another's place is an error and not content;
 //! memory is bounded by one piece; nothing is handed out once the tenant was closed.
 
-use std::io;
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -92,6 +92,46 @@ impl BlobReader {
             (self.source, self.piece) = (Some(source), piece);
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// The content of a blob for a thread that may block, as a [`Read`].
+#[derive(Debug)]
+pub struct BlobStream {
+    /// `None` once a read has failed.
+    source: Option<Source>,
+    piece: Bytes,
+    size_bytes: u64,
+}
+
+impl BlobStream {
+    /// Starts reading, with the first piece at hand. Blocks.
+    pub(super) fn open(file: SealedReader, latch: Latch, digest: &str) -> io::Result<Self> {
+        let BlobReader { source, piece, size_bytes, .. } = BlobReader::open(file, latch, digest)?;
+        Ok(Self { source, piece, size_bytes })
+    }
+
+    /// Bytes of content.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+}
+
+impl Read for BlobStream {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.piece.is_empty() {
+            let failed = || io::Error::other("an earlier read failed");
+            let source = self.source.take().ok_or_else(failed)?;
+            if source.at < source.file.len() {
+                let (source, piece) = source.next()?;
+                (self.source, self.piece) = (Some(source), piece);
+            } else {
+                self.source = Some(source);
+            }
+        }
+        let count = self.piece.len().min(out.len());
+        self.piece.copy_to_slice(&mut out[..count]);
+        Ok(count)
     }
 }
 

@@ -204,3 +204,25 @@ async fn a_closed_latch_stops_readers_and_writers_that_have_begun() {
     assert!(matches!(rig.blobs.read(&stored.digest).await, Err(BlobError::Locked(_))));
     assert_eq!(testing::files(rig.dir.path()).len(), 2);
 }
+
+#[tokio::test]
+async fn while_all_are_held_nothing_is_removed_and_everything_can_be_read() {
+    let rig = Rig::new();
+    let content = content(700_000);
+    let digest = rig.store(&content).await.digest;
+    let hold = rig.blobs.hold().unwrap();
+    assert!(rig.blobs.hold().is_none(), "one at a time");
+    assert!(!rig.blobs.is_quiet());
+    rig.blobs.remove_unnamed(&digest, async || Ok::<_, BlobError>(false)).await.unwrap();
+    let none = || async { Ok::<_, BlobError>(Vec::new()) };
+    assert_eq!(rig.blobs.sweep(none).await.unwrap(), 0);
+    let mut read = Vec::new();
+    let mut stream = rig.blobs.stream(&digest).unwrap();
+    std::io::Read::read_to_end(&mut stream, &mut read).unwrap();
+    assert_eq!((stream.size_bytes(), read), (700_000, content));
+    // New ones may come meanwhile.
+    let late = rig.store(b"late").await.digest;
+    drop(hold);
+    assert_eq!(rig.blobs.sweep(none).await.unwrap(), 2);
+    assert!(rig.blobs.stream(&late).is_err());
+}

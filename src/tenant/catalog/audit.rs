@@ -9,7 +9,7 @@ use crate::audit::{Entry, Record, Verdict};
 use crate::system::trail::{self, Check, Step, TrailQuery};
 
 /// Name of the setting; the trail keeps query text where its value is [`ON`].
-const QUERY_TEXT: &str = "audit_query_text";
+pub(super) const QUERY_TEXT: &str = "audit_query_text";
 const ON: &str = "on";
 const OFF: &str = "off";
 

@@ -1,6 +1,6 @@
 //! Opening a catalogue: the key that fits, the tables, the formats before this one.
 //!
-//! Called by: `tenant::stores`, `tenant::migration`, `tenant::rotation`. Talks to: `database`.
+//! Called by: `tenant::stores`, `tenant::migration`, `tenant::rotation`, `tenant::registry`. Talks to: `database`.
 //! Invariants: a new catalogue is made under the current epoch; one of an earlier epoch opens as
 //! well, until a rotation has come to its end; a catalogue of the format before is opened but not
 //! ready until [`Catalog::finish_migration`] has committed.
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use jiff::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{Catalog, CatalogError, FORMAT, FORMER_FORMAT, Projection, WITHOUT_DERIVED, failed};
 use crate::audit::ChainKeys;
@@ -19,6 +19,9 @@ use crate::system::trail;
 
 /// The setting that holds the key under which blobs are named on disk.
 const BLOB_NAMES: &str = "blob_names";
+
+/// The setting that names the audit chain of a tenant that began as another one, elsewhere.
+pub(super) const AUDIT_CHAIN: &str = "audit_chain";
 
 impl Catalog {
     /// Opens the catalogue at `path`, making it where there is none.
@@ -31,10 +34,8 @@ impl Catalog {
         let format = match found {
             0 => {
                 let made = writer.transaction().map_err(open)?;
-                made.execute_batch(include_str!("schema.sql")).map_err(open)?;
-                made.execute_batch(include_str!("format_3.sql")).map_err(open)?;
+                lay_out(&made).map_err(open)?;
                 name_blobs(&made)?;
-                made.pragma_update(None, "user_version", FORMAT).map_err(open)?;
                 made.commit().map_err(open)?;
                 FORMAT
             }
@@ -52,7 +53,8 @@ impl Catalog {
             }
         };
         writer.execute_batch(include_str!("nesting.sql")).map_err(open)?;
-        let audit = ChainKeys::of(keyring);
+        let chain = named_chain(&writer).map_err(open)?;
+        let audit = ChainKeys::named(chain.as_deref().unwrap_or(keyring.scope()), keyring);
         trail::open(&writer, &audit).map_err(open)?;
         // The home lock says that no other process works here: leases of a dead one are void.
         writer
@@ -146,6 +148,18 @@ fn unlock(path: &Path, keyring: &Keyring) -> Result<(u32, SecretKey, Connection)
         }
     }
     Err(CatalogError::WrongKey { path: path.to_owned() })
+}
+
+/// Makes the tables of a catalogue.
+pub(super) fn lay_out(made: &Connection) -> rusqlite::Result<()> {
+    made.execute_batch(concat!(include_str!("schema.sql"), include_str!("format_3.sql")))?;
+    made.pragma_update(None, "user_version", FORMAT)
+}
+
+fn named_chain(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    connection
+        .query_row("SELECT value FROM setting WHERE name = ?1", [AUDIT_CHAIN], |row| row.get(0))
+        .optional()
 }
 
 fn tune(connection: &Connection) -> rusqlite::Result<()> {

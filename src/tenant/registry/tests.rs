@@ -350,3 +350,81 @@ fn tenants_are_opened_beside_each_other() {
     drop(opening);
     home.open(slow).unwrap();
 }
+
+/// What there is of tenants and keys in a home.
+fn left(home: &Home) -> (usize, usize) {
+    let count = |dir: &str| std::fs::read_dir(home.dir.path().join(dir)).unwrap().count();
+    (count("tenants"), count("keys"))
+}
+
+#[test]
+fn what_was_arriving_when_the_process_ended_goes_and_nothing_else() {
+    let home = Home::new();
+    let tenant = home.create("kept");
+    // Its mark was not removed before the end.
+    std::fs::write(home.root(tenant).join("arriving"), "").unwrap();
+    let unmarked = home.root(TenantId::generate());
+    std::fs::create_dir(&unmarked).unwrap();
+    let before = left(&home);
+    let mut arrival = home.registry.arrive().unwrap();
+    arrival.catalogue(4, &mut &b"half"[..]).unwrap();
+    arrival.trail(4, &mut &b"half"[..]).unwrap();
+    let arriving = home.root(arrival.id());
+    assert!(arriving.join("arriving").exists());
+    std::mem::forget(arrival);
+    assert_eq!(left(&home), (before.0 + 1, before.1 + 1));
+    home.registry.sweep();
+    assert_eq!(left(&home), before);
+    assert!(!arriving.exists() && unmarked.exists());
+    assert!(!home.root(tenant).join("arriving").exists());
+    home.open(tenant).unwrap();
+}
+
+#[test]
+fn an_arrival_that_is_given_up_leaves_nothing() {
+    let home = Home::new();
+    let before = left(&home);
+    let mut arrival = home.registry.arrive().unwrap();
+    arrival.catalogue(5, &mut &b"bytes"[..]).unwrap();
+    assert!(matches!(arrival.catalogue(1, &mut &b"2"[..]), Err(ArrivalError::Catalogues)));
+    let digest = "a".repeat(64);
+    let refused = arrival.original(&digest, 1, &mut &b"x"[..]);
+    assert!(matches!(refused, Err(ArrivalError::Original)));
+    assert_eq!(left(&home), (before.0 + 1, before.1 + 1));
+    drop(arrival);
+    assert_eq!(left(&home), before);
+}
+
+#[test]
+fn sealing_ends_what_is_arriving_and_waits_until_it_is_gone() {
+    let home = Home::new();
+    let before = left(&home);
+    let mut arrival = home.registry.arrive().unwrap();
+    std::thread::scope(|scope| {
+        let registry = &home.registry;
+        let arriving = scope.spawn(move || {
+            while arrival.trail(1, &mut &b"x"[..]).is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let sealed = arrival.trail(1, &mut &b"x"[..]);
+            assert!(matches!(sealed, Err(ArrivalError::Registry(RegistryError::Sealed))));
+            assert!(registry.is_closing());
+        });
+        registry.close_all();
+        assert_eq!(left(&home), before, "key and directory are gone");
+        arriving.join().unwrap();
+    });
+    assert!(home.registry.arrive().is_err());
+    assert_eq!(left(&home), before);
+}
+
+#[test]
+fn every_start_signs_archives_with_the_same_key() {
+    let home = Home::new();
+    home.keys.create_keyring(SYSTEM_SCOPE).unwrap();
+    let before = home.registry.signing_key().unwrap().fingerprint();
+    let home = home.restarted();
+    assert_eq!(home.registry.signing_key().unwrap().fingerprint(), before);
+    home.keys.seal();
+    assert!(matches!(home.registry.signing_key(), Err(KeyError::Sealed)));
+}

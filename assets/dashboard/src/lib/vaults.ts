@@ -1,5 +1,5 @@
 // Typed client for tenants as vaults: who may in, how much they hold, their keys and their audit.
-import { API, encodeQuery, json, part, tenantUrl } from './http.ts';
+import { API, encodeQuery, json, part, send, tenantUrl } from './http.ts';
 import type * as T from './types.ts';
 
 /** `null` stands for the appliance's own audit. */
@@ -20,6 +20,9 @@ export const vaults = {
   remove: (tenant: string) => json<T.DeletionCertificate>('DELETE', tenantUrl(tenant)),
   turn: (tenant: string, action: T.StateAction) => json<void>('POST', tenantUrl(tenant, `/${action}`)),
   rotateKey: (tenant: string) => json<void>('POST', tenantUrl(tenant, '/rotate-key')),
+  /** The archive, sealed with a passphrase. */
+  export: (tenant: string, passphrase: string, signal?: AbortSignal) =>
+    send('POST', tenantUrl(tenant, '/export'), { body: { passphrase }, signal }),
   deletions: (cursor?: string | null) =>
     json<{ deletions: T.DeletionCertificate[] } & T.Page>('GET', `${API}/deletions`, { query: { cursor, limit: 100 } }),
   tls: () => json<T.Tls>('GET', `${API}/tls`),
