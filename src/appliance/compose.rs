@@ -118,6 +118,7 @@ fn extraction_config(config: &Config) -> Result<ExtractionConfig, ApplianceError
             max_parse_bytes: ingest.max_parse_bytes,
             max_children: ingest.max_children,
             max_child_bytes: ingest.max_child_bytes,
+            max_total_bytes: ingest.max_archive_bytes,
         },
         documents_per_child: ingest.documents_per_child,
     })

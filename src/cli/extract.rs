@@ -123,6 +123,7 @@ async fn extract(
         max_parse_bytes: defaults.max_parse_bytes,
         max_children: defaults.max_children,
         max_child_bytes: defaults.max_child_bytes,
+        max_total_bytes: defaults.max_archive_bytes,
     };
     let worker_exe = std::env::current_exe()
         .map_err(|error| CliError::because("this program cannot find itself", &error))?;

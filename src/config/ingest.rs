@@ -21,6 +21,12 @@ pub struct IngestConfig {
     pub max_children: u32,
     /// Largest single child, in bytes.
     pub max_child_bytes: u64,
+    /// Most bytes taken out of one archive, all files together.
+    pub max_archive_bytes: u64,
+    /// Most bytes taken out of one dropped file, those of archives inside archives included.
+    pub max_nested_bytes: u64,
+    /// How many files deep inside others a file may lie (an archive in a mail in an archive, …).
+    pub max_depth: u32,
     /// Extraction processes that run at once for one tenant; where several have work, one more.
     pub extraction_children: usize,
     /// Wall-clock seconds after which the extraction of one document is killed.
@@ -48,6 +54,9 @@ impl Default for IngestConfig {
             max_parse_bytes: 256 << 20,
             max_children: 1_000_000,
             max_child_bytes: 256 << 20,
+            max_archive_bytes: 64 << 30,
+            max_nested_bytes: 128 << 30,
+            max_depth: 16,
             extraction_children: 2,
             extraction_seconds: 60,
             extraction_memory: 2 << 30,
@@ -87,6 +96,9 @@ impl IngestConfig {
             ("ingest.max_parse_bytes", self.max_parse_bytes),
             ("ingest.max_children", u64::from(self.max_children)),
             ("ingest.max_child_bytes", self.max_child_bytes),
+            ("ingest.max_archive_bytes", self.max_archive_bytes),
+            ("ingest.max_nested_bytes", self.max_nested_bytes),
+            ("ingest.max_depth", u64::from(self.max_depth)),
             ("ingest.extraction_seconds", self.extraction_seconds),
             ("ingest.documents_per_child", u64::from(self.documents_per_child)),
             ("ingest.group_documents", self.group_documents as u64),

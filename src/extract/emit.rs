@@ -10,7 +10,7 @@
 use std::io::{self, Read};
 
 use super::clean::{break_point, clean, one_line, prefix, shorten, size};
-use super::{ExtractLimits, ExtractSink};
+use super::{ExtractLimits, ExtractRequest, ExtractSink};
 use crate::types::{
     Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
 };
@@ -56,6 +56,7 @@ pub(super) struct Output<'a> {
     /// What is known about the document; its blocks stay empty.
     pub(super) document: ExtractedDocument,
     limits: &'a ExtractLimits,
+    passwords: &'a [String],
     sink: &'a mut dyn ExtractSink,
     text_bytes: u64,
     blocks: u64,
@@ -63,10 +64,16 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(limits: &'a ExtractLimits, sink: &'a mut dyn ExtractSink) -> Self {
+    pub(super) fn new(request: &'a ExtractRequest, sink: &'a mut dyn ExtractSink) -> Self {
+        Self { passwords: &request.passwords, ..Self::within(&request.limits, sink) }
+    }
+
+    /// For text inside a file that is open already.
+    pub(super) fn within(limits: &'a ExtractLimits, sink: &'a mut dyn ExtractSink) -> Self {
         Self {
             document: ExtractedDocument::default(),
             limits,
+            passwords: &[],
             sink,
             text_bytes: 0,
             blocks: 0,
@@ -87,6 +94,11 @@ impl<'a> Output<'a> {
     /// The limits of this extraction.
     pub(super) fn limits(&self) -> &'a ExtractLimits {
         self.limits
+    }
+
+    /// What may open the file, where it is locked.
+    pub(super) fn passwords(&self) -> &'a [String] {
+        self.passwords
     }
 
     pub(super) fn paragraph(&mut self, text: &str) -> Result<(), Stop> {
@@ -154,6 +166,8 @@ impl<'a> Output<'a> {
         let (cut, broken) = (capped.cut, capped.broken);
         match passed {
             Ok(()) => {}
+            // The receiver does not list what is refused.
+            Err(error) if broken && refusal(&error).is_some() => self.warn(error.to_string()),
             Err(error) if broken => return Err(Stop::Input(error)),
             Err(error) => return Err(Stop::Sink(error)),
         }
@@ -162,6 +176,15 @@ impl<'a> Output<'a> {
             self.warn(format!("Only the first {limit} of {} were taken", header.name));
         }
         Ok(())
+    }
+
+    /// Lists a file that is inside this one and not taken, with the reason.
+    pub(super) fn refuse(
+        &mut self,
+        header: &ChildHeader,
+        failure: ExtractFailure,
+    ) -> Result<(), Stop> {
+        self.child(header, &mut Refused(Some(failure)))
     }
 
     /// Notes something that could not be read.
@@ -230,6 +253,20 @@ pub(super) fn row_line(row: &[String]) -> String {
         return String::new();
     }
     cells.join(" | ")
+}
+
+/// Why the body of a child ends in this error, where the child alone is to be refused for it.
+pub fn refusal(error: &io::Error) -> Option<&ExtractFailure> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// The body of a child that is refused.
+struct Refused(Option<ExtractFailure>);
+
+impl Read for Refused {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.0.take().map_or(Ok(0), |failure| Err(io::Error::other(failure)))
+    }
 }
 
 /// A child's bytes, cut at a limit; remembers whether the cut or the file ended them.

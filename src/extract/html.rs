@@ -51,7 +51,7 @@ pub(super) fn mail(html: &str, is_forward: bool, out: &mut Output<'_>) -> Result
     let page = Html::parse_document(html);
     let mut own = voices::OwnWords::default();
     let limits = *out.limits();
-    match walk(&page, Some(Voices::new(is_forward)), &mut Output::new(&limits, &mut own)) {
+    match walk(&page, Some(Voices::new(is_forward)), &mut Output::within(&limits, &mut own)) {
         Ok(()) | Err(Stop::Full) => {}
         Err(stop) => return Err(stop),
     }

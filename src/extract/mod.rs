@@ -9,6 +9,7 @@
 //! format reads it and gives blocks, children and facts to `emit`, which enforces the limits and
 //! passes them to the caller's `ExtractSink`. `protocol` and `worker` carry the same over pipes.
 
+mod archive;
 mod cards;
 mod charset;
 mod clean;
@@ -57,7 +58,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::{Deserialize, Serialize};
 
 pub use self::collect::Collector;
-pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS};
+pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS, refusal};
 use self::emit::{Output, Stop};
 pub use self::markdown_out::to_markdown;
 pub use self::passwords::Passwords;
@@ -94,6 +95,8 @@ pub struct ExtractLimits {
     pub max_children: u32,
     /// Most bytes of one file inside another.
     pub max_child_bytes: u64,
+    /// Most bytes taken out of one archive, all files together.
+    pub max_total_bytes: u64,
 }
 
 impl Default for ExtractLimits {
@@ -103,6 +106,7 @@ impl Default for ExtractLimits {
             max_parse_bytes: 256 << 20,
             max_children: 1_000_000,
             max_child_bytes: 256 << 20,
+            max_total_bytes: 64 << 30,
         }
     }
 }
@@ -115,7 +119,8 @@ pub trait ExtractSink {
     /// Any error ends the extraction.
     fn block(&mut self, block: Block) -> io::Result<()>;
 
-    /// Takes a file found inside. `body` may be left unread, wholly or in part.
+    /// Takes a file found inside. `body` may be left unread, wholly or in part. Where it fails with
+    /// a [`refusal`], the file is to be listed with that reason instead.
     ///
     /// # Errors
     /// Any error ends the extraction.
@@ -132,7 +137,7 @@ pub fn extract(
     input: &mut dyn Read,
     sink: &mut dyn ExtractSink,
 ) -> Result<ExtractedDocument, ExtractFailure> {
-    let mut out = Output::new(&request.limits, sink);
+    let mut out = Output::new(request, sink);
     let outcome = catch_unwind(AssertUnwindSafe(|| read(request, input, &mut out)));
     let outcome = outcome.unwrap_or_else(|panic| {
         Err(Stop::malformed(format!("The file broke its reader ({})", panic_message(&*panic))))
@@ -145,6 +150,10 @@ pub fn extract(
                 failure.media_type = Some(media_type);
             }
             Err(failure)
+        }
+        Err(Stop::Input(error)) if refusal(&error).is_some() => {
+            let failure = refusal(&error).cloned();
+            Err(failure.expect("invariant: just seen to be there"))
         }
         Err(Stop::Input(error)) => Err(ExtractFailure {
             code: ExtractFailureCode::Malformed,
@@ -222,6 +231,10 @@ fn parse(
             "Outlook data files (.pst, .ost) cannot be read; mails exported from them can, as \
              .msg, .eml or mbox",
         )),
+        Format::Zip => archive::extract_zip(source, out),
+        Format::SevenZip => archive::extract_sevenz(source, out),
+        Format::Tar => archive::extract_tar(source, out),
+        Format::Packed(packing) => archive::extract_packed(source, packing, &request.name, out),
         Format::Unsupported => Err(Stop::failure(
             ExtractFailureCode::UnsupportedType,
             format!("Files of type {} cannot be read", detected.media_type),

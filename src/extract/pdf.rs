@@ -32,7 +32,7 @@ const EVERYWHERE: f32 = 1_000_000.0;
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
     let pdfium = pdfium()?;
-    let document = pdfium.load_pdf_from_byte_slice(&bytes, None).map_err(cannot_open)?;
+    let document = open(pdfium, &bytes, out)?;
     facts(&document, out);
     pages(&document, out)
 }
@@ -41,6 +41,21 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
 /// and all others are read.
 pub(super) fn load() {
     drop(pdfium());
+}
+
+/// The document, opened without a password or with the first that fits.
+fn open<'d>(
+    pdfium: &'d Pdfium,
+    bytes: &'d [u8],
+    out: &Output<'_>,
+) -> Result<PdfDocument<'d>, Stop> {
+    let opened = pdfium.load_pdf_from_byte_slice(bytes, None);
+    let Err(error) = opened else { return opened.map_err(|error| cannot_open(error, false)) };
+    let opened = out
+        .passwords()
+        .iter()
+        .find_map(|password| pdfium.load_pdf_from_byte_slice(bytes, Some(password)).ok());
+    opened.ok_or_else(|| cannot_open(error, !out.passwords().is_empty()))
 }
 
 /// The library, loaded on first use. It cannot be unloaded, and a failure to load is final too.
@@ -73,13 +88,17 @@ fn chain(error: &dyn Error) -> String {
     one_line(&text)
 }
 
-fn cannot_open(error: PdfiumError) -> Stop {
+fn cannot_open(error: PdfiumError, tried: bool) -> Stop {
     match error {
         PdfiumError::PdfiumLibraryInternalError(
             PdfiumInternalError::PasswordError | PdfiumInternalError::SecurityError,
         ) => Stop::failure(
             ExtractFailureCode::PasswordRequired,
-            "The PDF is protected by a password",
+            if tried {
+                "The PDF is protected by another password than the one given"
+            } else {
+                "The PDF is protected by a password"
+            },
         ),
         PdfiumError::PdfiumLibraryInternalError(reason) => {
             Stop::malformed(format!("The PDF is damaged ({reason:?})"))

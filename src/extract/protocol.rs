@@ -15,6 +15,7 @@
 //!                   End                    no more data for this document
 //! worker → parent   Ready(Confinement)     once, first
 //!                   Block(Block)* , ChildBegin(ChildHeader) ChildData(bytes)* ChildEnd , …
+//!                   (a child that is refused ends with ChildRefused(ExtractFailure) instead)
 //!                   Done(ExtractedDocument) or Failed(ExtractFailure)   last of a document
 //! ```
 //!
@@ -54,10 +55,11 @@ pub enum Kind {
     ChildEnd = 68,
     Done = 69,
     Failed = 70,
+    ChildRefused = 71,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Hello,
         Self::Begin,
         Self::Data,
@@ -69,6 +71,7 @@ impl Kind {
         Self::ChildEnd,
         Self::Done,
         Self::Failed,
+        Self::ChildRefused,
     ];
 
     fn max_payload(self) -> usize {
@@ -115,6 +118,7 @@ pub enum Event {
     ChildBegin(ChildHeader),
     ChildData(Vec<u8>),
     ChildEnd,
+    ChildRefused(ExtractFailure),
     Done(Box<ExtractedDocument>),
     Failed(ExtractFailure),
 }
@@ -209,6 +213,9 @@ impl Event {
             Self::ChildBegin(header) => (Kind::ChildBegin, to_json(Kind::ChildBegin, &header)?),
             Self::ChildData(bytes) => (Kind::ChildData, bytes),
             Self::ChildEnd => (Kind::ChildEnd, Vec::new()),
+            Self::ChildRefused(failure) => {
+                (Kind::ChildRefused, to_json(Kind::ChildRefused, &failure)?)
+            }
             Self::Done(document) => (Kind::Done, to_json(Kind::Done, &document)?),
             Self::Failed(failure) => (Kind::Failed, to_json(Kind::Failed, &failure)?),
         })
@@ -225,6 +232,7 @@ impl Event {
             Kind::ChildBegin => from_json(kind, &payload).map(Self::ChildBegin),
             Kind::ChildData => Ok(Self::ChildData(payload)),
             Kind::ChildEnd => Ok(Self::ChildEnd),
+            Kind::ChildRefused => from_json(kind, &payload).map(Self::ChildRefused),
             Kind::Done => from_json(kind, &payload).map(|d| Self::Done(Box::new(d))),
             Kind::Failed => from_json(kind, &payload).map(Self::Failed),
             _ => Err(ProtocolError::OutOfPlace { kind }),

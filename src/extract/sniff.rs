@@ -8,6 +8,7 @@ mod text;
 
 use infer::MatcherType;
 
+use super::archive::{self, Packing};
 use super::charset::utf16_without_mark;
 use super::source::Source;
 
@@ -43,6 +44,10 @@ pub(super) enum Format {
     Code(&'static str),
     DocumentsJsonl,
     DocumentJson,
+    Zip,
+    SevenZip,
+    Tar,
+    Packed(Packing),
     Unsupported,
 }
 
@@ -91,7 +96,13 @@ pub(super) fn sniff(source: &Source<'_>, name: &str, declared: Option<&str>) -> 
     if looks_like_text(evidence.head) {
         return text::sniff(&evidence);
     }
-    text::mail_with_binary_body(&evidence).unwrap_or_else(|| binary(binary_type(&evidence)))
+    text::mail_with_binary_body(&evidence).unwrap_or_else(|| {
+        let media_type = binary_type(&evidence);
+        match archive::format_of(media_type, evidence.extension) {
+            Some(archive) => Detected::new(archive, media_type),
+            None => binary(media_type),
+        }
+    })
 }
 
 /// The part of a file name after its last dot, in lower case.
@@ -156,7 +167,10 @@ fn binary(media_type: &str) -> Detected {
 /// The media type of a file that is not text.
 fn binary_type(evidence: &Evidence<'_>) -> &'static str {
     let head = evidence.head;
-    if head.starts_with(b"PK\x03\x04") {
+    if archive::is_tar(head) {
+        return "application/x-tar";
+    }
+    if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
         return zip_type(head, evidence.extension);
     }
     if head.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {

@@ -19,7 +19,7 @@ use super::protocol::{
     write_frame,
 };
 use super::sandbox::{self, CpuBudget, SandboxError};
-use super::{ExtractRequest, ExtractSink, extract, pdf};
+use super::{ExtractRequest, ExtractSink, extract, pdf, refusal};
 use crate::types::{Block, ChildHeader, ExtractFailure, ExtractFailureCode};
 
 const STACK: usize = 64 * 1024 * 1024;
@@ -269,11 +269,17 @@ impl ExtractSink for EventWriter<'_> {
     fn child(&mut self, header: &ChildHeader, body: &mut dyn Read) -> io::Result<()> {
         let result = self.send(Event::ChildBegin(header.clone()));
         self.keep(result)?;
-        self.body(body)?;
+        let end = match self.body(body) {
+            Ok(()) => Event::ChildEnd,
+            Err(error) => match refusal(&error) {
+                Some(failure) => Event::ChildRefused(failure.clone()),
+                None => return Err(error),
+            },
+        };
         if let Some(budget) = &mut self.budget {
             budget.renew();
         }
-        let result = self.send(Event::ChildEnd);
+        let result = self.send(end);
         self.keep(result)?;
         // The parent works on a child while the next one is still being parsed.
         let result = self.output.flush().map_err(ProtocolError::Io);

@@ -84,6 +84,7 @@ pub(super) struct Receiver<'r, R> {
     text_bytes: u64,
     frame_bytes: u64,
     children: u32,
+    child_bytes: u64,
 }
 
 impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
@@ -102,6 +103,7 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
             text_bytes: 0,
             frame_bytes: 0,
             children: 0,
+            child_bytes: 0,
         }
     }
 
@@ -121,6 +123,7 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
                 Event::ChildData(_) => return Err(out_of_place(Kind::ChildData)),
                 Event::ChildEnd => return Err(out_of_place(Kind::ChildEnd)),
                 Event::Ready(_) => return Err(out_of_place(Kind::Ready)),
+                Event::ChildRefused(_) => return Err(out_of_place(Kind::ChildRefused)),
                 Event::Done(mut document) => {
                     checks::document(&document).map_err(Loss::Misbehaved)?;
                     document.blocks = std::mem::take(&mut self.blocks);
@@ -191,7 +194,10 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
             let loss = match self.next(Instant::now() + self.time_limit).await {
                 Ok((Event::ChildData(bytes), _)) => {
                     total += bytes.len() as u64;
-                    if total <= self.limits.max_child_bytes {
+                    self.child_bytes += bytes.len() as u64;
+                    if total <= self.limits.max_child_bytes
+                        && self.child_bytes <= self.limits.max_total_bytes
+                    {
                         // A closed channel means that the sink has seen enough.
                         let _ = pieces.send(Ok(Bytes::from(bytes))).await;
                         continue;
@@ -199,6 +205,10 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
                     Loss::Misbehaved("a larger file than allowed")
                 }
                 Ok((Event::ChildEnd, _)) => return Ok(()),
+                Ok((Event::ChildRefused(failure), _)) => {
+                    let _ = pieces.send(Err(io::Error::other(failure))).await;
+                    return Ok(());
+                }
                 Ok(_) => out_of_place(Kind::ChildBegin),
                 Err(loss) => loss,
             };

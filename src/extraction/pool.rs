@@ -185,5 +185,6 @@ fn stricter(a: &ExtractLimits, b: &ExtractLimits) -> ExtractLimits {
         max_parse_bytes: a.max_parse_bytes.min(b.max_parse_bytes),
         max_children: a.max_children.min(b.max_children),
         max_child_bytes: a.max_child_bytes.min(b.max_child_bytes),
+        max_total_bytes: a.max_total_bytes.min(b.max_total_bytes),
     }
 }

@@ -8,43 +8,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::children::ChildIntake;
 use super::{HEARTBEAT, LEASE, Progress, claim, compress, give_back, put_back};
-use crate::app::quota::Hold;
 use crate::app::{App, Error};
 use crate::auth::Write;
 use crate::chunk;
-use crate::extract::{ExtractLimits, ExtractRequest, Passwords};
-use crate::extraction::ChildSink;
+use crate::extract::{ExtractLimits, ExtractRequest};
 use crate::failpoint::Failpoint;
 use crate::tenant::{
-    Amounts, CatalogError, CatalogWriter, ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord,
-    JobKind, NewDrop, OutlineEntry, StoredBlob, TenantHandle, Unreadable, heading_path,
+    ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord, JobKind, OutlineEntry, TenantHandle,
+    Unreadable, heading_path,
 };
-use crate::types::{
-    ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, ItemKey, ItemState,
-    Language, Limits,
-};
+use crate::types::{ExtractFailure, ExtractFailureCode, ExtractedDocument, ItemState, Language};
 
 /// Jobs claimed at once by one worker: few, so that workers share the queue evenly.
 const CLAIM: usize = 8;
 
 /// A file that takes longer than this is slow: what was claimed with it is given to others.
 const SLOW: Duration = Duration::from_secs(1);
-
-/// Children taken in per transaction.
-const CHILD_GROUP: usize = 256;
-
-/// Bytes of children per transaction, beyond its last one. It is also what a tenant may be over
-/// its limit for a moment, since a child's size is known only when it was read.
-const CHILD_GROUP_BYTES: u64 = 64 << 20;
-
-/// Reason of a child that a limit of the tenant keeps out.
-const REFUSED: &str = "quota";
 
 /// Bytes of text that are enough to tell its language.
 const LANGUAGE_SAMPLE_BYTES: usize = 8 << 10;
@@ -121,11 +105,10 @@ async fn extract_one(
         name: input.source.clone(),
         media_type: input.declared_type.clone(),
         format: input.format,
-        passwords: Passwords::default(),
+        passwords: input.nesting.passwords.clone().into(),
         limits: limits(app),
     };
-    let mut children =
-        ChildIntake { app, tenant, parent: &input, group: Vec::new(), job: job.clone() };
+    let mut children = ChildIntake::new(app, tenant, &input, job);
     let extracted = app.extraction.extract(tenant.id(), request, &mut source, &mut children).await;
     children.flush().await?;
     match extracted? {
@@ -141,6 +124,7 @@ pub(crate) fn limits(app: &App) -> ExtractLimits {
         max_parse_bytes: app.ingest.max_parse_bytes,
         max_children: app.ingest.max_children,
         max_child_bytes: app.ingest.max_child_bytes,
+        max_total_bytes: app.ingest.max_archive_bytes,
     }
 }
 
@@ -180,7 +164,18 @@ async fn record_unreadable(
 }
 
 fn unreadable(failure: &ExtractFailure) -> Unreadable {
-    let (state, reason) = match failure.code {
+    let (state, reason) = outcome(failure.code);
+    Unreadable {
+        state,
+        reason: reason.to_owned(),
+        detail: failure.message.clone(),
+        media_type: failure.media_type.clone(),
+    }
+}
+
+/// The state of an item that has no text, and the reason in one word.
+pub(super) fn outcome(code: ExtractFailureCode) -> (ItemState, &'static str) {
+    match code {
         ExtractFailureCode::UnsupportedType => (ItemState::Unsupported, "unsupported_type"),
         ExtractFailureCode::EmptyFile => (ItemState::Failed, "empty_file"),
         ExtractFailureCode::Malformed => (ItemState::Failed, "malformed"),
@@ -190,12 +185,6 @@ fn unreadable(failure: &ExtractFailure) -> Unreadable {
         ExtractFailureCode::WorkerCrashed => (ItemState::Failed, "reader_crashed"),
         ExtractFailureCode::TooLarge => (ItemState::Failed, "too_large"),
         ExtractFailureCode::ReaderMissing => (ItemState::Failed, "reader_missing"),
-    };
-    Unreadable {
-        state,
-        reason: reason.to_owned(),
-        detail: failure.message.clone(),
-        media_type: failure.media_type.clone(),
     }
 }
 
@@ -270,130 +259,5 @@ fn file_stem(source: &str) -> &str {
     match name.rsplit_once('.') {
         Some((stem, _)) if !stem.is_empty() => stem,
         _ => name,
-    }
-}
-
-/// Takes in the files found inside a file, in groups.
-struct ChildIntake<'a> {
-    app: &'a Arc<App>,
-    tenant: &'a TenantHandle<Write>,
-    parent: &'a ExtractInput,
-    job: ClaimedJob,
-    group: Vec<(NewDrop, StoredBlob)>,
-}
-
-impl ChildIntake<'_> {
-    async fn flush(&mut self) -> Result<(), Error> {
-        if self.group.is_empty() {
-            return Ok(());
-        }
-        let (drops, blobs): (Vec<NewDrop>, Vec<StoredBlob>) = self.group.drain(..).unzip();
-        self.tenant.blobs()?.sync().await?;
-        let standing = self.app.standing(self.tenant.id()).await?;
-        let most = Amounts {
-            stored_bytes: drops.iter().map(|drop| drop.size_bytes).sum(),
-            documents: drops.len() as u64,
-            jobs_in_flight: 0,
-        };
-        let room = standing.some_room(self.tenant, most).await?;
-        let (job, limits) = (self.job.clone(), standing.limits());
-        let taken = self
-            .tenant
-            .write(move |catalog| {
-                if catalog.renew_jobs(std::slice::from_ref(&job), LEASE)? == 0 {
-                    return Ok(None);
-                }
-                take_in(catalog, &drops, room, &limits).map(Some)
-            })
-            .await?;
-        let Some(taken) = taken else {
-            // Removed or replaced while it was being read: what is inside must not come back.
-            return Err(Error::Conflict { detail: "the container is gone".to_owned() });
-        };
-        drop(blobs);
-        for blob in taken.refused {
-            super::remove_blob(self.tenant, &blob).await?;
-        }
-        self.tenant.announce(taken.items);
-        self.app.schedule.wake_for(JobKind::Extract, self.tenant.id());
-        Ok(())
-    }
-}
-
-/// What became of a group of children.
-struct TakenIn {
-    items: Vec<ItemKey>,
-    /// Blobs of children that were not taken in.
-    refused: Vec<String>,
-}
-
-fn take_in(
-    catalog: &CatalogWriter<'_>,
-    drops: &[NewDrop],
-    mut room: Hold,
-    limits: &Limits,
-) -> Result<TakenIn, CatalogError> {
-    let mut taken = TakenIn { items: Vec::with_capacity(drops.len()), refused: Vec::new() };
-    let mut came = Amounts::default();
-    for drop in drops {
-        let growth = catalog.growth(drop)?;
-        match room.grow(growth, limits) {
-            Ok(()) => {
-                let accepted = catalog.accept(drop)?;
-                let jobs_in_flight = u64::from(accepted.job.is_some());
-                came = came.plus(Amounts { jobs_in_flight, ..growth });
-                taken.items.push(accepted.item_key);
-            }
-            Err(exceeded) => {
-                let detail = format!("Not taken in: {exceeded}.");
-                taken.items.push(catalog.refuse(drop, REFUSED, &detail)?);
-                taken.refused.push(drop.blob.clone());
-            }
-        }
-    }
-    room.note(came);
-    Ok(taken)
-}
-
-#[async_trait]
-impl ChildSink for ChildIntake<'_> {
-    async fn child(
-        &mut self,
-        header: ChildHeader,
-        body: &mut (dyn AsyncRead + Send + Unpin),
-    ) -> Result<(), std::io::Error> {
-        let other = |error: crate::tenant::BlobError| std::io::Error::other(error);
-        let mut writer = self.tenant.blobs().and_then(|blobs| blobs.begin()).map_err(other)?;
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            let read = body.read(&mut buffer).await?;
-            if read == 0 {
-                break;
-            }
-            writer.write(&buffer[..read]).await.map_err(other)?;
-        }
-        let blob = writer.finish_deferred().await.map_err(other)?;
-        let source = if header.absolute {
-            header.name
-        } else {
-            format!("{}/{}", self.parent.source, header.name)
-        };
-        let source = crate::app::ingest::clean_source(&source).map_err(std::io::Error::other)?;
-        let new = NewDrop {
-            collection: self.parent.collection.clone(),
-            source,
-            blob: blob.digest.clone(),
-            size_bytes: blob.size_bytes,
-            file_date: None,
-            declared_type: header.media_type,
-            format: header.format,
-            parent: Some(self.parent.item),
-        };
-        self.group.push((new, blob));
-        let bytes: u64 = self.group.iter().map(|(drop, _)| drop.size_bytes).sum();
-        if self.group.len() >= CHILD_GROUP || bytes >= CHILD_GROUP_BYTES {
-            self.flush().await.map_err(std::io::Error::other)?;
-        }
-        Ok(())
     }
 }

@@ -5,6 +5,7 @@
 //! stage that fails gives its jobs back and never loses them; while other tenants wait, a unit ends
 //! soon after its time, whatever it has claimed.
 
+mod children;
 mod derived;
 mod embed;
 mod extract;

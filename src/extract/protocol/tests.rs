@@ -10,13 +10,14 @@ use super::*;
 use crate::types::{BlockKind, ExtractFailureCode, FormatHint};
 
 fn command() -> impl Strategy<Value = Command> {
-    let limits = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>()).prop_map(
-        |(max_text_bytes, max_parse_bytes, max_children, max_child_bytes)| {
+    let limits = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>()).prop_map(
+        |(max_text_bytes, max_parse_bytes, max_children, max_child_bytes, max_total_bytes)| {
             crate::extract::ExtractLimits {
                 max_text_bytes,
                 max_parse_bytes,
                 max_children,
                 max_child_bytes,
+                max_total_bytes,
             }
         },
     );
@@ -26,17 +27,11 @@ fn command() -> impl Strategy<Value = Command> {
         (any::<u64>(), any::<u64>()).prop_map(|(memory_limit_bytes, cpu_seconds)| {
             Command::Hello(WorkerSettings { memory_limit_bytes, cpu_seconds })
         }),
-        (any::<String>(), option::of(any::<String>()), format, limits).prop_map(
-            |(name, media_type, format, limits)| {
-                Command::Begin(ExtractRequest {
-                    name,
-                    media_type,
-                    format,
-                    passwords: Default::default(),
-                    limits,
-                })
-            }
-        ),
+        (any::<String>(), option::of(any::<String>()), format, vec("[^\\pC]{1,9}", 0..3), limits)
+            .prop_map(|(name, media_type, format, passwords, limits)| {
+                let passwords = passwords.into();
+                Command::Begin(ExtractRequest { name, media_type, format, passwords, limits })
+            }),
         vec(any::<u8>(), 0..2000).prop_map(Command::Data),
         Just(Command::End),
     ]

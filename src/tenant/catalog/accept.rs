@@ -161,7 +161,7 @@ impl CatalogWriter<'_> {
         Ok(Accepted { document: document_id, item, item_key, revision, job, outcome })
     }
 
-    /// Records a drop that is not taken in, as a failed item without bytes. Refusing the same
+    /// Records a drop that is not taken in, as an item without bytes. Refusing the same
     /// child of the same parent again changes its reason only.
     ///
     /// # Errors
@@ -169,6 +169,7 @@ impl CatalogWriter<'_> {
     pub fn refuse(
         &self,
         drop: &NewDrop,
+        state: ItemState,
         reason: &'static str,
         detail: &str,
     ) -> Result<ItemKey, CatalogError> {
@@ -179,7 +180,7 @@ impl CatalogWriter<'_> {
             && current.blob.is_none()
             && current.parent == drop.parent
         {
-            self.settle(current.key, ItemState::Failed, Some(reason), Some(detail))?;
+            self.settle(current.key, state, Some(reason), Some(detail))?;
             return Ok(current.key);
         }
         let item_key = self.insert_item(&NewItem {
@@ -188,7 +189,7 @@ impl CatalogWriter<'_> {
             revision: self.next_revision(document)?,
             drop,
             blob: None,
-            state: ItemState::Failed,
+            state,
             reason,
             detail,
             duplicate_of: None,

@@ -138,6 +138,7 @@ impl CatalogWriter<'_> {
                 continue;
             }
             removed += 1;
+            self.forget_passwords(member)?;
             self.remove_items(member)?;
         }
         Ok(removed)

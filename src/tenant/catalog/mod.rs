@@ -15,6 +15,7 @@ mod documents;
 mod ledger;
 mod lifecycle;
 mod mentions;
+mod nesting;
 mod open;
 mod queue;
 mod rows;
@@ -44,6 +45,7 @@ pub use documents::{DocumentRow, HitDocument, OutlineEntry, ReadyItem, StoredTex
 pub use ledger::{LedgerPage, LedgerQuery};
 pub use lifecycle::{Projection, PurgeItem};
 pub use mentions::{DateMentionRow, NewDateMention};
+pub use nesting::Nesting;
 pub use queue::{ClaimedJob, JobKind};
 pub use similar::SimilarDocument;
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};

@@ -52,6 +52,7 @@ impl Catalog {
                 return Err(CatalogError::Format { path: path.to_owned(), found });
             }
         };
+        writer.execute_batch(include_str!("nesting.sql")).map_err(open)?;
         let chain = named_chain(&writer).map_err(open)?;
         let audit = ChainKeys::named(chain.as_deref().unwrap_or(keyring.scope()), keyring);
         trail::open(&writer, &audit).map_err(open)?;

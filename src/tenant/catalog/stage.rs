@@ -11,6 +11,7 @@ use rusqlite::params;
 
 use super::chunks::ChunkInput;
 use super::documents::OutlineEntry;
+use super::nesting::Nesting;
 use super::queue::{ClaimedJob, JobKind};
 use super::rows::to_json;
 use super::{CatalogError, CatalogReader, CatalogWriter};
@@ -27,6 +28,8 @@ pub struct ExtractInput {
     pub format: Option<FormatHint>,
     /// True where the item is the newest revision of a live document.
     pub is_current: bool,
+    /// What it lies in.
+    pub nesting: Nesting,
 }
 
 /// The outcome of extraction and chunking.
@@ -82,6 +85,7 @@ impl CatalogReader<'_> {
     /// # Errors
     /// When the catalogue cannot be read.
     pub fn extract_input(&self, item: ItemKey) -> Result<Option<ExtractInput>, CatalogError> {
+        let Some(nesting) = self.nesting(item)? else { return Ok(None) };
         self.one(
             "read what to extract",
             "SELECT i.key, c.name, d.source, i.blob, i.declared_type, i.format, \
@@ -101,6 +105,7 @@ impl CatalogReader<'_> {
                         .get::<_, Option<String>>(5)?
                         .and_then(|word| super::accept::parse_format(&word)),
                     is_current: row.get(6)?,
+                    nesting: nesting.clone(),
                 })
             },
         )

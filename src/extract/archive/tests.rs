@@ -1,0 +1,173 @@
+//! Tests of archives: what is in them comes out under harmless names, bombs end early.
+
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use zip::write::SimpleFileOptions;
+
+use crate::extract::testing::{Found, limits, run};
+use crate::extract::{ExtractLimits, ExtractRequest, ExtractSink, Passwords, extract, refusal};
+use crate::types::{Block, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument};
+
+fn fixture(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new("tests/fixtures/archives/extractcode").join(name)).expect("a fixture")
+}
+
+/// Counts what comes out, and keeps why something did not.
+#[derive(Default)]
+struct Counted {
+    files: u64,
+    bytes: u64,
+    refused: Vec<(String, ExtractFailure)>,
+}
+
+impl ExtractSink for Counted {
+    fn block(&mut self, _: Block) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn child(&mut self, header: &ChildHeader, body: &mut dyn Read) -> io::Result<()> {
+        let mut buffer = vec![0; 64 << 10];
+        loop {
+            match body.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => self.bytes += count as u64,
+                Err(error) => {
+                    let failure = refusal(&error).expect("a child's own failure").clone();
+                    self.refused.push((header.name.clone(), failure));
+                    return Ok(());
+                }
+            }
+        }
+        self.files += 1;
+        Ok(())
+    }
+}
+
+fn count(
+    name: &str,
+    input: &mut dyn Read,
+    passwords: &[&str],
+    limits: ExtractLimits,
+) -> (Counted, Result<ExtractedDocument, ExtractFailure>) {
+    let passwords: Vec<String> = passwords.iter().map(|word| (*word).to_owned()).collect();
+    let request = ExtractRequest {
+        name: name.to_owned(),
+        media_type: None,
+        format: None,
+        passwords: Passwords::from(passwords),
+        limits,
+    };
+    let mut counted = Counted::default();
+    let outcome = extract(&request, input, &mut counted);
+    (counted, outcome)
+}
+
+fn counted(name: &str, passwords: &[&str]) -> (Counted, Result<ExtractedDocument, ExtractFailure>) {
+    count(name, &mut fixture(name).as_slice(), passwords, limits())
+}
+
+fn names(found: &Found) -> Vec<&str> {
+    found.children.iter().map(|(header, _)| header.name.as_str()).collect()
+}
+
+#[test]
+fn names_that_point_outside_stay_inside() {
+    for name in ["zip-slip-win.zip", "tar_absolute.tar", "7zip_relative.7z", "dup_names.zip"] {
+        let found = run(name, &fixture(name));
+        let names = names(&found);
+        assert!(!names.is_empty(), "{name}");
+        for shown in &names {
+            let outside = shown.starts_with('/') || shown.split('/').any(|step| step == "..");
+            assert!(!outside && !shown.contains(['\\', ':']), "{name}: {shown}");
+            assert_eq!(names.iter().filter(|other| *other == shown).count(), 1, "{name}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn links_are_listed_and_not_followed() {
+    let (counted, outcome) = counted("symlink.tar.gz", &[]);
+    assert!(outcome.expect("readable").container);
+    assert!(!counted.refused.is_empty());
+    for (_, failure) in counted.refused {
+        assert_eq!(failure.code, ExtractFailureCode::UnsupportedType);
+    }
+}
+
+#[test]
+fn a_locked_archive_asks_for_its_password_and_opens_with_it() {
+    for (name, password) in [("zip_password_nexb.zip", "nexb"), ("7zip_password.7z", "nexb")] {
+        let failure = counted(name, &[]).1.expect_err("locked");
+        assert_eq!(failure.code, ExtractFailureCode::PasswordRequired, "{name}");
+        let failure = counted(name, &["wrong"]).1.expect_err("locked");
+        assert_eq!(failure.code, ExtractFailureCode::PasswordRequired, "{name}");
+        assert!(failure.message.contains("another password"), "{}", failure.message);
+        let (opened, outcome) = counted(name, &["wrong", password]);
+        outcome.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        assert!(opened.files > 0 && opened.refused.is_empty(), "{name}: {:?}", opened.refused);
+    }
+}
+
+#[test]
+fn what_is_broken_says_so_and_what_is_whole_comes_out() {
+    for name in ["zip_broken.zip", "broken.tar.gz", "basic.rar"] {
+        let failure = counted(name, &[]).1.expect_err(name);
+        assert!(!failure.message.is_empty());
+    }
+    for name in ["zip_trailing_data.zip", "tarred_bzipped.tbz", "nested_tars.tar.gz", "basic.zip"] {
+        let (counted, outcome) = counted(name, &[]);
+        outcome.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        assert!(counted.files > 0, "{name}");
+    }
+    let found = run("notes.txt.bz2", &fixture("single_file_not_tarred.bz2"));
+    assert_eq!(names(&found), ["notes.txt"]);
+}
+
+/// Zeros without end, up to a length.
+fn zeros(length: u64) -> impl Read {
+    io::repeat(0).take(length)
+}
+
+#[test]
+fn a_zip_that_fills_disks_ends_early() {
+    let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    for number in 0..10_u8 {
+        let options = SimpleFileOptions::default();
+        writer.start_file(format!("{number}.bin"), options).expect("memory");
+        io::copy(&mut zeros(40 << 20), &mut writer).expect("memory");
+    }
+    let bomb = writer.finish().expect("memory").into_inner();
+    let (counted, outcome) = count("bomb.zip", &mut bomb.as_slice(), &[], limits());
+    assert!(counted.bytes < 300 << 20, "{}", counted.bytes);
+    assert_eq!(counted.files + counted.refused.len() as u64, 10, "every file is listed");
+    assert_eq!(counted.refused[0].1.code, ExtractFailureCode::TooLarge);
+    assert!(outcome.is_ok());
+}
+
+#[test]
+fn a_compressed_file_that_fills_disks_ends_early() {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    io::copy(&mut zeros(400 << 20), &mut packed).expect("memory");
+    let bomb = packed.finish().expect("memory");
+    let large = ExtractLimits { max_child_bytes: 8 << 30, ..limits() };
+    let (counted, outcome) = count("bomb.gz", &mut bomb.as_slice(), &[], large);
+    assert!(counted.bytes < 300 << 20, "{}", counted.bytes);
+    assert_eq!(outcome.expect_err("a bomb").code, ExtractFailureCode::TooLarge);
+}
+
+#[test]
+fn a_zip_too_large_to_be_held_is_read_as_it_comes() {
+    let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    for name in ["a.txt", "folder/b.txt"] {
+        writer.start_file(name, SimpleFileOptions::default()).expect("memory");
+        writer.write_all(name.repeat(500).as_bytes()).expect("memory");
+    }
+    let bytes = writer.finish().expect("memory").into_inner();
+    let small = ExtractLimits { max_parse_bytes: 100, ..limits() };
+    let (counted, outcome) = count("large.zip", &mut bytes.as_slice(), &[], small);
+    outcome.expect("readable");
+    assert_eq!((counted.files, counted.bytes), (2, 500 * (5 + 12)));
+}

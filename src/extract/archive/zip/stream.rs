@@ -1,0 +1,192 @@
+//! A zip archive read from its start, without the directory at its end.
+//!
+//! Called by: `zip`, for archives too large to be held and for those that lost their end. Talks
+//! to: `entry` for the decoders.
+//! Invariants: memory is bounded by one buffer and one decoder; a file whose length is told only
+//! behind it is read as far as its own compression says.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::DeflateDecoder;
+
+use super::super::budget::Budget;
+use super::super::names::{decode, decode_dos};
+use super::super::{Entries, failure, quoted};
+use super::directory::{u16_at, u32_at, u64_at};
+use super::entry::{Checked, LOCAL, LOCAL_LENGTH, unpacked};
+use crate::extract::emit::{Output, Stop};
+use crate::types::ExtractFailureCode;
+
+const BUFFER: usize = 64 << 10;
+const ENCRYPTED: u16 = 1;
+const LENGTH_BEHIND: u16 = 1 << 3;
+const UTF8: u16 = 1 << 11;
+const DEFLATE: u16 = 8;
+const DESCRIPTOR: &[u8] = b"PK\x07\x08";
+const WIDE: u64 = u32::MAX as u64;
+
+/// One file as its local header describes it.
+struct Local {
+    name: String,
+    flags: u16,
+    method: u16,
+    crc: u32,
+    packed: u64,
+    unpacked: u64,
+    wide: bool,
+}
+
+/// Reads file after file; returns how many there were.
+pub(super) fn extract(
+    input: &mut dyn Read,
+    budget: &Budget,
+    out: &mut Output<'_>,
+) -> Result<u64, Stop> {
+    let mut input = BufReader::with_capacity(BUFFER, input);
+    let mut entries = Entries::default();
+    let mut broken = None;
+    while let Some(local) = next(&mut input).map_err(Stop::Input)? {
+        if let Err(stop) = one_file(&mut input, &local, budget, &mut entries, out)? {
+            broken = Some(stop);
+            break;
+        }
+    }
+    let found = entries.total;
+    entries.finish(out)?;
+    broken.map_or(Ok(found), Err)
+}
+
+/// The next local header; none where the directory begins or the archive is cut off.
+fn next(input: &mut impl Read) -> io::Result<Option<Local>> {
+    let mut fixed = [0; LOCAL_LENGTH];
+    if fill(input, &mut fixed)? < LOCAL_LENGTH || !fixed.starts_with(LOCAL) {
+        return Ok(None);
+    }
+    let number = |at| u16_at(&fixed, at).unwrap_or_default();
+    let wide_number = |at| u32_at(&fixed, at).unwrap_or_default();
+    let mut name = vec![0; usize::from(number(26))];
+    let mut extra = vec![0; usize::from(number(28))];
+    if fill(input, &mut name)? < name.len() || fill(input, &mut extra)? < extra.len() {
+        return Ok(None);
+    }
+    let flags = number(6);
+    let mut local = Local {
+        name: if flags & UTF8 != 0 { decode(&name) } else { decode_dos(&name) },
+        flags,
+        method: number(8),
+        crc: wide_number(14),
+        packed: u64::from(wide_number(18)),
+        unpacked: u64::from(wide_number(22)),
+        wide: false,
+    };
+    let mut rest = extra.as_slice();
+    while let (Some(id), Some(length)) = (u16_at(rest, 0), u16_at(rest, 2)) {
+        let end = 4 + usize::from(length);
+        let Some(field) = rest.get(4..end) else { break };
+        if id == 1 {
+            local.wide = true;
+            let mut numbers = field.chunks_exact(8).filter_map(|number| u64_at(number, 0));
+            for slot in [&mut local.unpacked, &mut local.packed] {
+                if *slot == WIDE
+                    && let Some(number) = numbers.next()
+                {
+                    *slot = number;
+                }
+            }
+        }
+        rest = &rest[end..];
+    }
+    Ok(Some(local))
+}
+
+/// Passes one file on. The inner result says why the rest of the archive cannot be found.
+fn one_file(
+    input: &mut BufReader<&mut dyn Read>,
+    local: &Local,
+    budget: &Budget,
+    entries: &mut Entries,
+    out: &mut Output<'_>,
+) -> Result<Result<(), Stop>, Stop> {
+    let behind = local.flags & LENGTH_BEHIND != 0 && local.packed == 0;
+    if behind && (local.method != DEFLATE || local.flags & ENCRYPTED != 0) {
+        let message = "Its length stands behind it only, which cannot be read in an archive that \
+                       is too large to be held or has lost its directory";
+        entries.refuse(&local.name, failure(ExtractFailureCode::TooLarge, message), out)?;
+        return Ok(Err(Stop::malformed(format!(
+            "The archive can be read up to {} only",
+            quoted(&local.name)
+        ))));
+    }
+    if behind {
+        return of_unknown_length(input, local, budget, entries, out);
+    }
+    let mut data = input.take(local.packed);
+    let folder = local.packed == 0 && local.name.ends_with(['/', '\\']);
+    let refused = if let Some(failure) = budget.spent() {
+        Some(failure)
+    } else if local.flags & ENCRYPTED != 0 {
+        let message = "A file with a password, in an archive that is too large to be held or has \
+                       lost its directory";
+        Some(failure(ExtractFailureCode::PasswordRequired, message))
+    } else {
+        None
+    };
+    match refused {
+        _ if folder => {}
+        Some(failure) => entries.refuse(&local.name, failure, out)?,
+        None => match unpacked(local.method, &mut data) {
+            Ok(body) => {
+                let body = Checked::new(body, local.unpacked, local.crc);
+                entries.pass(&local.name, &mut budget.metered(body), out)?;
+            }
+            Err(failure) => entries.refuse(&local.name, failure, out)?,
+        },
+    }
+    io::copy(&mut data, &mut io::sink()).map_err(Stop::Input)?;
+    Ok(Ok(()))
+}
+
+/// A deflated file: its compression tells where it ends, a descriptor behind it how long it was.
+fn of_unknown_length(
+    input: &mut BufReader<&mut dyn Read>,
+    local: &Local,
+    budget: &Budget,
+    entries: &mut Entries,
+    out: &mut Output<'_>,
+) -> Result<Result<(), Stop>, Stop> {
+    let mut body = budget.metered(DeflateDecoder::new(&mut *input));
+    entries.pass(&local.name, &mut body, out)?;
+    // What nobody wanted of it still stands before the next file.
+    if let Err(error) = io::copy(&mut body, &mut io::sink()) {
+        let reason = budget.spent().map_or_else(
+            || {
+                Stop::malformed(format!(
+                    "The archive is damaged at {}: {error}",
+                    quoted(&local.name)
+                ))
+            },
+            Stop::Failure,
+        );
+        return Ok(Err(reason));
+    }
+    drop(body);
+    let signed = input.fill_buf().map_err(Stop::Input)?.starts_with(DESCRIPTOR);
+    let length = if signed { 4 } else { 0 } + if local.wide { 20 } else { 12 };
+    let mut descriptor = vec![0; length];
+    fill(input, &mut descriptor).map_err(Stop::Input)?;
+    Ok(Ok(()))
+}
+
+/// Fills `buffer` as far as there are bytes.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut have = 0;
+    while have < buffer.len() {
+        match input.read(&mut buffer[have..]) {
+            Ok(0) => break,
+            Ok(count) => have += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(have)
+}
