@@ -152,7 +152,11 @@ fn unlock(path: &Path, keyring: &Keyring) -> Result<(u32, SecretKey, Connection)
 
 /// Makes the tables of a catalogue.
 pub(super) fn lay_out(made: &Connection) -> rusqlite::Result<()> {
-    made.execute_batch(concat!(include_str!("schema.sql"), include_str!("format_3.sql")))?;
+    made.execute_batch(concat!(
+        include_str!("schema.sql"),
+        include_str!("format_3.sql"),
+        include_str!("nesting.sql")
+    ))?;
     made.pragma_update(None, "user_version", FORMAT)
 }
 
