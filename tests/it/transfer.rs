@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::harness::people::{Browser, PASSWORD};
-use crate::harness::{Home, Server, assert_adds_up, fixture, sources, wait_for};
+use crate::harness::{Home, Server, assert_adds_up, sources, wait_for};
 
 const PASSPHRASE: &str = "seven words that nobody else would guess";
 /// A word in a document and nowhere else.
@@ -236,8 +236,7 @@ fn what_is_refused_leaves_nothing_behind() {
     }
     let cut = stick.write("cut.cairn", &bytes[..bytes.len() - 1]);
     refused("a cut of one byte", stick.import(&new, &cut, &[]), "cut short");
-    let other = fixture("README.md");
-    let other = if other.exists() { other } else { stick.path("passphrase") };
+    let other = stick.write("other.pdf", &b"%PDF-1.7 and whatever else may follow\n".repeat(40));
     refused("no archive", stick.import(&new, &other, &[]), "no archive");
     stick.write("passphrase", b"another passphrase that is long enough\n");
     refused("a wrong passphrase", stick.import(&new, &archive, &[]), "passphrase does not open");

@@ -356,6 +356,21 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_has_every_table_of_a_catalogue_but_those_of_the_trail() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = filled(dir.path());
+        let copy = old.copy_to(&dir.path().join("copy.db"), &key()).unwrap();
+        let tables = |connection: &Connection| -> Vec<String> {
+            let sql = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name";
+            let mut list = connection.prepare(sql).unwrap();
+            list.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+        };
+        let mut expected = tables(&old.writer.lock().unwrap());
+        expected.retain(|name| !["audit", "audit_head"].contains(&name.as_str()));
+        assert_eq!(tables(&copy.connection), expected);
+    }
+
+    #[test]
     fn rows_come_along_and_what_belongs_to_one_appliance_does_not() {
         let dir = tempfile::tempdir().unwrap();
         let old = filled(dir.path());

@@ -62,7 +62,7 @@ pub enum ArrivalError {
     Entry,
     #[error("the audit trail in the archive is not sound: {flaw}")]
     Trail { flaw: Flaw },
-    #[error("read the archive")]
+    #[error("the archive is damaged, cut short or cannot be read")]
     Read(#[source] io::Error),
     #[error("write what arrives below {dir}")]
     Write { dir: PathBuf, source: io::Error },
@@ -137,6 +137,21 @@ pub struct Arrival {
     arrivals: Arc<Arrivals>,
 }
 
+/// Content of an archive that remembers whether it could be read, so that its faults are told
+/// from those of the disk.
+struct Watched<'a> {
+    content: &'a mut dyn Read,
+    broke: bool,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(out);
+        self.broke |= read.is_err();
+        read
+    }
+}
+
 /// The directory and key of a tenant that is not one yet.
 struct Place {
     id: TenantId,
@@ -154,6 +169,19 @@ impl Place {
     fn written(&self) -> impl FnOnce(io::Error) -> ArrivalError {
         let dir = self.root();
         move |source| ArrivalError::Write { dir, source }
+    }
+
+    /// Takes content to the disk by way of `take`.
+    fn taken<T>(
+        &self,
+        content: &mut dyn Read,
+        take: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+    ) -> Result<T, ArrivalError> {
+        let mut watched = Watched { content, broke: false };
+        take(&mut watched).map_err(|error| match watched.broke {
+            true => ArrivalError::Read(error),
+            false => self.written()(error),
+        })
     }
 }
 
@@ -263,7 +291,7 @@ impl Arrival {
             }
             made => made.map_err(self.place.written())?,
         };
-        io::copy(content, &mut file).map(drop).map_err(self.place.written())
+        self.place.taken(content, |content| io::copy(content, &mut file)).map(drop)
     }
 
     /// Takes the next part of the audit trail. Blocks.
@@ -279,7 +307,8 @@ impl Arrival {
                 .and_then(|file| self.cipher.writer(file))
                 .map_err(self.place.written())?,
         };
-        io::copy(content, self.trail.insert(trail)).map(drop).map_err(self.place.written())
+        let trail = self.trail.insert(trail);
+        self.place.taken(content, |content| io::copy(content, trail)).map(drop)
     }
 
     /// Takes an original of `length` bytes. Blocks.
@@ -293,8 +322,8 @@ impl Arrival {
         content: &mut dyn Read,
     ) -> Result<(), ArrivalError> {
         self.make_room(length)?;
-        let taken = self.originals.take(digest, length, content);
-        match taken.map_err(self.place.written())? {
+        let originals = &mut self.originals;
+        match self.place.taken(content, |content| originals.take(digest, length, content))? {
             true => Ok(()),
             false => Err(ArrivalError::Original),
         }

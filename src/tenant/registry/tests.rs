@@ -380,6 +380,15 @@ fn what_was_arriving_when_the_process_ended_goes_and_nothing_else() {
     home.open(tenant).unwrap();
 }
 
+/// Content that cannot be read.
+struct Broken;
+
+impl io::Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::InvalidData.into())
+    }
+}
+
 #[test]
 fn an_arrival_that_is_given_up_leaves_nothing() {
     let home = Home::new();
@@ -390,6 +399,8 @@ fn an_arrival_that_is_given_up_leaves_nothing() {
     let digest = "a".repeat(64);
     let refused = arrival.original(&digest, 1, &mut &b"x"[..]);
     assert!(matches!(refused, Err(ArrivalError::Original)));
+    let refused = arrival.original(&digest, 1, &mut Broken);
+    assert!(matches!(refused, Err(ArrivalError::Read(_))), "not the disk's fault");
     assert_eq!(left(&home), (before.0 + 1, before.1 + 1));
     drop(arrival);
     assert_eq!(left(&home), before);
