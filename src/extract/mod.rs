@@ -19,6 +19,7 @@ mod date;
 mod document_json;
 mod emit;
 mod epub;
+mod exports;
 mod grid;
 mod html;
 mod json;
@@ -224,6 +225,7 @@ fn parse(
         Format::Subtitles => subtitles::extract(source, declared, out),
         Format::Cards => cards::extract(source, declared, out),
         Format::Code(language) => code::extract(source, language, declared, out),
+        Format::Export(kind) => exports::extract(kind, source, request, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
         Format::Unsupported if detected.media_type == mail::OUTLOOK_STORE => Err(Stop::failure(

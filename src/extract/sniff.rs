@@ -10,6 +10,7 @@ use infer::MatcherType;
 
 use super::archive::{self, Packing};
 use super::charset::utf16_without_mark;
+use super::exports;
 use super::source::Source;
 
 /// Which parser reads the file.
@@ -42,6 +43,8 @@ pub(super) enum Format {
     Cards,
     /// Source code in this language.
     Code(&'static str),
+    /// Written by a program to let its content go elsewhere.
+    Export(exports::Kind),
     DocumentsJsonl,
     DocumentJson,
     Zip,
