@@ -188,7 +188,9 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
     if detected.format == Format::Mail {
         mail::note_flags(&request.name, out);
     }
+    exports::note_start(&request.name, source.head(), out);
     let result = parse(&detected, &mut source, request, out);
+    exports::note_name(&request.name, out);
     if matches!(result, Err(Stop::Full)) {
         let at = if source.was_read_whole() { out.text_bytes() } else { source.consumed() };
         out.document.truncated_at = Some(at);

@@ -98,9 +98,9 @@ impl Reader<'_, '_> {
             return Ok(());
         }
         let common = path.iter().zip(&self.shown).take_while(|(a, b)| a == b).count();
-        for depth in common.min(path.len() - 1)..path.len() {
+        for (depth, name) in path.iter().enumerate().skip(common.min(path.len() - 1)) {
             let level = u8::try_from(depth + 1).unwrap_or(LEVELS).min(LEVELS);
-            self.out.block(&BlockKind::Heading { level }, &path[depth], None)?;
+            self.out.block(&BlockKind::Heading { level }, name, None)?;
         }
         self.shown = path;
         Ok(())

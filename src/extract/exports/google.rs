@@ -131,11 +131,9 @@ fn body(message: &Value) -> String {
         }
         body.push_str(&line);
     };
-    for quoted in message.get("quoted_message_metadata") {
-        let words = text(quoted, "text");
-        if !words.is_empty() {
-            add(format!("[In answer to: {}]", one_line(words)));
-        }
+    let quoted = message.get("quoted_message_metadata").map(|quoted| text(quoted, "text"));
+    if let Some(words) = quoted.filter(|words| !words.trim().is_empty()) {
+        add(format!("[In answer to: {}]", one_line(words)));
     }
     for file in list(message, "attached_files") {
         let name = first_text(file, &["original_name", "export_name"]);

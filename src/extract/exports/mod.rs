@@ -12,11 +12,18 @@
 
 mod bookmarks;
 mod chat_text;
+pub(super) mod confluence;
 mod conversation;
 mod elements;
 mod google;
+mod notion;
+mod pages;
+mod plan;
 mod slack;
 
+pub(super) use self::notion::{note_name, note_start};
+pub(super) use self::pages::prepare;
+pub(super) use self::plan::Plan;
 use super::ExtractRequest;
 use super::document_json;
 use super::emit::{Output, Stop};
@@ -146,49 +153,4 @@ impl Outlet for Inline<'_, '_> {
 /// Ends the reading of a file whose content is told elsewhere.
 fn part_of_another(reason: &str) -> Stop {
     Stop::failure(ExtractFailureCode::PartOfAnother, reason)
-}
-
-/// What is to become of the files of an archive.
-#[derive(Default)]
-pub(super) struct Plan {
-    /// Why a file is only listed; by place in the archive.
-    parts: std::collections::HashMap<usize, String>,
-    made: std::collections::HashSet<usize>,
-    slack: Option<slack::Export>,
-}
-
-impl Plan {
-    /// Looks at what an archive holds.
-    pub(super) fn of(shelf: &mut dyn Shelf) -> Self {
-        let mut plan = Self { slack: slack::find(shelf.names()), ..Self::default() };
-        if let Some(slack) = &plan.slack {
-            plan.made.extend(slack.entries());
-            for at in &slack.bookkeeping {
-                plan.parts.insert(*at, "Bookkeeping of the Slack export".to_owned());
-            }
-        }
-        plan
-    }
-
-    /// True for a file that `deliver` accounts for.
-    pub(super) fn is_made_into_documents(&self, at: usize) -> bool {
-        self.made.contains(&at)
-    }
-
-    /// Why a file is no document of its own, if it is none.
-    pub(super) fn part_of(&self, at: usize) -> Option<&str> {
-        self.parts.get(&at).map(String::as_str)
-    }
-
-    /// Delivers what is made of several files. The answer lists those that could not be read.
-    pub(super) fn deliver(
-        self,
-        shelf: &mut dyn Shelf,
-        outlet: &mut dyn Outlet,
-    ) -> Result<Vec<usize>, Stop> {
-        match self.slack {
-            Some(slack) => slack.deliver(shelf, outlet),
-            None => Ok(Vec::new()),
-        }
-    }
 }
