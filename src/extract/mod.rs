@@ -230,11 +230,7 @@ fn parse(
         Format::Export(kind) => exports::extract(kind, source, request, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
-        Format::Unsupported if detected.media_type == mail::OUTLOOK_STORE => Err(Stop::failure(
-            ExtractFailureCode::UnsupportedType,
-            "Outlook data files (.pst, .ost) cannot be read; mails exported from them can, as \
-             .msg, .eml or mbox",
-        )),
+        Format::OutlookStore => mail::extract_store(source, out),
         Format::Zip => archive::extract_zip(source, out),
         Format::SevenZip => archive::extract_sevenz(source, out),
         Format::Tar => archive::extract_tar(source, out),

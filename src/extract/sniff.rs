@@ -26,6 +26,7 @@ pub(super) enum Format {
     Mail,
     Mbox,
     OutlookMessage,
+    OutlookStore,
     Pdf,
     /// An office document in a zip archive.
     Office,
@@ -150,6 +151,7 @@ fn looks_like_text(head: &[u8]) -> bool {
 fn binary(media_type: &str) -> Detected {
     let format = match media_type {
         "application/epub+zip" => Format::Epub,
+        super::mail::OUTLOOK_STORE => Format::OutlookStore,
         "application/x-ole-storage"
         | "application/msword"
         | "application/vnd.ms-excel"
