@@ -25,10 +25,13 @@ pub(super) use self::notion::{note_name, note_start};
 pub(super) use self::pages::prepare;
 pub(super) use self::plan::Plan;
 use super::ExtractRequest;
+use super::clean::{one_line, shorten};
 use super::document_json;
 use super::emit::{Output, Stop};
 use super::source::Source;
 use crate::types::{ChildHeader, ExtractFailureCode, FormatHint};
+
+const MAX_REASON: usize = 300;
 
 /// Which program wrote a file, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,5 +155,5 @@ impl Outlet for Inline<'_, '_> {
 
 /// Ends the reading of a file whose content is told elsewhere.
 fn part_of_another(reason: &str) -> Stop {
-    Stop::failure(ExtractFailureCode::PartOfAnother, reason)
+    Stop::failure(ExtractFailureCode::PartOfAnother, shorten(&one_line(reason), MAX_REASON))
 }

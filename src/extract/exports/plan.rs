@@ -7,12 +7,14 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Outlet, Shelf, google, notion, slack};
+use crate::extract::clean::{one_line, shorten};
 use crate::extract::emit::Stop;
 
 /// Largest page that is searched for the files it is shown with.
 const MAX_PAGE: u64 = 16 << 20;
 /// Largest note or list that is read before its turn.
 const MAX_NOTE: u64 = 4 << 20;
+const MAX_NAMED: usize = 200;
 /// What browsers call the folder beside a saved page, after the page's name.
 const PARTS: [&str; 9] = [
     "_files",
@@ -76,12 +78,12 @@ impl Plan {
                     .read(note, MAX_NOTE)
                     .is_some_and(|note| google::looks_like_note(&String::from_utf8_lossy(&note)))
             {
-                self.parts.insert(at, format!("The same note as {stem}.json"));
+                self.parts.insert(at, format!("The same note as {}.json", named(stem)));
             } else if let Some(stem) = name.strip_suffix(".csv")
                 && notion::without_id(stem.rsplit('/').next().unwrap_or(stem)).is_some()
                 && beside(format!("{stem}_all.csv")).is_some()
             {
-                self.parts.insert(at, format!("All its rows are in {stem}_all.csv"));
+                self.parts.insert(at, format!("All its rows are in {}_all.csv", named(stem)));
             } else if let Some(folder) = name.strip_suffix("exportDescriptor.properties")
                 && beside(format!("{folder}entities.xml")).is_some()
             {
@@ -116,9 +118,8 @@ impl Plan {
             if !matches!(extension.to_ascii_lowercase().as_str(), "html" | "htm" | "xhtml") {
                 continue;
             }
-            let folder = PARTS.iter().map(|part| format!("{stem}{part}"));
-            let Some(folder) = folder.into_iter().find(|folder| folders.contains_key(folder))
-            else {
+            let mut beside = PARTS.iter().map(|part| format!("{stem}{part}"));
+            let Some(folder) = beside.find(|folder| folders.contains_key(folder)) else {
                 continue;
             };
             let page = shelf.read(at, MAX_PAGE).unwrap_or_default();
@@ -129,7 +130,7 @@ impl Plan {
                 let file = names[*part].rsplit('/').next().unwrap_or_default();
                 let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
                 if SHOWN_WITH.contains(&extension.to_ascii_lowercase().as_str()) {
-                    self.parts.insert(*part, format!("Part of the saved page {name}"));
+                    self.parts.insert(*part, format!("Part of the saved page {}", named(name)));
                 }
             }
         }
@@ -168,6 +169,11 @@ impl Plan {
         }
         Ok(unread)
     }
+}
+
+/// A name within a reason: bounded, on one line.
+fn named(name: &str) -> String {
+    shorten(&one_line(name), MAX_NAMED)
 }
 
 fn is_chat(json: &[u8]) -> bool {

@@ -145,7 +145,7 @@ impl File {
                     Ok(file as Rc<dyn Attachment>)
                 });
                 let files = files.collect();
-                (message, files)
+                (message as Rc<dyn Message>, files)
             }
             Self::Ansi(store) => {
                 let message = AnsiMessage::read(Rc::clone(store), &entry, None)?;
@@ -154,7 +154,7 @@ impl File {
                     Ok(file as Rc<dyn Attachment>)
                 });
                 let files = files.collect();
-                (message, files)
+                (message as Rc<dyn Message>, files)
             }
         })
     }
@@ -338,7 +338,7 @@ mod tests {
     fn what_is_written_of_an_item_is_what_is_read_of_it() {
         let mut msg = CompoundFile::create(Cursor::new(Vec::new())).expect("memory does not fail");
         let values = [
-            (0x0039, PropertyValue::Time(130_972_194_650_000_000)),
+            (0x0039, PropertyValue::Time(130_973_194_650_000_000)),
             (0x1013, PropertyValue::Binary(BinaryValue::new(b"<p>Shall we?".to_vec()))),
             (0x3fde, PropertyValue::Integer32(65001)),
             (0x7fff, PropertyValue::Integer32(1)),

@@ -51,10 +51,10 @@ pub(in crate::extract) fn read(root: Element<'_>, out: &mut Output<'_>) -> Resul
     out.fact("export", "confluence");
     for page in &space.pages {
         let draft = space.draft(*page, out)?;
-        let title: String =
-            draft.title.chars().map(|c| if matches!(c, '/' | '\\') { ' ' } else { c }).collect();
-        let name = format!("{} {}", prefix(&title, MAX_NAME).trim(), id(*page));
-        out.document(name.trim(), &draft.to_bytes())?;
+        let name = format!("{} {}", prefix(&draft.title, MAX_NAME).trim(), id(*page));
+        let name: String =
+            name.chars().map(|c| if matches!(c, '/' | '\\') { ' ' } else { c }).collect();
+        out.document(prefix(name.trim(), 2 * MAX_NAME), &draft.to_bytes())?;
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub(super) fn to_html(body: &str, name_of: &NameOf<'_>) -> String {
             Ok(Event::Start(tag)) => writer.start(&tag),
             Ok(Event::Empty(tag)) => {
                 writer.start(&tag);
-                writer.end(&tag.name().into_inner());
+                writer.end(tag.name().into_inner());
             }
             Ok(Event::End(tag)) => writer.end(tag.name().into_inner()),
             Ok(Event::Text(text)) => writer.text(&text),
@@ -161,8 +161,9 @@ fn is_inline(name: &str) -> bool {
 }
 
 fn attribute(tag: &BytesStart<'_>, name: &str) -> Option<String> {
-    let found = tag.attributes().with_checks(false).flatten();
-    let value = found.into_iter().find(|attribute| attribute.key.into_inner() == name)?.value;
+    let mut attributes = tag.attributes();
+    let mut found = attributes.with_checks(false).flatten();
+    let value = found.find(|attribute| attribute.key.into_inner() == name)?.value;
     Some(unescape(&value).map_or_else(|_| value.to_string(), std::borrow::Cow::into_owned))
 }
 
