@@ -27,6 +27,58 @@ pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
 }
 
+/// Reads a date in English words, as programs write them for people: `March 1, 2024 6:31 AM`,
+/// `1 Mar 2024`, `Thursday, March 2, 2023 at 10:11:12 AM UTC`.
+pub(super) fn parse_written(text: &str) -> Option<Timestamp> {
+    const MONTHS: [&str; 12] = [
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+    ];
+    if text.len() > 80 {
+        return None;
+    }
+    let (mut year, mut month, mut day, mut time) = (None, None, None, None);
+    let words = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | '@' | '(' | ')'));
+    for word in words.map(str::to_lowercase).filter(|word| !word.is_empty()) {
+        let named = MONTHS.iter().position(|name| {
+            *name == word || (word.len() >= 3 && name.starts_with(word.trim_end_matches('.')))
+        });
+        let number = word.parse::<i16>().ok();
+        if let Some(at) = named.filter(|_| month.is_none()) {
+            month = i8::try_from(at + 1).ok();
+        } else if let Some(number) = number.filter(|n| (1000..=9999).contains(n)) {
+            year = year.or(Some(number));
+        } else if let Some(number) = number.filter(|n| (1..=31).contains(n)) {
+            day = day.or(i8::try_from(number).ok());
+        } else if let Some((hour, rest)) = word.split_once(':').filter(|_| time.is_none()) {
+            let rest = rest.trim_end_matches(['a', 'p', 'm']);
+            let (minute, second) = rest.split_once(':').unwrap_or((rest, "0"));
+            time = Some((hour.parse::<i8>().ok()?, minute.parse().ok()?, second.parse().ok()?));
+            let afternoon = word.ends_with("pm");
+            if afternoon || word.ends_with("am") {
+                let half = if afternoon { 12 } else { 0 };
+                time = time.map(|(hour, m, s): (i8, i8, i8)| (hour % 12 + half, m, s));
+            }
+        } else if let (Some((hour, m, s)), "am" | "pm") = (time, word.as_str()) {
+            time = Some((hour % 12 + if word == "pm" { 12 } else { 0 }, m, s));
+        }
+    }
+    let (hour, minute, second) = time.unwrap_or_default();
+    let date = Date::new(year?, month?, day?).ok()?;
+    let time = jiff::civil::Time::new(hour, minute, second, 0).ok()?;
+    in_utc(date.to_datetime(time))
+}
+
 /// `YYYYMMDDHHmmSSOHH'mm`, where everything after the year may be missing.
 fn parse_pdf_date(text: &str) -> Option<Timestamp> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -83,6 +135,23 @@ mod tests {
             ("D:20230524100131Z", "2023-05-24T10:01:31Z"),
         ] {
             assert_eq!(read(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn dates_in_words_are_read() {
+        for (text, expected) in [
+            ("March 1, 2024", "2024-03-01T00:00:00Z"),
+            ("@May 1, 2025 6:31 AM", "2025-05-01T06:31:00Z"),
+            ("Jan 04, 2017", "2017-01-04T00:00:00Z"),
+            ("1 Sept 2017 12:05pm", "2017-09-01T12:05:00Z"),
+            ("Thursday, March 2, 2023 at 10:11:12\u{202f}PM UTC", "2023-03-02T22:11:12Z"),
+        ] {
+            assert_eq!(parse_written(text).map(|d| d.to_string()).as_deref(), Some(expected));
+        }
+        for text in ["", "March", "March 40, 2024", "Last Wednesday", "12:30", "May 1, 2025 99:99"]
+        {
+            assert_eq!(parse_written(text), None, "{text}");
         }
     }
 

@@ -4,16 +4,20 @@
 //! Invariants: every non-empty line becomes a child, a bad one too, so that it is listed with its
 //! own failure; memory is bounded by one line.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::clean::one_line;
 use super::date::parse_date;
 use super::emit::{Output, Stop};
 use super::lines::LineReader;
+use super::rows::RowGroups;
 use super::source::Source;
 use super::text;
-use crate::types::{ChildHeader, FormatHint};
+use crate::types::{Block, BlockKind, ChildHeader, FormatHint};
 
 const MAX_ID: usize = 1024;
 /// Fields that may hold the document's own date, in order of trust.
@@ -24,6 +28,24 @@ const DATES: [&str; 4] = ["date", "published_at", "timestamp", "created_at"];
 struct Identity {
     #[serde(rename = "_id")]
     id: Option<Value>,
+}
+
+/// A document that a reader of another format found, written to be read as one of these.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Draft {
+    pub(super) title: String,
+    pub(super) authors: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) date: Option<Timestamp>,
+    #[serde(flatten)]
+    pub(super) facts: BTreeMap<&'static str, String>,
+    pub(super) blocks: Vec<Block>,
+}
+
+impl Draft {
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("invariant: texts and numbers can be written as JSON")
+    }
 }
 
 /// Reads a file with one document per line.
@@ -64,12 +86,17 @@ fn identity(line: &[u8]) -> Option<String> {
     usable.then_some(id)
 }
 
-/// Reads one document: `title`, `text`, dates and authors by name, the rest as facts.
+/// Reads one document: `title`, `text`, dates and authors by name, `blocks` where its structure
+/// is known, the rest as facts.
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
-    let fields: Map<String, Value> = serde_json::from_slice(&bytes)
+    read(&bytes, out)
+}
+
+/// Reads one document that is at hand.
+pub(super) fn read(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
+    let mut fields: Map<String, Value> = serde_json::from_slice(bytes)
         .map_err(|error| Stop::malformed(format!("Not a JSON object: {error}")))?;
-    drop(bytes);
     if !fields.get("text").is_none_or(|text| text.is_string() || text.is_null()) {
         return Err(Stop::malformed("The field `text` is not a string"));
     }
@@ -89,10 +116,31 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     }
     out.document.content_date =
         DATES.iter().filter_map(|key| fields.get(*key)?.as_str()).find_map(parse_date);
-    match fields.get("text").and_then(Value::as_str) {
-        Some(body) => text::paragraphs(body, out),
-        None => Ok(()),
+    if let Some(body) = fields.get("text").and_then(Value::as_str) {
+        text::paragraphs(body, out)?;
     }
+    let blocks = fields.remove("blocks").map(serde_json::from_value::<Vec<Block>>);
+    // What is called blocks elsewhere is a field like others.
+    for block in blocks.and_then(Result::ok).unwrap_or_default() {
+        match block.kind {
+            BlockKind::Table { rows, header } => table(rows, header, block.page, out)?,
+            kind => out.block(&kind, &block.text, block.page)?,
+        }
+    }
+    Ok(())
+}
+
+fn table(
+    rows: Vec<Vec<String>>,
+    header: bool,
+    page: Option<u32>,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let mut groups = RowGroups::new(header).on_page(page);
+    for row in rows {
+        groups.push(row, out)?;
+    }
+    groups.finish(out)
 }
 
 /// A value that fits on one line: a scalar or a list of them.
@@ -146,6 +194,21 @@ mod tests {
         assert_eq!(found.document.metadata["lang"], "en");
         assert!(!found.document.metadata.contains_key("deep"));
         assert!(found.document.content_date.is_some());
+    }
+
+    #[test]
+    fn a_document_may_come_in_blocks() {
+        let found = run_as(
+            "a/1",
+            FormatHint::DocumentJson,
+            br#"{"title":"T","blocks":[{"kind":"heading","level":2,"text":"H"},{"kind":"table",
+                "rows":[["a","b"],["1","2"]],"header":true,"text":""},
+                {"kind":"paragraph","text":"p","page":3}]}"#,
+        );
+        assert_eq!(found.texts(), ["H", "a | b\n1 | 2", "p"]);
+        assert_eq!(found.blocks[2].page, Some(3));
+        let found = run_as("a/1", FormatHint::DocumentJson, br#"{"text":"x","blocks":["y"]}"#);
+        assert_eq!(found.texts(), ["x"]);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use self::voices::Voices;
 use super::charset::{declared_in, decode_whole};
 use super::clean::one_line;
 use super::emit::{Output, Stop};
+use super::exports;
 use super::grid::Grid;
 use super::rows::RowGroups;
 use super::source::Source;
@@ -34,7 +35,8 @@ pub(super) fn extract(
     let declared = declared_in(media_type).or_else(|| declared_charset(&bytes));
     let text = decode_whole(&bytes, declared, out);
     drop(bytes);
-    let page = Html::parse_document(&text);
+    let mut page = Html::parse_document(&text);
+    exports::prepare(&text, &mut page, out)?;
     drop(text);
     facts::collect(&page, out);
     walk(&page, None, out)

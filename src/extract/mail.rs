@@ -13,6 +13,7 @@ mod flags;
 mod outlook;
 pub(super) mod quote;
 mod rtf;
+mod store;
 
 use encoding_rs::Encoding;
 use jiff::Timestamp;
@@ -26,6 +27,7 @@ use mail_parser::{
 use self::envelope::{Envelope, Person};
 pub(super) use self::flags::note as note_flags;
 pub(super) use self::outlook::{extract as extract_outlook, is_outlook};
+pub(super) use self::store::extract as extract_store;
 use super::charset::StreamDecoder;
 use super::clean::{clean, one_line, shorten, size};
 use super::emit::{Output, Stop};

@@ -8,6 +8,7 @@ mod article;
 
 use super::date::parse_date;
 use super::emit::{Output, Stop};
+use super::exports::confluence;
 use super::html;
 use super::office;
 use super::source::Source;
@@ -32,6 +33,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     match root.name() {
         "document" if root.space().contains("opendocument") => office::read_flat(root, out),
         "rss" | "feed" | "RDF" => feed(root, out),
+        _ if confluence::is_space(root) => confluence::read(root, out),
         _ if article::is_article(root) => article::read(root, out),
         _ => data(root, out),
     }

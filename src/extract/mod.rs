@@ -19,6 +19,7 @@ mod date;
 mod document_json;
 mod emit;
 mod epub;
+mod exports;
 mod grid;
 mod html;
 mod json;
@@ -187,7 +188,9 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
     if detected.format == Format::Mail {
         mail::note_flags(&request.name, out);
     }
+    exports::note_start(&request.name, source.head(), out);
     let result = parse(&detected, &mut source, request, out);
+    exports::note_name(&request.name, out);
     if matches!(result, Err(Stop::Full)) {
         let at = if source.was_read_whole() { out.text_bytes() } else { source.consumed() };
         out.document.truncated_at = Some(at);
@@ -224,13 +227,10 @@ fn parse(
         Format::Subtitles => subtitles::extract(source, declared, out),
         Format::Cards => cards::extract(source, declared, out),
         Format::Code(language) => code::extract(source, language, declared, out),
+        Format::Export(kind) => exports::extract(kind, source, request, out),
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
-        Format::Unsupported if detected.media_type == mail::OUTLOOK_STORE => Err(Stop::failure(
-            ExtractFailureCode::UnsupportedType,
-            "Outlook data files (.pst, .ost) cannot be read; mails exported from them can, as \
-             .msg, .eml or mbox",
-        )),
+        Format::OutlookStore => mail::extract_store(source, out),
         Format::Zip => archive::extract_zip(source, out),
         Format::SevenZip => archive::extract_sevenz(source, out),
         Format::Tar => archive::extract_tar(source, out),

@@ -10,6 +10,7 @@ use infer::MatcherType;
 
 use super::archive::{self, Packing};
 use super::charset::utf16_without_mark;
+use super::exports;
 use super::source::Source;
 
 /// Which parser reads the file.
@@ -25,6 +26,7 @@ pub(super) enum Format {
     Mail,
     Mbox,
     OutlookMessage,
+    OutlookStore,
     Pdf,
     /// An office document in a zip archive.
     Office,
@@ -42,6 +44,8 @@ pub(super) enum Format {
     Cards,
     /// Source code in this language.
     Code(&'static str),
+    /// Written by a program to let its content go elsewhere.
+    Export(exports::Kind),
     DocumentsJsonl,
     DocumentJson,
     Zip,
@@ -147,6 +151,7 @@ fn looks_like_text(head: &[u8]) -> bool {
 fn binary(media_type: &str) -> Detected {
     let format = match media_type {
         "application/epub+zip" => Format::Epub,
+        super::mail::OUTLOOK_STORE => Format::OutlookStore,
         "application/x-ole-storage"
         | "application/msword"
         | "application/vnd.ms-excel"

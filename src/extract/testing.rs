@@ -64,6 +64,10 @@ pub(crate) fn run(name: &str, bytes: &[u8]) -> Found {
     extract_from(name, None, limits(), &mut &bytes[..]).expect("the file is readable")
 }
 
+pub(crate) fn try_run(name: &str, bytes: &[u8]) -> Result<Found, ExtractFailure> {
+    extract_from(name, None, limits(), &mut &bytes[..])
+}
+
 pub(crate) fn run_as(name: &str, format: FormatHint, bytes: &[u8]) -> Found {
     try_run_as(name, format, bytes).expect("the file is readable")
 }

@@ -88,13 +88,3 @@ fn long_blocks_are_cut_and_controls_removed() {
     assert!(found.texts()[0].starts_with("ab word"));
     assert!(found.blocks.iter().all(|block| block.kind == BlockKind::Paragraph));
 }
-
-#[test]
-fn a_store_of_outlook_says_what_to_do_instead() {
-    let mut bytes = b"!BDN".to_vec();
-    bytes.extend_from_slice(&[0; 600]);
-    let failure = extract_from("mail.pst", None, limits(), &mut bytes.as_slice())
-        .expect_err("there is no reader");
-    assert_eq!(failure.code, ExtractFailureCode::UnsupportedType);
-    assert!(failure.message.contains("mbox"), "{failure}");
-}

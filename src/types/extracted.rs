@@ -114,6 +114,9 @@ pub enum ExtractFailureCode {
     TooLarge,
     /// A native library (libpdfium) that the format needs is missing or does not load.
     ReaderMissing,
+    /// What it says is told by another file of the same export or page, or it is bookkeeping of
+    /// the program that wrote it.
+    PartOfAnother,
 }
 
 /// A file that could not be read, with the reason a person understands.

@@ -11,6 +11,7 @@ mod browser;
 mod bundle;
 mod dependencies;
 mod evaluation;
+mod exports;
 mod extraction;
 mod fairness;
 mod fixtures;

@@ -185,6 +185,7 @@ pub(super) fn outcome(code: ExtractFailureCode) -> (ItemState, &'static str) {
         ExtractFailureCode::WorkerCrashed => (ItemState::Failed, "reader_crashed"),
         ExtractFailureCode::TooLarge => (ItemState::Failed, "too_large"),
         ExtractFailureCode::ReaderMissing => (ItemState::Failed, "reader_missing"),
+        ExtractFailureCode::PartOfAnother => (ItemState::Unsupported, "part_of_another"),
     }
 }
 

@@ -19,6 +19,7 @@ use self::names::Names;
 pub(super) use self::packed::Packing;
 use super::clean::{one_line, shorten};
 use super::emit::{Output, Stop, refusal};
+use super::exports::{Outlet, document_header};
 use super::sniff::Format;
 use super::source::Source;
 use crate::types::{ChildHeader, ExtractFailure, ExtractFailureCode};
@@ -96,6 +97,12 @@ impl Entries {
         out.refuse(&header(self.names.clean(name)), failure)
     }
 
+    /// Passes on a document made of the archive's files.
+    fn document(&mut self, name: &str, bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
+        self.total += 1;
+        out.child(&document_header(self.names.clean(name)), &mut &bytes[..])
+    }
+
     /// Notes a file that cannot be opened without its password.
     fn lock(&mut self) {
         self.total += 1;
@@ -142,6 +149,27 @@ fn quoted(name: &str) -> String {
 
 fn header(name: String) -> ChildHeader {
     ChildHeader { name, absolute: false, media_type: None, format: None }
+}
+
+/// Where documents made of an export's files go.
+struct Delivery<'d, 'o> {
+    entries: &'d mut Entries,
+    out: &'d mut Output<'o>,
+}
+
+impl Outlet for Delivery<'_, '_> {
+    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop> {
+        self.entries.document(name, bytes, self.out)
+    }
+
+    fn part(&mut self, name: &str, reason: &str) -> Result<(), Stop> {
+        let failure = failure(ExtractFailureCode::PartOfAnother, reason);
+        self.entries.refuse(name, failure, self.out)
+    }
+
+    fn warn(&mut self, sentence: &str) {
+        self.out.warn(sentence);
+    }
 }
 
 fn failure(code: ExtractFailureCode, message: impl Into<String>) -> ExtractFailure {

@@ -60,6 +60,8 @@ pub(super) fn note_headers(message: &Message<'_>, out: &mut Output<'_>) {
         }
     });
     out.fact("flags", &words.join(", "));
+    // The mails of a conversation, where they name none of each other.
+    out.fact("gmail_thread_id", &field("X-GM-THRID"));
     let labels = message.header("X-Gmail-Labels").and_then(|labels| labels.as_text());
     out.fact("labels", labels.unwrap_or_default());
 }

@@ -21,7 +21,7 @@ use crate::extract::html;
 use crate::extract::source::Source;
 
 const SIGNATURE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
-const PROPERTIES: &str = "__properties_version1.0";
+pub(super) const PROPERTIES: &str = "__properties_version1.0";
 /// Most recipients read.
 const MAX_RECIPIENTS: usize = 2000;
 /// Most streams and storages of a mail inside another.
@@ -30,7 +30,7 @@ const MAX_ENTRIES: usize = 10_000;
 /// lack.
 const RESERVED: std::ops::Range<usize> = 24..32;
 
-const SUBJECT: u16 = 0x0037;
+pub(super) const SUBJECT: u16 = 0x0037;
 const SUBMITTED: u16 = 0x0039;
 const SENT_FOR_NAME: u16 = 0x0042;
 const SENT_FOR_ADDRESS: u16 = 0x0065;
@@ -45,9 +45,9 @@ const HTML: u16 = 0x1013;
 const MESSAGE_ID: u16 = 0x1035;
 const REFERENCES: u16 = 0x1039;
 const IN_REPLY_TO: u16 = 0x1042;
-const DISPLAY_NAME: u16 = 0x3001;
+pub(super) const DISPLAY_NAME: u16 = 0x3001;
 const ADDRESS: u16 = 0x3003;
-const CONTENT: u16 = 0x3701;
+pub(super) const CONTENT: u16 = 0x3701;
 const SHORT_FILE_NAME: u16 = 0x3704;
 const METHOD: u16 = 0x3705;
 const FILE_NAME: u16 = 0x3707;
@@ -57,6 +57,37 @@ const HTML_CODE_PAGE: u16 = 0x3fde;
 const CODE_PAGE: u16 = 0x3ffd;
 const SENDER_SMTP: u16 = 0x5d01;
 const SENT_FOR_SMTP: u16 = 0x5d02;
+
+/// All properties that are read.
+pub(super) const KEPT: [u16; 27] = [
+    SUBJECT,
+    SUBMITTED,
+    SENT_FOR_NAME,
+    SENT_FOR_ADDRESS,
+    HEADERS,
+    RECIPIENT_TYPE,
+    SENDER_NAME,
+    SENDER_ADDRESS,
+    DELIVERED,
+    BODY,
+    COMPRESSED_RTF,
+    HTML,
+    MESSAGE_ID,
+    REFERENCES,
+    IN_REPLY_TO,
+    DISPLAY_NAME,
+    ADDRESS,
+    CONTENT,
+    SHORT_FILE_NAME,
+    METHOD,
+    FILE_NAME,
+    MEDIA_TYPE,
+    SMTP_ADDRESS,
+    HTML_CODE_PAGE,
+    CODE_PAGE,
+    SENDER_SMTP,
+    SENT_FOR_SMTP,
+];
 
 /// How an attachment is kept: as a mail of its own.
 const EMBEDDED_MESSAGE: u32 = 5;

@@ -7,6 +7,7 @@
 use super::{Detected, Evidence, Format};
 use crate::extract::charset::StreamDecoder;
 use crate::extract::code;
+use crate::extract::exports;
 use crate::extract::mbox::is_separator;
 
 /// Damaged lines before the first field of a mail.
@@ -32,6 +33,9 @@ pub(super) fn sniff(evidence: &Evidence<'_>) -> Detected {
     }
     if let Some(subtitles) = subtitles(text) {
         return subtitles;
+    }
+    if let Some((kind, media_type)) = exports::recognise(text) {
+        return Detected::new(Format::Export(kind), media_type);
     }
     if is_html(text, evidence) {
         return Detected::new(Format::Html, "text/html");

@@ -13,14 +13,17 @@ mod stream;
 use std::io::{self, Read};
 
 use super::super::emit::{Output, Stop};
+use super::super::exports::{Plan, Shelf};
 use super::super::source::Source;
 use super::budget::Budget;
-use super::{Entries, failure};
+use super::{Delivery, Entries, failure};
 use crate::types::ExtractFailureCode;
 use directory::{Directory, Record};
 
 /// How much of a file is unpacked to prove a password.
 const PROOF: u64 = 16 << 20;
+/// Files up to which an archive is looked at as a whole.
+const MAX_PLANNED: usize = 200_000;
 
 /// Reads a zip archive.
 pub(in crate::extract) fn extract(
@@ -53,15 +56,90 @@ fn from_directory(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     let password = password(bytes, directory, out);
+    let password = password.as_deref();
     let mut entries = Entries::default();
-    for record in directory.records() {
+    let mut held = Held::new(bytes, directory, password, budget, out);
+    let plan = Plan::of(&mut held);
+    for (at, record) in files(directory).enumerate() {
         let record = record.map_err(Stop::malformed)?;
-        if record.is_folder() {
+        if plan.is_made_into_documents(at) {
             continue;
         }
-        one_file(bytes, &record, password.as_deref(), budget, &mut entries, out)?;
+        match plan.part_of(at) {
+            Some(reason) => {
+                let failure = failure(ExtractFailureCode::PartOfAnother, reason);
+                entries.refuse(&record.name(), failure, out)?;
+            }
+            None => one_file(bytes, &record, password, budget, &mut entries, out)?,
+        }
+    }
+    let unread = plan.deliver(&mut held, &mut Delivery { entries: &mut entries, out })?;
+    for record in unread.into_iter().filter_map(|at| held.records.get(at)) {
+        one_file(bytes, record, password, budget, &mut entries, out)?;
     }
     entries.finish(out)
+}
+
+/// What is in the archive, folders left out.
+fn files<'b>(
+    directory: &Directory<'b>,
+) -> impl Iterator<Item = Result<Record<'b>, &'static str>> + use<'b> {
+    directory.records().filter(|record| !record.as_ref().is_ok_and(Record::is_folder))
+}
+
+/// The files of an archive, to be looked at in any order.
+struct Held<'b> {
+    bytes: &'b [u8],
+    records: Vec<Record<'b>>,
+    names: Vec<String>,
+    password: Option<&'b str>,
+    budget: &'b Budget,
+    most: u64,
+}
+
+impl<'b> Held<'b> {
+    /// Without any, where there are too many or some cannot be opened.
+    fn new(
+        bytes: &'b [u8],
+        directory: &Directory<'b>,
+        password: Option<&'b str>,
+        budget: &'b Budget,
+        out: &Output<'_>,
+    ) -> Self {
+        let found = files(directory).map_while(Result::ok).take(MAX_PLANNED + 1);
+        let mut records: Vec<Record<'_>> = found.collect();
+        let locked = password.is_none() && records.iter().any(Record::is_encrypted);
+        if records.len() > MAX_PLANNED || locked {
+            records.clear();
+        }
+        let names = records.iter().map(Record::name).collect();
+        let most = out.limits().max_parse_bytes.min(out.limits().max_child_bytes);
+        Self { bytes, records, names, password, budget, most }
+    }
+}
+
+impl Shelf for Held<'_> {
+    fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn most(&self) -> u64 {
+        self.most
+    }
+
+    fn read(&mut self, at: usize, most: u64) -> Option<Vec<u8>> {
+        let record = self.records.get(at).filter(|record| !record.is_link())?;
+        if record.unpacked > most || self.budget.spent().is_some() {
+            return None;
+        }
+        let mut content = Vec::new();
+        let read = entry::with_body(self.bytes, record, self.password, |body| {
+            let mut body = self.budget.metered(body).take(most.saturating_add(1));
+            body.read_to_end(&mut content).is_ok()
+        });
+        let whole = matches!(read, Ok(true)) && content.len() as u64 <= most;
+        whole.then_some(content)
+    }
 }
 
 fn one_file(

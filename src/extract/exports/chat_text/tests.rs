@@ -1,0 +1,87 @@
+//! Tests of chats written as text.
+
+use crate::extract::testing::{Found, run, run_as};
+
+const IPHONE: &str = "[31.12.23, 18:00:01] Trip: \u{200e}Messages and calls are end-to-end encrypted. WhatsApp\r\n\
+[31.12.23, 18:00:01] Ann Lee: Shall we go?\r\n\
+It is cold.\r\n\
+\r\n\
+[01.01.24, 09:30:00] Bob: \u{200e}image omitted\r\n\
+[01.01.24, 09:31:00] Ann Lee: note: bring a coat\r\n";
+
+fn documents(found: &Found) -> Vec<Found> {
+    let children = found.children.iter();
+    children
+        .map(|(header, bytes)| run_as(&header.name, header.format.expect("a format"), bytes))
+        .collect()
+}
+
+#[test]
+fn a_chat_becomes_a_document_for_each_day() {
+    let found = run("x/WhatsApp Chat - Trip.zip/_chat.txt", IPHONE.as_bytes());
+    assert!(found.document.container);
+    assert_eq!(found.document.metadata["messages"], "4");
+    let names: Vec<&str> = found.children.iter().map(|(header, _)| header.name.as_str()).collect();
+    assert_eq!(names, ["2023-12-31", "2024-01-01"]);
+    let days = documents(&found);
+    assert_eq!(days[0].document.title.as_deref(), Some("WhatsApp Chat - Trip, 2023-12-31"));
+    assert_eq!(days[0].document.authors, ["Trip", "Ann Lee"]);
+    assert_eq!(
+        days[0].texts(),
+        [
+            "WhatsApp Chat - Trip",
+            "2023-12-31",
+            "Trip (18:00): Messages and calls are end-to-end encrypted. WhatsApp",
+            "Ann Lee (18:00): Shall we go?\nIt is cold.",
+        ]
+    );
+    let date = days[1].document.content_date.map(|date| date.to_string());
+    assert_eq!(date.as_deref(), Some("2024-01-01T09:30:00Z"));
+    assert_eq!(
+        days[1].texts()[2..],
+        ["Bob (09:30): image omitted", "Ann Lee (09:31): note: bring a coat"]
+    );
+    assert_eq!(days[0].document.metadata["thread_id"], days[1].document.metadata["thread_id"]);
+}
+
+#[test]
+fn android_writes_notices_without_a_name() {
+    let found = run(
+        "WhatsApp Chat with Ann.txt",
+        "12/31/23, 6:00\u{202f}PM - Messages and calls are end-to-end encrypted.\n\
+         12/31/23, 6:01\u{202f}PM - Ann: hi\n12/31/23, 6:02\u{202f}PM - Bob: <Media omitted>\n"
+            .as_bytes(),
+    );
+    let days = documents(&found);
+    assert_eq!(days.len(), 1);
+    assert_eq!(
+        days[0].texts()[2..],
+        [
+            "(18:00): Messages and calls are end-to-end encrypted.",
+            "Ann (18:01): hi",
+            "Bob (18:02): <Media omitted>",
+        ]
+    );
+    assert_eq!(days[0].document.authors, ["Ann", "Bob"]);
+}
+
+#[test]
+fn logs_and_letters_are_no_chats() {
+    for text in [
+        "[31.12.23, 18:00:01] INFO: up\n[31.12.23, 18:00:02] INFO: x\n[31.12.23, 18:00:03] WARN: y\n",
+        "Dear all,\n31.12.23, 18:00 - we meet.\n",
+        "31.12.23, 18:00 - we meet at the station\n",
+    ] {
+        let found = run("x.txt", text.as_bytes());
+        assert!(found.children.is_empty() && !found.blocks.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_long_day_goes_on_in_a_next_part() {
+    let line = format!("31.12.23, 18:00 - Ann: {}\n", "word ".repeat(400));
+    let found = run("chat.txt", line.repeat(1300).as_bytes());
+    let names: Vec<&str> = found.children.iter().map(|(header, _)| header.name.as_str()).collect();
+    assert_eq!(names, ["2023-12-31", "2023-12-31 part 2", "2023-12-31 part 3"]);
+    assert!(found.children.iter().all(|(_, bytes)| bytes.len() < 2 << 20));
+}

@@ -1,0 +1,159 @@
+//! What other programs write to let their content go: chats, notes, pages, bookmarks.
+//!
+//! Called by: `extract` for single files, `extract::archive` for whole exports in an archive,
+//! `sniff` for what a file is. Talks to: one reader per program below.
+//! Invariants: an export is known by its structure, never by the name somebody gave it; every
+//! file of an archive is passed on, made into documents, or listed with the reason why its
+//! content is told elsewhere.
+//!
+//! Why two ways in: a single file tells most of what it means, so that a folder, a tar archive or
+//! one too large to be held are read too; who is who and which files repeat each other is known
+//! only where the archive can be looked at as a whole.
+
+mod bookmarks;
+mod chat_text;
+pub(super) mod confluence;
+mod conversation;
+mod elements;
+mod google;
+mod notion;
+mod pages;
+mod plan;
+mod slack;
+
+pub(super) use self::notion::{note_name, note_start};
+pub(super) use self::pages::prepare;
+pub(super) use self::plan::Plan;
+use super::ExtractRequest;
+use super::clean::{one_line, shorten};
+use super::document_json;
+use super::emit::{Output, Stop};
+use super::source::Source;
+use crate::types::{ChildHeader, ExtractFailureCode, FormatHint};
+
+const MAX_REASON: usize = 300;
+
+/// Which program wrote a file, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The messages of a day in a channel of Slack.
+    SlackDay,
+    /// The messages of a conversation of Google Chat.
+    GoogleChat,
+    KeepNote,
+    PhotoFacts,
+    Bookmarks,
+    /// A chat as lines of text.
+    ChatText,
+}
+
+/// Recognises the file of an export by how it begins.
+pub(super) fn recognise(head: &str) -> Option<(Kind, &'static str)> {
+    const JSON: &str = "application/json";
+    Some(match head {
+        head if slack::looks_like_day(head) => (Kind::SlackDay, JSON),
+        head if google::looks_like_chat(head) => (Kind::GoogleChat, JSON),
+        head if google::looks_like_note(head) => (Kind::KeepNote, JSON),
+        head if google::looks_like_photo_facts(head) => (Kind::PhotoFacts, JSON),
+        head if bookmarks::looks_like(head) => (Kind::Bookmarks, "text/html"),
+        head if chat_text::looks_like(head) => (Kind::ChatText, "text/plain"),
+        _ => return None,
+    })
+}
+
+/// Reads a single file of an export.
+pub(super) fn extract(
+    kind: Kind,
+    source: &mut Source<'_>,
+    request: &ExtractRequest,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    match kind {
+        Kind::SlackDay => slack::read_day(&bytes, &request.name, &mut Inline(out)),
+        Kind::GoogleChat => {
+            out.document.container = true;
+            let messages = google::read_chat(&bytes, &request.name, None, "", out)?;
+            out.fact("messages", &messages.to_string());
+            Ok(())
+        }
+        Kind::KeepNote => google::read_note(&bytes, out),
+        Kind::PhotoFacts => google::read_photo_facts(&bytes, out),
+        Kind::Bookmarks => bookmarks::read(&bytes, out),
+        Kind::ChatText => chat_text::read(&bytes, &request.name, out),
+    }
+}
+
+/// The files of an archive, to be looked at in any order.
+pub(super) trait Shelf {
+    /// Their names, in the order of the archive; empty where they cannot be looked at.
+    fn names(&self) -> &[String];
+
+    /// Most bytes worth reading of one of them.
+    fn most(&self) -> u64;
+
+    /// A file, unless it is longer than `most` or damaged.
+    fn read(&mut self, at: usize, most: u64) -> Option<Vec<u8>>;
+
+    fn name(&self, at: usize) -> String {
+        self.names().get(at).cloned().unwrap_or_default()
+    }
+}
+
+/// Takes what is made of an export's files.
+pub(super) trait Outlet {
+    /// A document, written as `document_json` reads it.
+    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop>;
+
+    /// A file that says nothing of its own, with the reason.
+    fn part(&mut self, name: &str, reason: &str) -> Result<(), Stop>;
+
+    fn warn(&mut self, sentence: &str);
+}
+
+/// The header of a child that `document_json` reads.
+pub(super) fn document_header(name: String) -> ChildHeader {
+    ChildHeader {
+        name,
+        absolute: false,
+        media_type: Some("application/json".to_owned()),
+        format: Some(FormatHint::DocumentJson),
+    }
+}
+
+/// Documents are children of the file at hand.
+impl Outlet for Output<'_> {
+    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop> {
+        self.child(&document_header(name.to_owned()), &mut &bytes[..])
+    }
+
+    fn part(&mut self, _: &str, _: &str) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn warn(&mut self, sentence: &str) {
+        Output::warn(self, sentence);
+    }
+}
+
+/// The file at hand is the document.
+struct Inline<'i, 'o>(&'i mut Output<'o>);
+
+impl Outlet for Inline<'_, '_> {
+    fn document(&mut self, _: &str, bytes: &[u8]) -> Result<(), Stop> {
+        document_json::read(bytes, self.0)
+    }
+
+    fn part(&mut self, _: &str, reason: &str) -> Result<(), Stop> {
+        Err(part_of_another(reason))
+    }
+
+    fn warn(&mut self, sentence: &str) {
+        self.0.warn(sentence);
+    }
+}
+
+/// Ends the reading of a file whose content is told elsewhere.
+fn part_of_another(reason: &str) -> Stop {
+    Stop::failure(ExtractFailureCode::PartOfAnother, shorten(&one_line(reason), MAX_REASON))
+}

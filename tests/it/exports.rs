@@ -1,0 +1,246 @@
+//! Exports of other programs become documents with author, date and thread.
+//!
+//! Called by: cargo test. Talks to: `cairn::extract`, in this process.
+//! Invariants: the exports are borrowed as they are and lie under `tests/fixtures`; every file of
+//! an archive is a document or listed with a reason.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use cairn::extract::{ExtractLimits, ExtractRequest, ExtractSink, extract, refusal};
+use cairn::types::{
+    Block, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, FormatHint,
+};
+
+use crate::harness::fixture;
+
+/// One document with its text.
+#[derive(Debug)]
+struct Page {
+    path: String,
+    document: ExtractedDocument,
+    blocks: Vec<Block>,
+}
+
+impl Page {
+    fn text(&self) -> String {
+        let texts: Vec<&str> = self.blocks.iter().map(|block| block.text.as_str()).collect();
+        texts.join("\n")
+    }
+
+    fn fact(&self, key: &str) -> &str {
+        self.document.metadata.get(key).map(String::as_str).unwrap_or_default()
+    }
+}
+
+/// Everything that came out of a file, at every depth.
+#[derive(Debug, Default)]
+struct All {
+    documents: Vec<Page>,
+    failed: Vec<(String, ExtractFailure)>,
+}
+
+impl All {
+    fn ending(&self, path: &str) -> &Page {
+        let found = self.documents.iter().find(|document| document.path.ends_with(path));
+        found.unwrap_or_else(|| panic!("no {path} among {:#?}", self.paths()))
+    }
+
+    fn paths(&self) -> Vec<&str> {
+        self.documents.iter().map(|document| document.path.as_str()).collect()
+    }
+
+    fn failure(&self, path: &str) -> &ExtractFailure {
+        let found = self.failed.iter().find(|(name, _)| name.ends_with(path));
+        &found.unwrap_or_else(|| panic!("{path} did not fail: {:#?}", self.failed)).1
+    }
+}
+
+#[derive(Default)]
+struct Sink {
+    blocks: Vec<Block>,
+    children: Vec<(ChildHeader, Result<Vec<u8>, ExtractFailure>)>,
+}
+
+impl ExtractSink for Sink {
+    fn block(&mut self, block: Block) -> io::Result<()> {
+        self.blocks.push(block);
+        Ok(())
+    }
+
+    fn child(&mut self, header: &ChildHeader, body: &mut dyn Read) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        let body = match body.read_to_end(&mut bytes) {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(refusal(&error).expect("a child's own failure").clone()),
+        };
+        self.children.push((header.clone(), body));
+        Ok(())
+    }
+}
+
+fn read(
+    path: &str,
+    format: Option<FormatHint>,
+    media_type: Option<String>,
+    bytes: &[u8],
+    all: &mut All,
+) {
+    let request = ExtractRequest {
+        name: path.to_owned(),
+        media_type,
+        format,
+        passwords: Default::default(),
+        limits: ExtractLimits::default(),
+    };
+    let mut sink = Sink::default();
+    match extract(&request, &mut &bytes[..], &mut sink) {
+        Ok(document) => {
+            all.documents.push(Page { path: path.to_owned(), document, blocks: sink.blocks });
+        }
+        Err(failure) => all.failed.push((path.to_owned(), failure)),
+    }
+    for (header, body) in sink.children {
+        let path = format!("{path}/{}", header.name);
+        match body {
+            Ok(bytes) => read(&path, header.format, header.media_type, &bytes, all),
+            Err(failure) => all.failed.push((path, failure)),
+        }
+    }
+}
+
+fn all_of(name: &str) -> All {
+    let path = fixture("exports").join(name);
+    let file = Path::new(name).file_name().unwrap().to_string_lossy();
+    let mut all = All::default();
+    read(&file, None, None, &std::fs::read(path).unwrap(), &mut all);
+    all
+}
+
+fn date(document: &Page) -> String {
+    document.document.content_date.map(|date| date.to_string()).unwrap_or_default()
+}
+
+#[test]
+fn a_slack_export_becomes_a_document_for_each_day_of_a_channel() {
+    let all = all_of("slack/testarchive.zip");
+    let day = all.ending("enrique/2016-01-15.json");
+    assert_eq!(day.document.title.as_deref(), Some("#enrique, 2016-01-15"));
+    assert_eq!(date(day), "2016-01-15T08:17:45Z");
+    assert!(day.document.authors.iter().any(|author| author.starts_with("Harry Potter")));
+    assert_eq!(day.fact("channel"), "#enrique");
+    assert_eq!(day.fact("thread_id"), "slack:C0JGLMMNX");
+    let text = day.text();
+    assert!(text.contains("Harry Potter (08:17): what should setup.py do?"), "{text}");
+    // Every entry of the archive stands in the ledger.
+    for entry in ["users.json", "channels.json", "traveling-sailor/2016-03-29.json"] {
+        all.ending(entry);
+    }
+    assert_eq!(all.failure("integration_logs.json").code, ExtractFailureCode::PartOfAnother);
+    // Mentions and links are words.
+    for document in &all.documents {
+        let text = document.text();
+        assert!(
+            !text.contains("<@U") && !text.contains("&lt;") && !text.contains("<http"),
+            "{text}"
+        );
+    }
+    assert!(all.ending("users.json").text().contains("Harry Potter | abilinski"));
+}
+
+/// Words of Markdown or text, without marks, link targets and escapes.
+fn words(text: &str) -> Vec<String> {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find("](") {
+        plain.push_str(&rest[..at]);
+        rest = rest[at..].find(')').map_or("", |end| &rest[at + end + 1..]);
+    }
+    plain.push_str(rest);
+    let plain = plain.replace("<br>", " ").replace('\\', " ").to_lowercase();
+    let words = plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(ToOwned::to_owned).collect()
+}
+
+/// Twice the words in common over the words of both.
+fn similarity(a: &[String], b: &[String]) -> f64 {
+    let mut have = std::collections::HashMap::<&str, u32>::new();
+    for word in a {
+        *have.entry(word).or_default() += 1;
+    }
+    let mut common = 0_u32;
+    for word in b {
+        if let Some(left) = have.get_mut(word.as_str()).filter(|left| **left > 0) {
+            *left -= 1;
+            common += 1;
+        }
+    }
+    2.0 * f64::from(common) / (a.len() + b.len()) as f64
+}
+
+#[test]
+fn pages_of_notion_read_as_another_program_reads_them() {
+    let all = all_of("notion/notion-testspace.zip");
+    let expected = fixture("exports/notion/expected/notion-testspace");
+    let mut shares = Vec::new();
+    for (page, title) in [
+        ("Notion-Testspace 1590080aa5a3802488c2e857dea7aa7d.html", "Notion-Testspace"),
+        ("Block Reference 1580080aa5a38194a9c0e77779ee82d5.html", "Block Reference"),
+        ("Formatting Tests 1580080aa5a380d1b0c7c2f979343d88.html", "Formatting Tests"),
+        ("Attachment Tests 15f0080aa5a380c6b16cfed449a03a8b.html", "Attachment Tests"),
+    ] {
+        let found = all.ending(page);
+        assert_eq!(found.document.title.as_deref(), Some(title));
+        // The other program keeps the title as the name of the file.
+        let body: Vec<&str> = found.blocks.iter().skip(1).map(|b| b.text.as_str()).collect();
+        let markdown = std::fs::read_to_string(expected.join(format!("{title}.md"))).unwrap();
+        shares.push((title, similarity(&words(&body.join("\n")), &words(&markdown))));
+    }
+    eprintln!("{shares:?}");
+    let mean = shares.iter().map(|(_, share)| share).sum::<f64>() / shares.len() as f64;
+    assert!(mean >= 0.9, "{mean:.3}: {shares:?}");
+    let page = all.ending("Formatting Tests 1580080aa5a380d1b0c7c2f979343d88.html");
+    assert_eq!(page.fact("path"), "Notion-Testspace");
+    let home = all.ending("Notion-Testspace 1590080aa5a3802488c2e857dea7aa7d.html");
+    assert_eq!(home.fact("links_to"), "Block Reference, Formatting Tests, Attachment Tests");
+    assert_eq!(all.failure("index.html").code, ExtractFailureCode::PartOfAnother);
+}
+
+#[test]
+fn properties_of_a_notion_row_are_its_facts() {
+    let all = all_of("notion/database-row.html");
+    let row = all.ending("database-row.html");
+    assert_eq!(row.document.title.as_deref(), Some("Espresso machine"));
+    assert_eq!(date(row), "2024-03-01T00:00:00Z");
+    for (name, value) in [
+        ("price_(brl)", "R$67.3"),
+        ("discount", "15%"),
+        ("status", "Owned"),
+        ("tags", "home office, coffee"),
+        ("serviced", "Yes"),
+        ("sold", "No"),
+        ("bought", "March 1, 2024"),
+        ("manual", "https://example.com/manual"),
+    ] {
+        assert_eq!(row.fact(name), value, "{name}");
+    }
+    assert!(!row.document.metadata.contains_key("empty"));
+    assert!(row.text().ends_with("A row kept for its properties rather than its body."));
+}
+
+#[test]
+fn databases_of_notion_are_tables_and_read_once() {
+    let all = all_of("notion/Notion.Test.Export.zip");
+    let database = all.ending("Habit Tracker 152bb52ee2b5804da922efa8c3194444_all.csv");
+    assert_eq!(database.document.title.as_deref(), Some("Habit Tracker"));
+    assert!(
+        database.blocks.iter().all(|b| matches!(b.kind, cairn::types::BlockKind::Table { .. }))
+    );
+    let view = all.failure("Habit Tracker 152bb52ee2b5804da922efa8c3194444.csv");
+    assert_eq!(view.code, ExtractFailureCode::PartOfAnother);
+    let row = all.ending("@May 1, 2025 1e6bb52ee2b581528e50ff01f95c6af2.md");
+    assert_eq!(row.document.title.as_deref(), Some("@May 1, 2025"));
+    assert_eq!(date(row), "2025-05-01T06:31:00Z");
+    assert_eq!(row.fact("meditated"), "No");
+    assert_eq!(row.fact("path"), "Habit Tracker");
+}
