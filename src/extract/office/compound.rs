@@ -10,6 +10,7 @@ use cfb::CompoundFile;
 
 use super::{legacy, protection, read_package, sheet};
 use crate::extract::emit::{Output, Stop};
+use crate::extract::sniff::package_type;
 use crate::types::ExtractFailureCode;
 
 /// How much of a workbook is looked at for a lock, which stands near its beginning.
@@ -24,6 +25,7 @@ pub(super) fn read(bytes: Vec<u8>, passwords: &[String], out: &mut Output<'_>) -
         let package = protection::decrypt(&mut file, bytes.len(), passwords)?;
         drop(file);
         drop(bytes);
+        package_type(&package).clone_into(&mut out.document.media_type);
         return read_package(&package, out);
     }
     let media_type =
