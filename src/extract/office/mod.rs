@@ -12,6 +12,7 @@ mod docx;
 mod legacy;
 mod math;
 mod odf;
+mod old_lock;
 mod pptx;
 mod properties;
 mod protection;
