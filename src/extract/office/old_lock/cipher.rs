@@ -154,7 +154,7 @@ pub(super) fn mixed(key: u16, stated: u16, password: &str) -> Option<[u8; 16]> {
     let length = u8::try_from(password.len()).ok()?;
     let bytes = password.iter().rev().chain([&length]);
     let found = bytes
-        .fold(0_u16, |hash, byte| ((hash >> 14 & 1) | (hash << 1 & 0x7fff)) ^ u16::from(*byte));
+        .fold(0_u16, |hash, byte| (((hash >> 14) & 1) | ((hash << 1) & 0x7fff)) ^ u16::from(*byte));
     if found ^ 0xce4b != stated {
         return None;
     }
