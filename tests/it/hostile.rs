@@ -112,7 +112,7 @@ fn hostile_archives_and_documents_end_with_a_reason() {
     ]);
     let items = &ledger["items"];
     for (source, state, reason) in [
-        ("extractcode/zip/exceptionhero.javascript.1.0.5.nupkg", "indexed", None),
+        ("extractcode/zip/exceptionhero.javascript.1.0.5.nupkg", "indexed", Some("container")),
         ("poi/xxe_in_schema.xlsx", "indexed", None),
         ("poi/password.xls", "failed", Some("password_required")),
         ("extractcode/basic.rar", "unsupported", Some("unsupported_type")),
