@@ -6,7 +6,6 @@
 //! with the reason that its reader is missing.
 
 #[path = "../../../src/extract/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the worker and the sandbox have no part here")]
 pub mod extract;
 #[path = "../../../src/types/mod.rs"]
 pub mod types;
