@@ -21,9 +21,9 @@ use crate::chunk;
 use crate::config::IngestConfig;
 use crate::disk::name_text;
 use crate::error::chain;
-use crate::extract::{ExtractLimits, ExtractRequest, Passwords, to_markdown};
+use crate::extract::{ExtractLimits, ExtractRequest, Passwords, refusal, to_markdown};
 use crate::extraction::{ChildSink, ExtractionConfig, ExtractionPool};
-use crate::types::{ChildHeader, ExtractedDocument, FormatHint, TenantId};
+use crate::types::{ChildHeader, ExtractFailure, ExtractedDocument, FormatHint, TenantId};
 
 /// What `extract` takes.
 #[derive(Debug, Args)]
@@ -58,6 +58,9 @@ struct Child {
     #[serde(flatten)]
     header: ChildHeader,
     size_bytes: u64,
+    /// Why it is not taken, where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<ExtractFailure>,
 }
 
 /// Lists children and lets their bytes go.
@@ -73,8 +76,14 @@ impl ChildSink for Listing {
         header: ChildHeader,
         body: &mut (dyn AsyncRead + Send + Unpin),
     ) -> Result<(), io::Error> {
-        let size_bytes = tokio::io::copy(body, &mut tokio::io::sink()).await?;
-        self.children.push(Child { header, size_bytes });
+        let (size_bytes, refused) = match tokio::io::copy(body, &mut tokio::io::sink()).await {
+            Ok(size_bytes) => (size_bytes, None),
+            Err(error) => match refusal(&error) {
+                Some(failure) => (0, Some(failure.clone())),
+                None => return Err(error),
+            },
+        };
+        self.children.push(Child { header, size_bytes, refused });
         Ok(())
     }
 }
@@ -97,11 +106,11 @@ pub async fn run(output: Output, args: &ExtractArgs) -> Result<Exit, CliError> {
         output.line(if output.bold() { lines(markdown) } else { markdown.to_owned() })?;
     }
     for child in &listing.children {
-        output.line(format!(
-            "- found inside: {} ({} bytes)",
-            printable(&child.header.name),
-            child.size_bytes
-        ))?;
+        let name = printable(&child.header.name);
+        output.line(match &child.refused {
+            None => format!("- found inside: {name} ({} bytes)", child.size_bytes),
+            Some(why) => format!("- found inside, not taken: {name} ({})", printable(&why.message)),
+        })?;
     }
     Ok(Exit::Done)
 }

@@ -100,8 +100,8 @@ fn cannot_open(error: PdfiumError, tried: bool) -> Stop {
                 "The PDF is protected by a password"
             },
         ),
-        PdfiumError::PdfiumLibraryInternalError(reason) => {
-            Stop::malformed(format!("The PDF is damaged ({reason:?})"))
+        PdfiumError::PdfiumLibraryInternalError(_) => {
+            Stop::malformed("The PDF is damaged and cannot be opened")
         }
         other => Stop::malformed(format!("The PDF cannot be opened: {other}")),
     }

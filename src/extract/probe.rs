@@ -11,8 +11,14 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::protocol::{Event, MAX_DATA, write_frame};
+use crate::types::{Block, BlockKind, ChildHeader};
+
 const PREFIX: &str = "probe-";
 const HUGE: usize = 64 << 30;
+const MANY_THREADS: usize = 20_000;
 
 /// Makes the attempt that a file's name asks for; what came of it, or none for other names.
 pub(super) fn attempt(name: &str) -> Option<String> {
@@ -32,11 +38,42 @@ pub(super) fn attempt(name: &str) -> Option<String> {
             format!("{names} variables")
         }
         "descriptors" => format!("{} descriptors", open_descriptors()),
+        "limits" => limits(),
         "memory" => format!("succeeded: {}", vec![1_u8; HUGE].len()),
+        "hoard" => hoard(),
+        "threads" => threads(),
         "abort" => std::process::abort(),
-        "spin" => loop {
-            std::hint::black_box(0);
+        "spin" => spin(),
+        "overtime" => {
+            let limit = Rlimit { current: Some(1), maximum: getrlimit(Resource::Cpu).maximum };
+            match setrlimit(Resource::Cpu, limit) {
+                Ok(()) => spin(),
+                Err(error) => format!("succeeded: no limit on time: {error}"),
+            }
+        }
+        "garbage" => flood(|out| out.write_all(&[0xff; 4096])),
+        "chatter" => loop {
+            // Nobody needs to hear it.
+            let _ = std::io::stderr().write_all(&[b'x'; 4096]);
         },
+        "text" => {
+            let text = "endless ".repeat(1000);
+            let block = Block { kind: BlockKind::Paragraph, text, page: None };
+            flood(|out| send(out, Event::Block(block.clone())))
+        }
+        "children" => flood(|out| {
+            let name = "a file inside".to_owned();
+            let header = ChildHeader { name, absolute: false, media_type: None, format: None };
+            send(out, Event::ChildBegin(header))?;
+            send(out, Event::ChildEnd)
+        }),
+        "body" => {
+            let name = "a file inside".to_owned();
+            let header = ChildHeader { name, absolute: false, media_type: None, format: None };
+            let mut begin = Some(Event::ChildBegin(header));
+            let data = || Event::ChildData(vec![7; MAX_DATA]);
+            flood(|out| send(out, begin.take().unwrap_or_else(data)))
+        }
         "sleep" => loop {
             std::thread::sleep(Duration::from_secs(1));
         },
@@ -51,6 +88,64 @@ pub(super) fn attempt(name: &str) -> Option<String> {
             None => format!("succeeded: no attempt is called {other}"),
         },
     })
+}
+
+/// Uses up its time.
+fn spin() -> ! {
+    loop {
+        std::hint::black_box(0);
+    }
+}
+
+/// Takes memory piece by piece and writes to each, until there is none.
+fn hoard() -> String {
+    let mut pieces = Vec::new();
+    while pieces.len() < HUGE >> 20 {
+        pieces.push(vec![1_u8; 1 << 20]);
+    }
+    format!("succeeded: {} MiB", pieces.len())
+}
+
+/// Starts threads until no more can be had.
+fn threads() -> String {
+    let wait = || std::thread::sleep(Duration::from_secs(3600));
+    for number in 0..MANY_THREADS {
+        if let Err(error) = std::thread::Builder::new().spawn(wait) {
+            return format!("refused: {error} after {number} threads");
+        }
+    }
+    format!("succeeded: {MANY_THREADS} threads")
+}
+
+/// Writes to the parent for as long as it listens.
+fn flood(mut write: impl FnMut(&mut dyn Write) -> std::io::Result<()>) -> String {
+    let mut out = std::io::stdout().lock();
+    loop {
+        if let Err(error) = write(&mut out) {
+            return format!("refused: {error}");
+        }
+    }
+}
+
+fn send(out: &mut dyn Write, event: Event) -> std::io::Result<()> {
+    let (kind, payload) = event.encode().map_err(std::io::Error::other)?;
+    write_frame(out, kind, &payload).map_err(std::io::Error::other)
+}
+
+/// The limits in force, as `name=value`.
+fn limits() -> String {
+    let limits = [
+        ("core", Resource::Core),
+        ("files", Resource::Nofile),
+        ("size", Resource::Fsize),
+        ("memory", Resource::As),
+        ("time", Resource::Cpu),
+    ];
+    let values = limits.map(|(name, resource)| match getrlimit(resource).current {
+        Some(most) => format!("{name}={most}"),
+        None => format!("{name}=none"),
+    });
+    values.join(" ")
 }
 
 fn outcome<T>(result: std::io::Result<T>) -> String {

@@ -198,7 +198,21 @@ fn binary_type(evidence: &Evidence<'_>) -> &'static str {
 const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
 const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
 const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
+/// How much of a decrypted document is looked at.
+const PACKAGE_HEAD: usize = 64 * 1024;
 const XLSB: &str = "application/vnd.ms-excel.sheet.binary.macroenabled.12";
+
+/// The media type of an office document that came out of a locked one.
+pub(super) fn package_type(bytes: &[u8]) -> &'static str {
+    let found = zip_type(&bytes[..bytes.len().min(PACKAGE_HEAD)], "");
+    // The list of parts stands at the end.
+    let list = &bytes[bytes.len().saturating_sub(PACKAGE_HEAD)..];
+    let binary = b"xl/workbook.bin";
+    if found == XLSX && list.windows(binary.len()).any(|name| name == binary) {
+        return XLSB;
+    }
+    found
+}
 
 /// Office files are zip archives; the names of their first entries tell which.
 fn zip_type(head: &[u8], extension: &str) -> &'static str {

@@ -3,11 +3,12 @@
 //! Called by: `make bench` (release profile). Talks to: the built binary.
 //! Invariants: every number is measured in this run; what was not measured says so. With
 //! `--answers FILE` the evidence behind every answer is written as CSV, for calibration; `--set
-//! NAME` measures one of the sets (`vectors`, `encryption` and `tenants` are among them).
+//! NAME` measures one of the sets (`extraction`, `vectors`, `encryption` and `tenants` are among them).
 
 mod answers;
 mod crowd;
 mod encryption;
+mod extraction;
 #[expect(dead_code, reason = "the tests use more of it than the benchmark")]
 #[path = "../it/harness/mod.rs"]
 mod harness;
@@ -34,6 +35,10 @@ fn main() {
     let answers_file = option("--answers");
     let only = option("--set");
     let mut report = Report::default();
+    let wanted = |set: &str| only.as_deref().is_none_or(|only| only == set);
+    if wanted("extraction") {
+        extraction::measure(&mut report);
+    }
     start_up(&mut report);
     for set in ["scifact", "hotpot30"] {
         if only.as_deref().is_some_and(|only| only != set) {
@@ -41,7 +46,6 @@ fn main() {
         }
         measure_set(&mut report, set, answers_file.as_deref());
     }
-    let wanted = |set: &str| only.as_deref().is_none_or(|only| only == set);
     if wanted("vectors") {
         vectors::measure(&mut report);
     }

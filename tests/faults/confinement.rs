@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::harness::process::{kib, peak_of_children};
 use crate::harness::{Home, assert_adds_up, find};
 
 /// What a worker says about an attempt, or how it ended.
@@ -108,6 +109,68 @@ fn files_that_crash_hang_or_spin_are_failed_and_the_others_go_on() {
         let item = find(&ledger["items"], "source", &format!("bad/probe-{what}"));
         assert_eq!(item["reason"], reason, "{item:#}");
     }
+}
+
+#[test]
+fn a_worker_has_a_limit_on_everything_it_could_use_up() {
+    let said = attempt("limits");
+    let limit = |name: &str| -> u64 {
+        let value = said.split(' ').find_map(|limit| limit.strip_prefix(name)?.strip_prefix('='));
+        let value = value.unwrap_or_else(|| panic!("no {name} in {said}"));
+        value.parse().unwrap_or_else(|_| panic!("no limit on {name}: {said}"))
+    };
+    assert_eq!((limit("core"), limit("size")), (0, 0), "{said}");
+    assert!(limit("files") <= 16, "{said}");
+    assert!(limit("memory") <= 2 << 30, "{said}");
+    // The time of one document, and what the process had used before.
+    assert!(limit("time") <= 60 + 5, "{said}");
+}
+
+#[test]
+fn a_worker_that_starts_threads_without_end_runs_out_of_its_own_memory() {
+    let said = attempt("threads");
+    assert!(said.contains("refused"), "{said}");
+}
+
+#[test]
+fn every_way_to_use_a_worker_up_is_named_and_costs_no_other_file() {
+    let home = Home::with_config(
+        "[ingest]\nextraction_seconds = 10\nextraction_memory = 536870912\n\
+         max_text_per_document = 65536\nmax_children = 40\nmax_child_bytes = 1048576\n",
+    );
+    let server = home.serve();
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("bad");
+    fs::create_dir(&folder).unwrap();
+    let bad = [
+        ("overtime", "timed_out", "of computing"),
+        ("hoard", "out_of_memory", "MiB of memory"),
+        ("garbage", "reader_crashed", "crashed"),
+        ("chatter", "timed_out", "longer than"),
+        ("text", "reader_crashed", "more text than allowed"),
+        ("children", "reader_crashed", "more files than allowed"),
+        ("body", "reader_crashed", "larger file than allowed"),
+    ];
+    // One after the other, each followed by a good one.
+    for (number, (what, _, _)) in bad.iter().enumerate() {
+        fs::write(folder.join(format!("probe-{what}")), what).unwrap();
+        let text = format!("A good document with the number {number}.");
+        fs::write(folder.join(format!("{what}-good.txt")), text).unwrap();
+    }
+    home.json(&["add", "demo", "--no-wait", folder.to_str().unwrap()]);
+    let (ledger, peak) = peak_of_children(server.pid(), || server.settle());
+    assert_adds_up(&ledger);
+    for (what, reason, words) in bad {
+        let item = find(&ledger["items"], "source", &format!("bad/probe-{what}"));
+        assert_eq!(item["reason"], reason, "{item:#}");
+        assert!(item["detail"].as_str().unwrap().contains(words), "{item:#}");
+        let good = find(&ledger["items"], "source", &format!("bad/{what}-good.txt"));
+        assert_eq!(good["state"], "indexed", "{good:#}");
+    }
+    assert!(peak <= 600 << 10, "a worker took {peak} KiB");
+    let own = kib(server.pid(), "VmHWM:");
+    assert!(own < 1 << 20, "the server took {own} KiB");
+    assert_eq!(server.anonymous("GET", "/health", b"").status, 200);
 }
 
 #[test]

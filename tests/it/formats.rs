@@ -17,7 +17,7 @@ use crate::harness::fixture;
 
 const LEAST: f64 = 0.9;
 
-fn extracted(path: &Path) -> Value {
+pub fn extracted(path: &Path) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
     command.arg("extract").arg(path).arg("--json").env("CAIRN_HOME", "/no/such/home");
     let output = command.output().expect("the program runs");
@@ -26,7 +26,7 @@ fn extracted(path: &Path) -> Value {
     serde_json::from_slice(&output.stdout).expect("the program writes JSON")
 }
 
-fn text(document: &Value) -> String {
+pub fn text(document: &Value) -> String {
     let blocks = document["blocks"].as_array().expect("blocks").iter();
     let texts: Vec<&str> = blocks.map(|block| block["text"].as_str().expect("a text")).collect();
     texts.join("\n")
@@ -55,7 +55,7 @@ fn unmarked(markdown: &str) -> String {
 }
 
 /// Lower-case words; a list's numbers are its layout.
-fn words(text: &str) -> Vec<String> {
+pub fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     for line in unmarked(text).lines() {
         let line = line.trim_start();
@@ -69,7 +69,7 @@ fn words(text: &str) -> Vec<String> {
     words
 }
 
-fn similarity(a: &[String], b: &[String]) -> f64 {
+pub fn similarity(a: &[String], b: &[String]) -> f64 {
     if a.is_empty() && b.is_empty() {
         return 1.0;
     }
@@ -149,7 +149,7 @@ fn assert_close(scores: &[Score]) {
 }
 
 /// The full data, where the machine has it.
-fn data() -> Option<PathBuf> {
+pub fn data() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let given = std::env::var_os("CAIRN_DATA").map(PathBuf::from);
     let found = given

@@ -11,35 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::harness::process::{children_of, kib};
 use crate::harness::{Home, Server, assert_adds_up, find, fixture, sources, wait_for};
-
-/// A field of `/proc/<pid>/status`, in KiB.
-fn kib(pid: u32, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-/// Processes whose parent is `pid`.
-fn children_of(pid: u32) -> Vec<u32> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir("/proc").unwrap().flatten() {
-        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        let mut fields = after_name.split_whitespace();
-        let state = fields.next();
-        let parent = fields.next().and_then(|parent| parent.parse::<u32>().ok());
-        if parent == Some(pid) && state != Some("Z") {
-            found.push(child);
-        }
-    }
-    found
-}
 
 fn detail(server: &Server<'_>, key: &str, source: &str) -> Value {
     let id = server.home.item(source)["document_id"].as_str().unwrap().to_owned();

@@ -6,6 +6,7 @@
 //! with its reason; what comes out together is bounded by a `Budget`.
 
 mod budget;
+mod members;
 mod names;
 mod packed;
 mod sevenz;

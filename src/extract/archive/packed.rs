@@ -8,6 +8,7 @@ use std::io::{self, BufReader, Cursor, Read};
 use super::super::emit::{Output, Stop};
 use super::super::source::Source;
 use super::budget::Budget;
+use super::members::Members;
 use super::{Entries, tar};
 use crate::types::ExtractFailureCode;
 
@@ -28,8 +29,8 @@ impl Packing {
     /// What comes out of `input`.
     pub(super) fn decoder<'r>(self, input: impl Read + 'r) -> io::Result<Box<dyn Read + 'r>> {
         Ok(match self {
-            Self::Gzip => Box::new(flate2::read::MultiGzDecoder::new(input)),
-            Self::Bzip2 => Box::new(bzip2::read::MultiBzDecoder::new(input)),
+            Self::Gzip => Box::new(Members::<flate2::bufread::GzDecoder<_>>::new(input)),
+            Self::Bzip2 => Box::new(Members::<bzip2::bufread::BzDecoder<_>>::new(input)),
             Self::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(
                 BufReader::new(input),
                 true,

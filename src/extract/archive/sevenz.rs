@@ -132,6 +132,11 @@ fn damaged(error: &Error) -> Stop {
             ExtractFailureCode::UnsupportedType,
             format!("The archive cannot be read: {what}"),
         ),
-        error => Stop::malformed(format!("The archive is damaged: {error}")),
+        Error::ChecksumVerificationFailed | Error::NextHeaderCrcMismatch => {
+            Stop::malformed("The archive is damaged: a checksum in it is wrong")
+        }
+        Error::Io(error, _) => Stop::malformed(format!("The archive is damaged: {error}")),
+        Error::Other(what) => Stop::malformed(format!("The archive is damaged: {what}")),
+        _ => Stop::malformed("The archive is damaged: its list of files cannot be understood"),
     }
 }

@@ -15,6 +15,10 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(Path::new("tests/fixtures/archives/extractcode").join(name)).expect("a fixture")
 }
 
+fn robust(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new("tests/fixtures/robust/extractcode").join(name)).expect("a fixture")
+}
+
 /// Counts what comes out, and keeps why something did not.
 #[derive(Default)]
 struct Counted {
@@ -124,6 +128,20 @@ fn what_is_broken_says_so_and_what_is_whole_comes_out() {
     }
     let found = run("notes.txt.bz2", &fixture("single_file_not_tarred.bz2"));
     assert_eq!(names(&found), ["notes.txt"]);
+}
+
+#[test]
+fn what_was_appended_to_a_compressed_file_does_not_cost_it() {
+    let bytes = robust("archive/bz2/single_file_trailing_data.bz2");
+    assert_eq!(run("notes.txt.bz2", &bytes).children[0].1, b"somedata\n");
+}
+
+#[test]
+fn a_package_of_software_is_an_archive() {
+    let bytes = robust("archive/zip/exceptionhero.javascript.1.0.5.nupkg");
+    let found = run("a.nupkg", &bytes);
+    assert_eq!(found.document.media_type, "application/zip");
+    assert!(found.document.container && found.children.len() > 3);
 }
 
 /// Zeros without end, up to a length.

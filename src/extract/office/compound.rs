@@ -1,6 +1,6 @@
 //! Compound files (OLE): which of the many things they can be, and the file in a wrapper.
 //!
-//! Called by: `office`. Talks to: `cfb`, `protection`, `legacy`, `sheet`.
+//! Called by: `office`. Talks to: `cfb`, `protection`, `old_lock`, `legacy`, `sheet`.
 //! Invariants: what a stream claims to hold is never trusted for an allocation; no stream is
 //! read beyond the size of the whole file.
 
@@ -8,8 +8,9 @@ use std::io::{Cursor, Read};
 
 use cfb::CompoundFile;
 
-use super::{legacy, protection, read_package, sheet};
+use super::{legacy, old_lock, protection, read_package, sheet};
 use crate::extract::emit::{Output, Stop};
+use crate::extract::sniff::package_type;
 use crate::types::ExtractFailureCode;
 
 /// How much of a workbook is looked at for a lock, which stands near its beginning.
@@ -24,29 +25,39 @@ pub(super) fn read(bytes: Vec<u8>, passwords: &[String], out: &mut Output<'_>) -
         let package = protection::decrypt(&mut file, bytes.len(), passwords)?;
         drop(file);
         drop(bytes);
+        package_type(&package).clone_into(&mut out.document.media_type);
         return read_package(&package, out);
     }
     let media_type =
         |out: &mut Output<'_>, name: &str| name.clone_into(&mut out.document.media_type);
     if file.is_stream("/WordDocument") {
         media_type(out, "application/msword");
+        let head = stream(&mut file, "/WordDocument", 32).unwrap_or_default();
         drop(file);
+        if old_lock::is_locked_word(&head) {
+            return legacy::word(old_lock::word(bytes, passwords)?, out);
+        }
         return legacy::word(bytes, out);
     }
     if file.is_stream("/Workbook") || file.is_stream("/Book") {
         media_type(out, "application/vnd.ms-excel");
-        let locked = ["/Workbook", "/Book"]
-            .into_iter()
-            .filter_map(|name| stream(&mut file, name, FIRST_RECORDS))
-            .any(|records| has_lock(&records));
+        let locked = ["/Workbook", "/Book"].into_iter().find(|name| {
+            stream(&mut file, name, FIRST_RECORDS).is_some_and(|records| has_lock(&records))
+        });
         drop(file);
-        return if locked { Err(legacy::protected()) } else { sheet::read_legacy(&bytes, out) };
+        return match locked {
+            Some(name) => sheet::read_legacy(&old_lock::workbook(bytes, name, passwords)?, out),
+            None => sheet::read_legacy(&bytes, out),
+        };
     }
     if file.is_stream("/PowerPoint Document") {
         media_type(out, "application/vnd.ms-powerpoint");
-        let protected = file.is_stream("/EncryptedSummary");
+        let user = stream(&mut file, "/Current User", 32).unwrap_or_default();
         drop(file);
-        return if protected { Err(legacy::protected()) } else { legacy::slides(bytes, out) };
+        if old_lock::is_locked_slides(&user) {
+            return legacy::slides(old_lock::slides(bytes, passwords)?, out);
+        }
+        return legacy::slides(bytes, out);
     }
     if file.is_stream("/__properties_version1.0") {
         media_type(out, "application/vnd.ms-outlook");

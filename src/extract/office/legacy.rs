@@ -25,7 +25,7 @@ pub(super) fn slides(bytes: Vec<u8>, out: &mut Output<'_>) -> Result<(), Stop> {
 }
 
 /// What a file under a password of before 2007 ends with.
-pub(super) fn protected() -> Stop {
+fn protected() -> Stop {
     Stop::failure(ExtractFailureCode::PasswordRequired, "The document is protected by a password")
 }
 

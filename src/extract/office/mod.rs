@@ -12,12 +12,14 @@ mod docx;
 mod legacy;
 mod math;
 mod odf;
+mod old_lock;
 mod pptx;
 mod properties;
 mod protection;
 mod relations;
 mod sheet;
 
+use super::archive::extract_zip;
 use super::emit::{Output, Stop};
 use super::package::Package;
 use super::source::Source;
@@ -46,7 +48,12 @@ fn read_package(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
         return odf::read(&mut package, out);
     }
     let Some(main) = relations::main_part(&mut package)? else {
-        return Err(Stop::malformed("The file has no document inside"));
+        const OURS: [&str; 3] = ["word/", "ppt/", "xl/"];
+        if package.names().iter().any(|name| OURS.iter().any(|folder| name.starts_with(folder))) {
+            return Err(Stop::malformed("The file has no document inside"));
+        }
+        drop(package);
+        return plain_archive(bytes, out);
     };
     properties::read(&mut package, out);
     let folder = main.split('/').next().unwrap_or_default().to_ascii_lowercase();
@@ -56,6 +63,13 @@ fn read_package(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
         "xl" => sheet::read_package(bytes, &mut package, &main, out),
         _ => read_by_root(bytes, &mut package, &main, out),
     }
+}
+
+/// Reads what is packed like an office document and holds none: a package of software, say.
+fn plain_archive(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
+    "application/zip".clone_into(&mut out.document.media_type);
+    let mut input = bytes;
+    extract_zip(&mut Source::new(&mut input).map_err(Stop::Input)?, out)
 }
 
 /// Reads an OpenDocument that is a single XML file.

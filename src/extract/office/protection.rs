@@ -268,10 +268,12 @@ fn unchain(cipher: impl BlockModeDecrypt, bytes: &mut [u8]) -> Option<()> {
     cipher.decrypt_padded::<NoPadding>(bytes).ok().map(|_| ())
 }
 
-fn number16(bytes: &[u8], at: usize) -> Option<u16> {
+/// A number of two bytes.
+pub(super) fn number16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-fn number32(bytes: &[u8], at: usize) -> Option<u32> {
+/// A number of four bytes.
+pub(super) fn number32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }

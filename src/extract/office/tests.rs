@@ -12,8 +12,10 @@ use crate::extract::{ExtractRequest, extract};
 use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode};
 
 fn fixture(name: &str) -> Vec<u8> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats/poi");
-    fs::read(root.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let paths = ["formats/poi", "robust/poi"].map(|folder| root.join(folder).join(name));
+    let path = paths.iter().find(|path| path.is_file()).unwrap_or_else(|| panic!("no {name}"));
+    fs::read(path).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 fn with_passwords(name: &str, passwords: &[&str]) -> Result<Found, ExtractFailure> {
@@ -46,6 +48,12 @@ fn the_right_password_opens_a_locked_document() {
         ("protected_passtika.xlsb", "tika"),
         ("bug53475-password-is-pass.docx", "pass"),
         ("bug53475-password-is-solrcell.docx", "solrcell"),
+        ("password.xls", "password"),
+        ("xor-encryption-abc.xls", "abc"),
+        ("password_tika_binaryrc4.doc", "tika"),
+        ("password_password_cryptoapi.doc", "password"),
+        ("ppt_with_png_encrypted.ppt", "password"),
+        ("60320-protected.xlsx", "Test001!!"),
     ] {
         let found = with_passwords(name, &["wrong", password]);
         let found = found.unwrap_or_else(|failure| panic!("{name}: {failure}"));
@@ -56,11 +64,26 @@ fn the_right_password_opens_a_locked_document() {
 }
 
 #[test]
+fn an_opened_document_is_named_by_what_it_is() {
+    for (name, passwords, ending) in [
+        ("protected_agile.docx", &[][..], "wordprocessingml.document"),
+        ("protected_passtika.xlsx", &["tika"], "spreadsheetml.sheet"),
+        ("protected_passtika.xlsb", &["tika"], "sheet.binary.macroenabled.12"),
+        ("password.xls", &["password"], "vnd.ms-excel"),
+    ] {
+        let found = with_passwords(name, passwords).unwrap_or_else(|f| panic!("{name}: {f}"));
+        let media_type = found.document.media_type;
+        assert!(media_type.ends_with(ending), "{name}: {media_type}");
+    }
+}
+
+#[test]
 fn older_locks_ask_for_a_password() {
     for name in [
         "password.xls",
         "xor-encryption-abc.xls",
         "password_tika_binaryrc4.doc",
+        "password_password_cryptoapi.doc",
         "ppt_with_png_encrypted.ppt",
     ] {
         let failure = with_passwords(name, &[]).expect_err(name);

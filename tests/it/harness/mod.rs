@@ -5,6 +5,7 @@
 
 pub mod crowd;
 pub mod people;
+pub mod process;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
