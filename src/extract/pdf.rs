@@ -18,6 +18,7 @@ use pdfium_render::prelude::{
 };
 
 pub(super) use self::draw::draw;
+pub use self::text::join_line;
 use super::clean::one_line;
 use super::date::parse_date;
 use super::emit::{Output, Stop};

@@ -25,6 +25,7 @@ mod mail;
 mod main_job;
 mod model;
 mod neighbours;
+mod ocr;
 mod quotas;
 mod robustness;
 mod similar;

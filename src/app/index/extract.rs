@@ -17,10 +17,11 @@ use crate::app::{App, Error};
 use crate::auth::Write;
 use crate::chunk;
 use crate::extract::{ExtractLimits, ExtractRequest};
+use crate::extraction::OcrAbsence;
 use crate::failpoint::Failpoint;
 use crate::tenant::{
-    ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord, JobKind, OutlineEntry, TenantHandle,
-    Unreadable, heading_path,
+    ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord, JobKind, OCR_REMEDY, OcrPlan,
+    OcrResult, OutlineEntry, TenantHandle, Unreadable, heading_path,
 };
 use crate::types::{ExtractFailure, ExtractFailureCode, ExtractedDocument, ItemState, Language};
 
@@ -133,16 +134,36 @@ async fn record(
     tenant: &TenantHandle<Write>,
     job: &ClaimedJob,
     input: &ExtractInput,
-    document: ExtractedDocument,
+    mut document: ExtractedDocument,
 ) -> Result<(), Error> {
+    let item = job.item;
+    let read = tenant.read(move |catalog| catalog.ocr_results(item)).await?;
+    let used = super::ocr::merge(&mut document, &read);
+    let done = |page: &u32| read.iter().any(|result| result.page == *page);
+    let absence = if document.ocr_pages.iter().all(done) {
+        None
+    } else {
+        Some(app.ocr.engine().await.map(drop))
+    };
+    let queue = matches!(absence, Some(Ok(())));
+    let plan = OcrPlan { pages: document.ocr_pages.clone(), used, queue };
     let (shared, budget, source) = (app.clone(), app.ingest.chunk_tokens, input.source.clone());
-    let record = crate::app::blocking(move || {
+    let mut record = crate::app::blocking(move || {
         let spans = |text: &str| shared.inference.token_spans(text);
         chunked_record(document, &source, budget, &spans)
     })
     .await?;
+    record.ocr = plan;
     if record.chunks.is_empty() && !record.container {
-        return record_unreadable(tenant, job, without_text(&record)).await;
+        if !queue {
+            let why = absence.and_then(Result::err);
+            return record_unreadable(tenant, job, without_text(&record, &read, why)).await;
+        }
+        let finished = job.clone();
+        tenant.write(move |catalog| catalog.await_ocr(&finished, &record)).await?;
+        tenant.announce(vec![job.item]);
+        app.schedule.wake_for(JobKind::Ocr, tenant.id());
+        return Ok(());
     }
     tenant.faults().pass(Failpoint::Extracted).map_err(Error::Fault)?;
     let finished = job.clone();
@@ -188,19 +209,31 @@ pub(super) fn outcome(code: ExtractFailureCode) -> (ItemState, &'static str) {
     }
 }
 
-fn without_text(record: &ExtractionRecord) -> Unreadable {
-    let scanned = record.metadata.contains_key("pages_without_text");
-    let detail = if scanned {
-        "Its pages hold images only; reading them needs OCR."
-    } else {
-        "No text was found in it."
+/// Why there is no text in a file that was read; `read` is what OCR made of its pages, `absence`
+/// why it has not looked at all of them.
+fn without_text(
+    record: &ExtractionRecord,
+    read: &[OcrResult],
+    absence: Option<OcrAbsence>,
+) -> Unreadable {
+    let problem = read.iter().find_map(|result| result.problem.clone());
+    let small = record.ocr.pages.is_empty() && record.media_type.starts_with("image/");
+    let (state, reason, detail) = match (absence, problem) {
+        (Some(absence), _) => {
+            let detail = format!("Its text is in pictures. {absence} {OCR_REMEDY}");
+            (ItemState::Unsupported, "needs_ocr".to_owned(), detail)
+        }
+        (None, Some((reason, detail))) => (ItemState::Failed, reason, format!("{detail}.")),
+        (None, None) => {
+            let detail = match record.ocr.pages.len() {
+                0 if small => "The picture is too small to hold text that could be read.",
+                0 => "No text was found in it.",
+                _ => "OCR found no text in it.",
+            };
+            (ItemState::Unsupported, "no_text".to_owned(), detail.to_owned())
+        }
     };
-    Unreadable {
-        state: ItemState::Unsupported,
-        reason: if scanned { "needs_ocr" } else { "no_text" }.to_owned(),
-        detail: detail.to_owned(),
-        media_type: Some(record.media_type.clone()),
-    }
+    Unreadable { state, reason, detail, media_type: Some(record.media_type.clone()) }
 }
 
 fn chunked_record(
@@ -243,6 +276,7 @@ fn chunked_record(
         page_starts: split.page_starts,
         chunks,
         container: document.container,
+        ocr: OcrPlan::default(),
     })
 }
 
