@@ -5,6 +5,7 @@
 //! reads the parent again and finds them unchanged; a child beyond the tenant's limits is in the
 //! ledger as failed, and its bytes are not kept.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -136,17 +137,8 @@ async fn record(
     input: &ExtractInput,
     mut document: ExtractedDocument,
 ) -> Result<(), Error> {
-    let item = job.item;
-    let read = tenant.read(move |catalog| catalog.ocr_results(item)).await?;
-    let used = super::ocr::merge(&mut document, &read);
-    let done = |page: &u32| read.iter().any(|result| result.page == *page);
-    let absence = if document.ocr_pages.iter().all(done) {
-        None
-    } else {
-        Some(app.ocr.engine().await.map(drop))
-    };
-    let queue = matches!(absence, Some(Ok(())));
-    let plan = OcrPlan { pages: document.ocr_pages.clone(), used, queue };
+    let (read, plan, absence) = plan_ocr(app, tenant, job, &mut document).await?;
+    let queue = plan.queue;
     let (shared, budget, source) = (app.clone(), app.ingest.chunk_tokens, input.source.clone());
     let mut record = crate::app::blocking(move || {
         let spans = |text: &str| shared.inference.token_spans(text);
@@ -156,8 +148,7 @@ async fn record(
     record.ocr = plan;
     if record.chunks.is_empty() && !record.container {
         if !queue {
-            let why = absence.and_then(Result::err);
-            return record_unreadable(tenant, job, without_text(&record, &read, why)).await;
+            return record_unreadable(tenant, job, without_text(&record, &read, absence)).await;
         }
         let finished = job.clone();
         tenant.write(move |catalog| catalog.await_ocr(&finished, &record)).await?;
@@ -171,6 +162,27 @@ async fn record(
     tenant.announce(vec![job.item]);
     app.schedule.wake_for(JobKind::Fulltext, tenant.id());
     Ok(())
+}
+
+/// Puts what OCR has read already in its place, and says what is left for it: what was read, the
+/// plan, and why the rest is not read where it is not.
+async fn plan_ocr(
+    app: &App,
+    tenant: &TenantHandle<Write>,
+    job: &ClaimedJob,
+    document: &mut ExtractedDocument,
+) -> Result<(Vec<OcrResult>, OcrPlan, Option<OcrAbsence>), Error> {
+    if document.ocr_pages.is_empty() {
+        return Ok((Vec::new(), OcrPlan::default(), None));
+    }
+    let item = job.item;
+    let read = tenant.read(move |catalog| catalog.ocr_results(item)).await?;
+    let used = super::ocr::merge(document, &read);
+    let was_read: HashSet<u32> = read.iter().map(|result| result.page).collect();
+    let left = document.ocr_pages.iter().any(|page| !was_read.contains(page));
+    let absence = if left { app.ocr.engine().await.err() } else { None };
+    let queue = left && absence.is_none();
+    Ok((read, OcrPlan { pages: document.ocr_pages.clone(), used, queue }, absence))
 }
 
 async fn record_unreadable(

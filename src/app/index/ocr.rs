@@ -6,6 +6,7 @@
 //! reaches the text when the file is extracted again, and not before its last page was looked at;
 //! the program runs at the lowest priority, so that nothing else waits for it.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ pub(super) async fn run(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<
     let Ok(engine) = app.ocr.engine().await else {
         let now = tenant.now();
         if tenant.read(move |catalog| catalog.has_ready_job(JobKind::Ocr, now)).await? {
-            tenant.write(|catalog| catalog.do_without_ocr()).await?;
+            tenant.write(|catalog| catalog.do_without_ocr().map(drop)).await?;
             return Ok(Progress::Busy);
         }
         return Ok(Progress::Idle);
@@ -98,10 +99,8 @@ impl Task<'_> {
     /// Reads pages and keeps what they say; false where the job is no longer ours.
     async fn read_pages(&self, pages: &[u32]) -> Result<bool, Error> {
         let pages = run_of(pages);
-        let mut source = self.tenant.blobs()?.read(&self.input.blob).await?;
-        let mut head = Vec::new();
-        (&mut source).take(1024 + 5).read_to_end(&mut head).await.map_err(Error::Fault)?;
-        if !is_pdf(&head) {
+        let item = self.job.item;
+        if !self.tenant.read(move |catalog| catalog.is_pdf(item)).await? {
             for page in pages {
                 let mut source = self.tenant.blobs()?.read(&self.input.blob).await?;
                 let reading = self.read_picture(Some(*page), &mut source).await?;
@@ -202,10 +201,6 @@ fn run_of(pages: &[u32]) -> &[u32] {
     &pages[..length.min(pages.len())]
 }
 
-fn is_pdf(head: &[u8]) -> bool {
-    head.windows(5).any(|window| window == b"%PDF-")
-}
-
 /// Pages that were drawn.
 #[derive(Default)]
 struct Pictures {
@@ -237,26 +232,29 @@ impl ChildSink for Pictures {
 /// own layer stays where OCR finds hardly more than it: it has no errors of reading.
 pub(super) fn merge(document: &mut ExtractedDocument, read: &[OcrResult]) -> Vec<u32> {
     let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
-    let mut used = Vec::new();
-    let (mut sum, mut weight) = (0, 0);
-    for result in read.iter().filter(|result| document.ocr_pages.contains(&result.page)) {
-        let page = Some(result.page);
-        let own = document.blocks.iter().filter(|block| block.page == page);
-        let own: usize = own.map(|block| letters(&block.text)).sum();
-        let found = letters(&result.text);
-        if found <= own * RICHER {
-            continue;
+    let mut own: HashMap<u32, usize> = document.ocr_pages.iter().map(|page| (*page, 0)).collect();
+    for block in &document.blocks {
+        if let Some(own) = block.page.and_then(|page| own.get_mut(&page)) {
+            *own += letters(&block.text);
         }
-        document.blocks.retain(|block| block.page != page);
+    }
+    let richer = |result: &&OcrResult| {
+        own.get(&result.page).is_some_and(|own| letters(&result.text) > own * RICHER)
+    };
+    let better: Vec<&OcrResult> = read.iter().filter(richer).collect();
+    let used: Vec<u32> = better.iter().map(|result| result.page).collect();
+    let replaced: HashSet<u32> = used.iter().copied().collect();
+    document.blocks.retain(|block| !block.page.is_some_and(|page| replaced.contains(&page)));
+    let (mut sum, mut weight) = (0, 0);
+    for result in better {
         let paragraphs = result.text.split("\n\n").filter(|text| !text.trim().is_empty());
         document.blocks.extend(paragraphs.map(|text| Block {
             kind: BlockKind::Paragraph,
             text: text.to_owned(),
-            page,
+            page: Some(result.page),
         }));
-        used.push(result.page);
-        sum += usize::from(result.confidence) * found;
-        weight += found;
+        sum += usize::from(result.confidence) * letters(&result.text);
+        weight += letters(&result.text);
     }
     if let Some(confidence) = sum.checked_div(weight) {
         // Stable, so that the blocks of a page keep their order.

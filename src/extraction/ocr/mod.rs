@@ -9,7 +9,7 @@ mod tsv;
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -152,7 +152,7 @@ impl Ocr {
         Ok(OcrEngine { program, version, installed, languages, turns_pages })
     }
 
-    async fn ask(&self, program: &PathBuf, question: &str) -> Result<String, OcrAbsence> {
+    async fn ask(&self, program: &Path, question: &str) -> Result<String, OcrAbsence> {
         let broken = |why: String| OcrAbsence::Broken(why);
         let arguments = vec![question.to_owned()];
         let mut nothing = tokio::io::empty();
@@ -231,7 +231,7 @@ impl Ocr {
     /// Runs the program on one picture.
     async fn run(
         &self,
-        program: &PathBuf,
+        program: &Path,
         arguments: Vec<String>,
         picture: &mut (dyn AsyncRead + Send + Unpin),
         time_limit: Duration,
@@ -239,7 +239,7 @@ impl Ocr {
         let exe = &self.config.worker_exe;
         let cannot = |source| ExtractionError::Spawn { exe: exe.clone(), source };
         let settings = OcrSettings {
-            program: program.clone(),
+            program: program.to_owned(),
             arguments,
             memory_limit_bytes: self.config.memory_limit_bytes,
             cpu_seconds: time_limit.as_secs(),

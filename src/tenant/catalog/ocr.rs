@@ -87,6 +87,20 @@ impl CatalogReader<'_> {
         )
     }
 
+    /// True where extraction found an item to be a PDF, whose pages have to be drawn.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn is_pdf(&self, item: ItemKey) -> Result<bool, CatalogError> {
+        let found = self.one(
+            "look whether an item is a PDF",
+            "SELECT 1 FROM item WHERE key = ?1 AND media_type = 'application/pdf'",
+            [item.0],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
     fn ocr_summary(&self, item: ItemKey) -> Result<Option<OcrSummary>, CatalogError> {
         let summary = self.one(
             "count pages for OCR",
@@ -116,6 +130,9 @@ impl CatalogReader<'_> {
 impl CatalogWriter<'_> {
     /// Notes which pages of an item have their text in pictures, and queues those not read yet.
     pub(super) fn plan_ocr(&self, item: ItemKey, plan: &OcrPlan) -> Result<(), CatalogError> {
+        if plan.pages.is_empty() {
+            return Ok(());
+        }
         self.execute(
             "forget which pages are from OCR",
             "UPDATE ocr_page SET used = 0 WHERE item = ?1",
