@@ -16,7 +16,7 @@ use flate2::write::ZlibEncoder;
 use serde_json::{Value, json};
 
 use crate::extraction::recall;
-use crate::harness::{Home, Server, assert_adds_up, find, fixture, sources, wait_for};
+use crate::harness::{Home, Response, Server, assert_adds_up, find, fixture, sources, wait_for};
 
 /// Killed for a forbidden system call.
 const SIGSYS: i32 = 31;
@@ -35,10 +35,10 @@ fn all_read(server: &Server<'_>) -> Value {
     })
 }
 
-fn document(server: &Server<'_>, key: &str, source: &str, part: &str) -> Value {
+fn request(server: &Server<'_>, key: &str, source: &str, part: &str) -> Response {
     let id = server.home.item(source)["document_id"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/tenants/demo/documents/{id}{part}");
-    server.with_key(key, "GET", &path, b"").json()
+    server.with_key(key, "GET", &path, b"")
 }
 
 fn add_all(home: &Home, names: &[&str]) {
@@ -73,11 +73,11 @@ fn pictures_of_every_kind_are_read_and_say_so() {
             );
             let detail = item["detail"].as_str().unwrap();
             assert!(detail.starts_with("Indexed, text read by OCR (confidence "), "{detail}");
-            let text = document(&server, &key, name, "/text")["text"].as_str().unwrap().to_owned();
+            let text = request(&server, &key, name, "/text").text();
             let share = recall(&expected, &text);
             report.push(format!("{name}: {share:.3}"));
             assert!(share >= least, "{name} has {share} of the words: {text}");
-            let facts = document(&server, &key, name, "")["metadata"].clone();
+            let facts = request(&server, &key, name, "").json()["metadata"].clone();
             let sure: u32 = facts["ocr_confidence"].as_str().unwrap().parse().unwrap();
             assert!((60..=100).contains(&sure), "{name}: {facts:#}");
         }
@@ -123,7 +123,7 @@ fn a_page_that_was_scanned_stands_between_the_pages_that_were_not() {
     }
     let by_meaning = home.search("people who want to change the world", "vector");
     assert_eq!(by_meaning["results"][0]["passages"][0]["ocr"], true, "{by_meaning:#}");
-    let text = document(&server, &key, "mixed.pdf", "/text")["text"].as_str().unwrap().to_owned();
+    let text = request(&server, &key, "mixed.pdf", "/text").text();
     let place = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word} in {text}"));
     assert!(place("otters") < place("troublemakers") && place("genius") < place("herons"));
     let answer = home.json(&["ask", "demo", "Who do we see genius in, the crazy ones?"]);

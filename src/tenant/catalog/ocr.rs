@@ -234,7 +234,9 @@ impl CatalogWriter<'_> {
     pub fn take_up_ocr(&self) -> Result<u64, CatalogError> {
         let items = self.items(
             "SELECT i.key FROM item i JOIN document d ON d.current_item = i.key \
-             WHERE i.reason = 'needs_ocr' AND i.state IN ('unsupported', 'indexed') \
+             WHERE i.key IN (SELECT key FROM item WHERE state = 'unsupported' UNION \
+                             SELECT item FROM ocr_page WHERE body IS NULL AND problem IS NULL) \
+             AND i.reason = 'needs_ocr' AND i.state IN ('unsupported', 'indexed') \
              AND d.deleted_at IS NULL",
         )?;
         items.iter().try_for_each(|item| self.read_again(*item))?;
