@@ -23,7 +23,8 @@ pub struct OcrSection {
     pub program: Option<PathBuf>,
     /// Pages read at once. 0 is half of the processors, at most 4.
     pub processes: usize,
-    /// Wall-clock seconds after which the reading of one page is ended.
+    /// Seconds of computing after which the reading of one page is ended; it may take five times
+    /// that by the clock, since everything else goes first.
     pub page_seconds: u64,
     /// Address space of one process, in bytes.
     pub memory: u64,
@@ -43,7 +44,7 @@ impl Default for OcrSection {
 }
 
 impl OcrSection {
-    /// Wall-clock limit of one page.
+    /// Processor time for one page.
     pub fn page_time(&self) -> Duration {
         Duration::from_secs(self.page_seconds)
     }

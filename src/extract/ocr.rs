@@ -46,7 +46,7 @@ const LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
 /// Beside the folder of the program: its own libraries, and what it knows of languages.
 const OWN: [&str; 4] = ["lib", "lib64", "share/tesseract-ocr", "share/tessdata"];
 /// The server's own work goes first.
-const NICE: i32 = 19;
+const NICE: i32 = 10;
 
 /// Becomes the program that `settings`, as JSON, names; returns the exit code only where it cannot.
 pub fn run_ocr_worker(settings: &str) -> i32 {

@@ -12,7 +12,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
@@ -36,6 +36,10 @@ const MAX_OUTPUT: u64 = 16 << 20;
 const MAX_LAST_WORDS: u64 = 64 << 10;
 /// How long the program may take to say who it is.
 const INTRODUCTION: Duration = Duration::from_secs(20);
+/// How long a program that does not work is left alone before it is asked again.
+const BROKEN_FOR: Duration = Duration::from_secs(10);
+/// Wall-clock time for each second of computing: the program gives way to everything else.
+const PATIENCE: u32 = 5;
 
 /// How pictures are read.
 #[derive(Clone, Debug)]
@@ -50,7 +54,7 @@ pub struct OcrConfig {
     pub languages: Vec<String>,
     /// Pictures read at the same time.
     pub processes: usize,
-    /// Wall-clock time for one page.
+    /// Processor time for one page; it may take five times that by the clock.
     pub time_limit: Duration,
     /// Address space of the program, in bytes.
     pub memory_limit_bytes: u64,
@@ -94,13 +98,28 @@ pub struct OcrPage {
 /// Reads pictures.
 pub struct Ocr {
     config: OcrConfig,
-    engine: Mutex<Option<Arc<OcrEngine>>>,
+    known: Mutex<Option<Known>>,
+}
+
+/// What was found when the program was last looked at.
+struct Known {
+    at: Instant,
+    found: Result<Arc<OcrEngine>, OcrAbsence>,
+}
+
+impl Known {
+    fn holds(&self) -> bool {
+        match &self.found {
+            Ok(engine) => engine.program.exists(),
+            Err(_) => self.at.elapsed() < BROKEN_FOR,
+        }
+    }
 }
 
 impl Ocr {
     /// Looks for nothing yet.
     pub fn new(config: OcrConfig) -> Self {
-        Self { config, engine: Mutex::default() }
+        Self { config, known: Mutex::default() }
     }
 
     /// Pictures that may be read at the same time.
@@ -116,18 +135,17 @@ impl Ocr {
         if !self.config.enabled {
             return Err(OcrAbsence::Off);
         }
-        let mut known = self.engine.lock().await;
-        if let Some(engine) = known.as_ref().filter(|engine| engine.program.exists()) {
-            return Ok(engine.clone());
+        let mut known = self.known.lock().await;
+        if let Some(known) = known.as_ref().filter(|known| known.holds()) {
+            return known.found.clone();
         }
         *known = None;
         let named = self.config.program.clone().map(|program| vec![program]);
         let places = named.unwrap_or_else(|| PROGRAMS.iter().map(PathBuf::from).collect());
         let program = places.into_iter().find(|program| program.exists());
-        let found = self.introduce(program.ok_or(OcrAbsence::NotInstalled)?).await?;
-        let engine = Arc::new(found);
-        *known = Some(engine.clone());
-        Ok(engine)
+        let found = self.introduce(program.ok_or(OcrAbsence::NotInstalled)?).await.map(Arc::new);
+        *known = Some(Known { at: Instant::now(), found: found.clone() });
+        found
     }
 
     /// Asks a program for its version and its languages.
@@ -191,7 +209,7 @@ impl Ocr {
         let failed =
             |code, message: String| Ok(Err(ExtractFailure { code, message, media_type: None }));
         let seconds = self.config.time_limit.as_secs();
-        let too_long = format!("Reading the picture took longer than {seconds} s");
+        let too_long = format!("Reading the picture took more than {seconds} s of computing");
         let status = match run.end {
             End::TimedOut => return failed(ExtractFailureCode::TimedOut, too_long),
             End::TooMuch => {
@@ -257,7 +275,7 @@ impl Ocr {
             .kill_on_drop(true)
             .spawn()
             .map_err(cannot)?;
-        let ended = timeout(time_limit, converse(&mut child, picture)).await;
+        let ended = timeout(time_limit * PATIENCE, converse(&mut child, picture)).await;
         let run = match ended {
             Ok(run) => run?,
             Err(_elapsed) => Run { end: End::TimedOut, output: Vec::new(), last_words: Vec::new() },
@@ -289,39 +307,54 @@ async fn converse(
     picture: &mut (dyn AsyncRead + Send + Unpin),
 ) -> Result<Run, ExtractionError> {
     let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = pipes else {
+    let (Some(mut stdin), Some(stdout), Some(mut stderr)) = pipes else {
         return Err(ExtractionError::Ocr { why: "a pipe is missing".to_owned() });
     };
     let (mut output, mut last_words) = (Vec::new(), Vec::new());
     let giving = async {
         let mut piece = vec![0; 64 << 10];
         loop {
-            let count = picture.read(&mut piece).await?;
+            let count = picture.read(&mut piece).await.map_err(Breach::Source)?;
             // A program that has seen enough closes its end, which is no fault of ours.
             if count == 0 || stdin.write_all(&piece[..count]).await.is_err() {
                 break;
             }
         }
         drop(stdin);
-        Ok::<(), io::Error>(())
+        Ok(())
     };
-    let mut output_read = stdout.take(MAX_OUTPUT + 1);
-    let mut words_read = stderr.take(MAX_LAST_WORDS);
-    let (given, taken, _) = tokio::join!(
-        giving,
-        output_read.read_to_end(&mut output),
-        words_read.read_to_end(&mut last_words)
-    );
-    given.map_err(|source| ExtractionError::Source { name: String::new(), source })?;
-    let end = if taken.is_err() || output.len() as u64 > MAX_OUTPUT {
-        End::TooMuch
-    } else {
-        // A program that is not done with stderr may not end before it is closed.
-        drop((output_read, words_read));
-        let status = child.wait().await;
-        End::Exited(status.map_err(|error| ExtractionError::Ocr { why: error.to_string() })?)
+    let taking = async {
+        let taken = stdout.take(MAX_OUTPUT + 1).read_to_end(&mut output).await;
+        if taken.is_ok_and(|length| length as u64 <= MAX_OUTPUT) {
+            Ok(())
+        } else {
+            Err(Breach::TooMuch)
+        }
+    };
+    let listening = async {
+        // What it says there explains a failure and is none itself.
+        let _ = (&mut stderr).take(MAX_LAST_WORDS).read_to_end(&mut last_words).await;
+        // What comes after is let go, and must not hold the program up.
+        let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+        Ok(())
+    };
+    let end = match tokio::try_join!(giving, taking, listening) {
+        Ok(_) => {
+            let status = child.wait().await;
+            End::Exited(status.map_err(|error| ExtractionError::Ocr { why: error.to_string() })?)
+        }
+        Err(Breach::TooMuch) => End::TooMuch,
+        Err(Breach::Source(source)) => {
+            return Err(ExtractionError::Source { name: String::new(), source });
+        }
     };
     Ok(Run { end, output, last_words })
+}
+
+/// What ends a conversation early.
+enum Breach {
+    Source(io::Error),
+    TooMuch,
 }
 
 /// True for the name of a language pack; it becomes part of a command line.
