@@ -61,6 +61,8 @@ fn picture(page: &PdfPage<'_>) -> Result<(String, Vec<u8>), PdfiumError> {
     let config = PdfRenderConfig::new()
         .set_fixed_size(width, height)
         .set_format(PdfBitmapFormat::Gray)
+        // The library leaves a grey picture empty otherwise.
+        .set_reverse_byte_order(false)
         .use_grayscale_rendering(true);
     let bitmap = page.render_with_config(&config)?;
     let (width, height) = (to_usize(bitmap.width()), to_usize(bitmap.height()));

@@ -148,11 +148,10 @@ impl Ocr {
         found
     }
 
-    /// Asks a program for its version and its languages.
+    /// Asks a program for its languages, and has it read an empty page in them, which tells its
+    /// version too: asked for that alone, it looks at the network, and is ended for it.
     async fn introduce(&self, program: PathBuf) -> Result<OcrEngine, OcrAbsence> {
-        let version = self.ask(&program, "--version").await?;
-        let version = version.split_whitespace().nth(1).unwrap_or("of unknown version").to_owned();
-        let listed = self.ask(&program, "--list-langs").await?;
+        let listed = self.ask(&program, &["--list-langs"], b"").await?;
         // The first line is a heading.
         let packs = listed.lines().skip(1).map(str::trim).filter(|name| is_language(name));
         let (turning, mut installed): (Vec<String>, Vec<String>) =
@@ -166,19 +165,29 @@ impl Ocr {
         if languages.is_empty() {
             return Err(OcrAbsence::NoLanguages);
         }
+        let trial = ["stdin", "stdout", "-l", &languages.join("+"), "-c", "tessedit_create_hocr=1"];
+        let page = self.ask(&program, &trial, &empty_page()).await?;
+        let version = version_in(&page).unwrap_or("of unknown version").to_owned();
         let turns_pages = !turning.is_empty();
         Ok(OcrEngine { program, version, installed, languages, turns_pages })
     }
 
-    async fn ask(&self, program: &Path, question: &str) -> Result<String, OcrAbsence> {
+    async fn ask(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+        mut input: &[u8],
+    ) -> Result<String, OcrAbsence> {
         let broken = |why: String| OcrAbsence::Broken(why);
-        let arguments = vec![question.to_owned()];
-        let mut nothing = tokio::io::empty();
-        let run = self.run(program, arguments, &mut nothing, INTRODUCTION);
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let run = self.run(program, arguments, &mut input, INTRODUCTION);
         let run = run.await.map_err(|error| broken(crate::error::chain(&error)))?;
         match run.end {
             End::Exited(status) if status.success() => Ok(shown(&run.output)),
-            End::Exited(_) => Err(broken(last_line(&run.last_words))),
+            End::Exited(status) => match status.signal() {
+                Some(signal) => Err(broken(format!("it ended by signal {signal}"))),
+                None => Err(broken(last_line(&run.last_words))),
+            },
             End::TimedOut => Err(broken("it says nothing".to_owned())),
             End::TooMuch => Err(broken("it says too much".to_owned())),
         }
@@ -355,6 +364,22 @@ async fn converse(
 enum Breach {
     Source(io::Error),
     TooMuch,
+}
+
+/// A white picture.
+fn empty_page() -> Vec<u8> {
+    const SIDE: usize = 64;
+    let mut page = format!("P5\n{SIDE} {SIDE}\n255\n").into_bytes();
+    page.resize(page.len() + SIDE * SIDE, u8::MAX);
+    page
+}
+
+/// The version in what the program says of itself above a page.
+fn version_in(page: &str) -> Option<&str> {
+    let (_, rest) = page.split_once("'tesseract ")?;
+    let version = rest.split('\'').next()?;
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    (version.len() < 40 && version.chars().all(sound)).then_some(version)
 }
 
 /// True for the name of a language pack; it becomes part of a command line.
