@@ -47,6 +47,8 @@ struct OcrSummary {
     failed: u64,
     confidence: f64,
     queued: bool,
+    /// True where some of the text is the file's own.
+    own_text: bool,
 }
 
 impl CatalogReader<'_> {
@@ -108,7 +110,10 @@ impl CatalogReader<'_> {
              coalesce(sum(used), 0), coalesce(sum(problem IS NOT NULL), 0), \
              coalesce(sum(used * confidence * length(body)) * 1.0 \
                       / nullif(sum(used * length(body)), 0), 0.0), \
-             EXISTS (SELECT 1 FROM job WHERE kind = 'ocr' AND item = ?1) \
+             EXISTS (SELECT 1 FROM job WHERE kind = 'ocr' AND item = ?1), \
+             EXISTS (SELECT 1 FROM chunk c WHERE c.item = ?1 AND NOT EXISTS \
+                     (SELECT 1 FROM ocr_page o \
+                      WHERE o.item = c.item AND o.page = c.page AND o.used = 1)) \
              FROM ocr_page WHERE item = ?1",
             [item.0],
             |row| {
@@ -120,6 +125,7 @@ impl CatalogReader<'_> {
                     failed: count(3)?,
                     confidence: row.get(4)?,
                     queued: row.get(5)?,
+                    own_text: row.get(6)?,
                 })
             },
         )?;
@@ -310,9 +316,7 @@ impl OcrSummary {
         let mut sentence = match self.used {
             0 if self.failed == 0 => return None,
             0 => "Indexed".to_owned(),
-            used if used == self.pages => {
-                format!("Indexed, text read by OCR (confidence {confidence})")
-            }
+            _ if !self.own_text => format!("Indexed, text read by OCR (confidence {confidence})"),
             used => format!(
                 "Indexed, text of {used} {} read by OCR (confidence {confidence})",
                 if used == 1 { "page" } else { "pages" }
