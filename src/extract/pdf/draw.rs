@@ -80,7 +80,7 @@ fn picture(page: &PdfPage<'_>) -> Result<(String, Vec<u8>), PdfiumError> {
 
 fn whole(length: f32) -> i32 {
     // Bounded by the longest side, and above zero.
-    length.clamp(1.0, MAX_SIDE) as i32
+    length.round().clamp(1.0, MAX_SIDE) as i32
 }
 
 fn to_usize(length: i32) -> usize {
