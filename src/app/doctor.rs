@@ -14,7 +14,8 @@ use super::{App, Error, Inference, blocking, status};
 use crate::crypto::PASS_THROUGH;
 use crate::error::chain;
 use crate::extract::{ExtractRequest, Passwords};
-use crate::extraction::ChildSink;
+use crate::extraction::{ChildSink, OcrAbsence};
+use crate::tenant::OCR_REMEDY;
 use crate::types::{ChildHeader, TenantId};
 
 /// One finding.
@@ -29,6 +30,11 @@ pub struct Check {
 impl Check {
     fn passed(name: &str, detail: impl Into<String>) -> Self {
         Self { name: name.to_owned(), ok: true, detail: detail.into(), hint: None }
+    }
+
+    /// Something that may be missing, and what adding it would bring.
+    fn optional(name: &str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..Self::passed(name, detail) }
     }
 
     fn failed(name: &str, detail: impl Into<String>, hint: &str) -> Self {
@@ -67,6 +73,7 @@ pub async fn examine(app: &Arc<App>) -> Result<Vec<Check>, Error> {
     checks.extend(inference(app).await?);
     checks.push(reading(app).await);
     checks.extend(confinement(app));
+    checks.push(ocr(app).await);
     checks.push(space(app).await?);
     checks.push(certificate(app).await?);
     if PASS_THROUGH {
@@ -183,6 +190,33 @@ fn confinement(app: &App) -> Vec<Check> {
         )
     };
     vec![landlock, seccomp]
+}
+
+/// The OCR program, which an installation may do without.
+async fn ocr(app: &App) -> Check {
+    const NAME: &str = "ocr";
+    match app.ocr.engine().await {
+        Ok(engine) => {
+            let (version, languages) = (&engine.version, engine.languages.join(", "));
+            let installed = engine.installed.join(", ");
+            Check::passed(
+                NAME,
+                format!(
+                    "tesseract {version} reads pictures in {languages} (installed: {installed})"
+                ),
+            )
+        }
+        Err(OcrAbsence::Broken(why)) => Check::failed(
+            NAME,
+            format!("the OCR program does not work: {why}"),
+            "Install tesseract-ocr again, or turn OCR off: `enabled = false` under `[ocr]`.",
+        ),
+        Err(absence) => Check::optional(
+            NAME,
+            format!("{absence} Pictures and scanned pages are listed as needs_ocr."),
+            OCR_REMEDY,
+        ),
+    }
 }
 
 /// The certificate and, because it can be told by it, the clock.

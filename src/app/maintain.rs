@@ -83,7 +83,8 @@ pub async fn retry_document<A: CanWrite>(
     Ok(1)
 }
 
-/// Queues every failed or every unsupported item again.
+/// Queues every failed or every unsupported item again, and what waited for an OCR program that is
+/// there now.
 ///
 /// # Errors
 /// `Invalid` for any other state.
@@ -96,9 +97,13 @@ pub async fn retry_all<A: CanWrite>(
         return Err(Error::invalid("only failed and unsupported items can be tried again"));
     }
     let occasion = audit::occasion(tenant);
+    let readable = app.ocr.engine().await.is_ok();
     let retried = tenant
         .write(move |catalog| {
-            let retried = catalog.retry_all(state)?;
+            let mut retried = catalog.retry_all(state)?;
+            if readable {
+                retried += catalog.take_up_ocr()?;
+            }
             let event = Event::new(Action::DocumentRetry)
                 .with("state", state.as_str())
                 .with("documents", retried);
@@ -166,6 +171,14 @@ pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(),
     let ready = app.inference.is_ready();
     tenant
         .write(move |catalog| if ready { Ok(()) } else { catalog.settle_all_without_vectors() })
+        .await?;
+    let readable = app.ocr.engine().await.is_ok();
+    tenant
+        .write(
+            move |catalog| {
+                if readable { catalog.take_up_ocr() } else { catalog.do_without_ocr() }
+            },
+        )
         .await?;
     if let Some(model) = app.inference.model() {
         let id = model.id.clone();

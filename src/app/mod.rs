@@ -37,7 +37,7 @@ use crate::auth::{Access, Actor, Authority, Grant, SystemActor, Write, system_gr
 use crate::clock::SharedClock;
 use crate::config::{Home, IngestConfig, ServerConfig};
 use crate::disk::Reserve;
-use crate::extraction::ExtractionPool;
+use crate::extraction::{ExtractionPool, Ocr};
 use crate::inference::Embedder;
 use crate::system::System;
 use crate::tenant::{Registry, RegistryError, TenantHandle};
@@ -143,6 +143,8 @@ pub struct App {
     pub authority: Authority,
     pub registry: Registry,
     pub extraction: ExtractionPool,
+    /// Reads pictures, where the program for it is installed.
+    pub ocr: Ocr,
     pub inference: Inference,
     /// The temporary directory, if it is in memory; without one no vector index is built.
     pub scratch: Option<std::path::PathBuf>,

@@ -21,6 +21,7 @@ pub struct Status {
     pub home_free_bytes: u64,
     pub resident_bytes: Option<u64>,
     pub model: ModelStatus,
+    pub ocr: OcrStatus,
     /// Sentences to show on top of every page.
     pub notices: Vec<String>,
 }
@@ -37,6 +38,19 @@ pub struct ModelStatus {
     pub runtime_version: Option<String>,
 }
 
+/// Whether pictures and scanned pages are read.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OcrStatus {
+    /// `ready` or `missing`.
+    pub state: String,
+    pub detail: String,
+    pub version: Option<String>,
+    /// Languages that pages are read in.
+    pub languages: Vec<String>,
+    /// Every language pack found.
+    pub installed: Vec<String>,
+}
+
 /// Free space below which people are warned, in bytes.
 const LOW_SPACE: u64 = 2 << 30;
 
@@ -49,6 +63,7 @@ pub async fn status(app: &Arc<App>, actor: &Actor) -> Result<Status, Error> {
     let (home_free_bytes, own) =
         blocking(move || Ok((free_bytes(&shared), tenants::belonging(&shared, &whose)?))).await?;
     let model = model_status(&app.inference);
+    let ocr = ocr_status(app).await;
     let mut notices = Vec::new();
     if model.state != "ready" {
         notices.push(format!(
@@ -84,6 +99,7 @@ pub async fn status(app: &Arc<App>, actor: &Actor) -> Result<Status, Error> {
         home_free_bytes,
         resident_bytes: resident_bytes(),
         model,
+        ocr,
         notices,
     })
 }
@@ -96,6 +112,25 @@ fn missing_layers(app: &App) -> Option<&'static str> {
         (false, true) => Some("Landlock"),
         (true, false) => Some("system call filters"),
         (false, false) => Some("Landlock and system call filters"),
+    }
+}
+
+async fn ocr_status(app: &App) -> OcrStatus {
+    match app.ocr.engine().await {
+        Ok(engine) => OcrStatus {
+            state: "ready".to_owned(),
+            detail: "Pictures and scanned pages are read by tesseract.".to_owned(),
+            version: Some(engine.version.clone()),
+            languages: engine.languages.clone(),
+            installed: engine.installed.clone(),
+        },
+        Err(absence) => OcrStatus {
+            state: "missing".to_owned(),
+            detail: absence.to_string(),
+            version: None,
+            languages: Vec::new(),
+            installed: Vec::new(),
+        },
     }
 }
 

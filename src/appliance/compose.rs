@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::disk;
 use crate::error::chain;
 use crate::extract::ExtractLimits;
-use crate::extraction::{ExtractionConfig, ExtractionPool};
+use crate::extraction::{ExtractionConfig, ExtractionPool, Ocr, OcrConfig};
 use crate::inference::{Embedder, InferenceConfig, InferenceError};
 use crate::keys::{KeyStore, SYSTEM_SCOPE};
 use crate::scratch;
@@ -45,7 +45,9 @@ pub(super) fn compose(
     if let Err(error) = reserve.hold() {
         tracing::warn!("the disk reserve cannot be held: {error}");
     }
-    let extraction = ExtractionPool::new(extraction_config(&config)?);
+    let reading = extraction_config(&config)?;
+    let ocr = Ocr::new(ocr_config(&config, &reading));
+    let extraction = ExtractionPool::new(reading);
     let registry = Registry::new(
         home.tenants_path(),
         system.clone(),
@@ -75,6 +77,7 @@ pub(super) fn compose(
         system,
         registry,
         extraction,
+        ocr,
         inference,
         scratch,
         schedule: Schedule::default(),
@@ -122,6 +125,19 @@ fn extraction_config(config: &Config) -> Result<ExtractionConfig, ApplianceError
         },
         documents_per_child: ingest.documents_per_child,
     })
+}
+
+fn ocr_config(config: &Config, reading: &ExtractionConfig) -> OcrConfig {
+    let ocr = &config.ocr;
+    OcrConfig {
+        worker_exe: reading.worker_exe.clone(),
+        enabled: ocr.enabled,
+        program: ocr.program.clone(),
+        languages: ocr.languages.clone(),
+        processes: ocr.concurrency(),
+        time_limit: ocr.page_time(),
+        memory_limit_bytes: ocr.memory,
+    }
 }
 
 /// Loads the model and tests it; what is wrong with it becomes part of the appliance's state.

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::endpoint::api;
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::search::basis;
+use super::search::{basis, ocr_mark};
 use super::terminal::{passage, printable, strong};
 use crate::types::{Answer, Citation};
 
@@ -65,6 +65,7 @@ fn place(citation: &Citation) -> String {
         parts.push(printable(&citation.source));
     }
     parts.extend(citation.page.map(|page| format!("page {page}")));
+    parts.extend(citation.ocr_confidence.map(ocr_mark));
     parts.push(format!("{} ({})", citation.date.strftime("%Y-%m-%d"), basis(citation.date_basis)));
     parts.join(" · ")
 }
@@ -86,13 +87,15 @@ mod tests {
             start: 0,
             end: 14,
             page: Some(3),
+            ocr: true,
+            ocr_confidence: Some(87),
             date: Timestamp::UNIX_EPOCH,
             date_basis: DateBasis::Content,
             score: 0.9,
         };
         assert_eq!(
             place(&citation),
-            "Lease · contracts/a.pdf · page 3 · 1970-01-01 (content date)"
+            "Lease · contracts/a.pdf · page 3 · read by OCR, 87 % sure · 1970-01-01 (content date)"
         );
     }
 }

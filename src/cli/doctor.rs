@@ -60,7 +60,7 @@ fn print(output: Output, report: &Report) -> Result<(), CliError> {
         let word = if check.ok { "ok    " } else { "FAILED" };
         let detail = printable(&check.detail);
         output.line(format!("{word}  {:<width$}  {detail}", check.name))?;
-        if let Some(hint) = check.hint.as_ref().filter(|_| !check.ok) {
+        if let Some(hint) = &check.hint {
             output.line(format!("{:width$}          {}", "", printable(hint)))?;
         }
     }

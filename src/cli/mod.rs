@@ -3,7 +3,7 @@
 //! Called by: `main`. Talks to: `appliance`, `config`, `extract`, `extraction`, `app::eval`,
 //! `keys`, and through the HTTP API to everything else.
 //! Invariants: exit codes are 0 done, 1 failed, 2 usage, 3 not found or not allowed, 4 locked;
-//! `extract-worker` runs before any thread, runtime or log exists.
+//! `extract-worker` and `ocr-worker` run before any thread, runtime or log exists.
 
 mod add;
 mod apikey;
@@ -111,6 +111,9 @@ enum Command {
     /// Extract documents from frames on standard input; started by Cairn itself
     #[command(hide = true)]
     ExtractWorker,
+    /// Become the OCR program, confined; started by Cairn itself
+    #[command(hide = true)]
+    OcrWorker { settings: String },
 }
 
 /// Commands that are requests to the API.
@@ -203,6 +206,11 @@ pub fn main() -> ExitCode {
     if matches!(line.command, Command::ExtractWorker) {
         return ExitCode::from(u8::try_from(crate::extract::run_worker()).unwrap_or(1));
     }
+    if let Command::OcrWorker { settings } = &line.command {
+        return ExitCode::from(
+            u8::try_from(crate::extract::ocr::run_ocr_worker(settings)).unwrap_or(1),
+        );
+    }
     // Kept to the end: it is removed when the process ends.
     let _scratch = crate::scratch::claim();
     let output = Output::new(line.shared.json);
@@ -236,6 +244,7 @@ async fn dispatch(session: &Session, command: Command) -> Result<Exit, CliError>
         Command::Doctor => Box::pin(doctor::run(session)).await,
         Command::SupportArchive(args) => Box::pin(support::run(session, &args)).await,
         Command::Version => version::run(session.output),
+        Command::OcrWorker { .. } => Err(CliError::usage("ocr-worker is started by Cairn itself")),
         Command::ExtractWorker => Err(CliError::usage("extract-worker is started by Cairn itself")),
     }
 }

@@ -105,6 +105,11 @@ pub fn basis(basis: DateBasis) -> &'static str {
     }
 }
 
+/// The mark of a text that was read from a picture.
+pub fn ocr_mark(confidence: u8) -> String {
+    format!("read by OCR, {confidence} % sure")
+}
+
 fn print_result(output: Output, rank: usize, result: &SearchResult) -> Result<(), CliError> {
     let title = strong(&printable(&result.title), output.bold());
     output.line(format!("{rank}. {title}  ({:.3})", result.score))?;
@@ -124,6 +129,7 @@ fn print_result(output: Output, rank: usize, result: &SearchResult) -> Result<()
     for found in &result.passages {
         let mut place = Vec::new();
         place.extend(found.page.map(|page| format!("page {page}")));
+        place.extend(found.ocr_confidence.map(ocr_mark));
         place.extend(found.heading.as_deref().map(printable));
         let place =
             if place.is_empty() { String::new() } else { format!("[{}] ", place.join(", ")) };

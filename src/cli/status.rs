@@ -21,6 +21,7 @@ struct Status {
     started_at: String,
     home_free_bytes: u64,
     model: Model,
+    ocr: Ocr,
     notices: Vec<String>,
 }
 
@@ -32,6 +33,14 @@ struct Model {
     language: Option<String>,
     dimension: Option<u64>,
     runtime_version: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Ocr {
+    state: String,
+    detail: String,
+    version: Option<String>,
+    languages: Vec<String>,
 }
 
 /// Runs the command.
@@ -61,6 +70,7 @@ pub async fn run(client: &Client, output: Output, home: &Path) -> Result<Exit, C
         ("home", home.display().to_string()),
         ("free space", BinaryBytes(status.home_free_bytes).to_string()),
         ("model", model_line(&status.model)),
+        ("ocr", ocr_line(&status.ocr)),
     ];
     for (name, value) in rows {
         output.line(format!("{name:<11} {}", printable(&value)))?;
@@ -69,6 +79,17 @@ pub async fn run(client: &Client, output: Output, home: &Path) -> Result<Exit, C
         output.line(format!("note: {}", printable(notice)))?;
     }
     Ok(Exit::Done)
+}
+
+fn ocr_line(ocr: &Ocr) -> String {
+    let mut parts = vec![ocr.state.clone()];
+    parts.extend(ocr.version.as_ref().map(|version| format!("tesseract {version}")));
+    if ocr.languages.is_empty() {
+        parts.push(ocr.detail.clone());
+    } else {
+        parts.push(ocr.languages.join("+"));
+    }
+    parts.join(", ")
 }
 
 fn model_line(model: &Model) -> String {

@@ -7,6 +7,7 @@
 mod host;
 mod ingest;
 mod keys;
+mod ocr;
 mod problem;
 mod search;
 mod server;
@@ -20,6 +21,7 @@ use serde::Deserialize;
 pub use host::{Host, HostError, HostPort};
 pub use ingest::IngestConfig;
 pub use keys::{KekSourceKind, KeysConfig, default_key_file};
+pub use ocr::OcrSection;
 pub use problem::Problem;
 pub use search::{InferenceSettings, SearchConfig};
 pub use server::{DEFAULT_LOG, ServerConfig, TlsMode};
@@ -33,6 +35,7 @@ pub struct Config {
     pub home: Home,
     pub server: ServerConfig,
     pub ingest: IngestConfig,
+    pub ocr: OcrSection,
     pub search: SearchConfig,
     pub inference: InferenceSettings,
     pub keys: KeysConfig,
@@ -112,6 +115,7 @@ pub struct Overrides {
 struct ConfigFile {
     server: ServerConfig,
     ingest: IngestConfig,
+    ocr: OcrSection,
     search: SearchConfig,
     inference: InferenceSettings,
     keys: KeysConfig,
@@ -138,6 +142,7 @@ impl Config {
         let mut problems = Vec::new();
         file.server.check(&mut problems);
         file.ingest.check(&mut problems);
+        file.ocr.check(&mut problems);
         file.search.check(&mut problems);
         file.inference.check(&mut problems);
         file.keys.credentials_dir = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
@@ -156,6 +161,7 @@ impl Config {
             home,
             server: file.server,
             ingest: file.ingest,
+            ocr: file.ocr,
             search: file.search,
             inference: file.inference,
             keys: file.keys,

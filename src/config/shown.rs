@@ -20,6 +20,7 @@ impl Config {
         let mut value = json!({
             "server": self.server,
             "ingest": self.ingest,
+            "ocr": self.ocr,
             "search": self.search,
             "inference": self.inference,
             "keys": self.keys,

@@ -19,6 +19,8 @@ use crate::types::{
 pub const MAX_BLOCK_TEXT: usize = 64 * 1024;
 /// Most blocks of one document.
 pub const MAX_BLOCKS: u64 = 1_000_000;
+/// Most pages of one document that are read by OCR.
+pub const MAX_OCR_PAGES: usize = 5000;
 const MAX_FACTS: usize = 200;
 const MAX_KEY: usize = 100;
 const MAX_VALUE: usize = 4 * 1024;
@@ -185,6 +187,16 @@ impl<'a> Output<'a> {
         failure: ExtractFailure,
     ) -> Result<(), Stop> {
         self.child(header, &mut Refused(Some(failure)))
+    }
+
+    /// Notes a page whose text, if it has any, is in a picture. Pages come in order.
+    pub(super) fn needs_ocr(&mut self, page: u32) {
+        let pages = &mut self.document.ocr_pages;
+        if pages.len() < MAX_OCR_PAGES {
+            pages.push(page);
+        } else {
+            self.warn(format!("Only the first {MAX_OCR_PAGES} pages with pictures are looked at"));
+        }
     }
 
     /// Notes something that could not be read.

@@ -22,6 +22,7 @@ mod epub;
 mod exports;
 mod grid;
 mod html;
+mod image;
 mod json;
 mod lines;
 mod mail;
@@ -30,6 +31,7 @@ mod markdown_out;
 mod markup;
 mod mbox;
 mod notebook;
+pub mod ocr;
 mod office;
 mod package;
 mod passwords;
@@ -59,10 +61,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use serde::{Deserialize, Serialize};
 
 pub use self::collect::Collector;
-pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS, refusal};
+pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS, MAX_OCR_PAGES, refusal};
 use self::emit::{Output, Stop};
 pub use self::markdown_out::to_markdown;
 pub use self::passwords::Passwords;
+pub use self::pdf::join_line;
 use self::sniff::{Detected, Format};
 use self::source::Source;
 pub use self::worker::run_worker;
@@ -182,6 +185,10 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
         Some(FormatHint::DocumentJson) => {
             Detected { format: Format::DocumentJson, media_type: "application/json".to_owned() }
         }
+        Some(FormatHint::PdfPages { first, count }) => Detected {
+            format: Format::PdfPages(first, count),
+            media_type: "application/pdf".to_owned(),
+        },
         None => sniff::sniff(&source, &request.name, request.media_type.as_deref()),
     };
     out.document.media_type.clone_from(&detected.media_type);
@@ -216,6 +223,8 @@ fn parse(
         Format::Mbox => mbox::extract(source, out),
         Format::OutlookMessage => mail::extract_outlook(source, out),
         Format::Pdf => pdf::extract(source, out),
+        Format::PdfPages(first, count) => pdf::draw(source, first, count, out),
+        Format::Image => image::extract(source, out),
         Format::Office => office::extract(source, out),
         Format::Compound => office::extract_compound(source, &request.passwords, out),
         Format::Epub => epub::extract(source, out),

@@ -5,6 +5,8 @@
 //! confined; the system's fonts stay closed to it, it has its own; a page
 //! that cannot be read costs a warning, not the document.
 
+mod draw;
+mod scanned;
 mod text;
 
 use std::error::Error;
@@ -15,6 +17,8 @@ use pdfium_render::prelude::{
     PdfDocument, PdfDocumentMetadataTagType, PdfRect, Pdfium, PdfiumError, PdfiumInternalError,
 };
 
+pub(super) use self::draw::draw;
+pub use self::text::join_line;
 use super::clean::one_line;
 use super::date::parse_date;
 use super::emit::{Output, Stop};
@@ -131,12 +135,22 @@ fn pages(document: &PdfDocument<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     let mut result = Ok(());
     let everywhere = PdfRect::new_from_values(-EVERYWHERE, -EVERYWHERE, EVERYWHERE, EVERYWHERE);
     for (number, index) in (1_u32..).zip(pages.as_range()) {
-        let text =
-            pages.get(index).and_then(|page| page.text().map(|text| text.inside_rect(everywhere)));
+        let page = pages.get(index);
+        let text = page.as_ref().ok().and_then(|page| {
+            page.text().map(|text| text.inside_rect(everywhere)).ok().map(|text| (page, text))
+        });
         match text {
-            Ok(text) if text.trim().is_empty() => without_text += 1,
-            Ok(text) => result = page_text(&text, number, out),
-            Err(_) => unreadable += 1,
+            Some((page, text)) => {
+                if scanned::needs_ocr(page, &text) {
+                    out.needs_ocr(number);
+                }
+                if text.trim().is_empty() {
+                    without_text += 1;
+                } else {
+                    result = page_text(&text, number, out);
+                }
+            }
+            None => unreadable += 1,
         }
         if result.is_err() {
             break;
@@ -144,7 +158,7 @@ fn pages(document: &PdfDocument<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     }
     if without_text > 0 {
         out.fact("pages_without_text", &without_text.to_string());
-        out.warn(format!("{without_text} pages hold no text layer (scanned?)"));
+        out.warn(format!("{without_text} pages hold no text layer"));
     }
     if unreadable > 0 {
         out.warn(format!("{unreadable} pages are damaged and were left out"));

@@ -1,6 +1,6 @@
 //! What a worker gives up before it looks at a file.
 //!
-//! Called by: `extract::worker`. Talks to: the kernel.
+//! Called by: `extract::worker`, `extract::ocr`. Talks to: the kernel.
 //! Invariants: `confine` is called once, before any other thread exists, and nothing undoes it;
 //! everything the worker has to open (libpdfium) is open by then. A layer that the kernel lacks is
 //! reported, not passed over in silence.
@@ -14,8 +14,8 @@ mod syscalls;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr, RulesetError,
-    RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, LandlockStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope, path_beneath_rules,
 };
 use rustix::io::Errno;
 use rustix::process::{
@@ -28,6 +28,8 @@ use super::protocol::{Confinement, WorkerSettings};
 
 /// No descriptor can be opened any more; the pipes, libpdfium and the budget's file stay.
 const OPEN_FILES: u64 = 16;
+/// A program opens its libraries and data one after the other.
+const PROGRAM_OPEN_FILES: u64 = 32;
 /// Descriptors that the parent gave on purpose.
 const STDIO: i32 = 2;
 
@@ -44,6 +46,8 @@ pub(super) enum SandboxError {
     Landlock(#[source] RulesetError),
     #[error("the list of system calls does not compile")]
     Syscalls(#[source] seccompiler::BackendError),
+    #[error("this kernel has no {0}, or has it turned off")]
+    Missing(&'static str),
 }
 
 /// Closes what whoever started the parent may have left open for everyone. Comes first, while
@@ -79,20 +83,60 @@ pub(super) fn close_strangers() -> Result<(), SandboxError> {
 /// # Errors
 /// Anything the kernel knows and yet refuses.
 pub(super) fn confine(settings: &WorkerSettings) -> Result<Confinement, SandboxError> {
-    limits(settings).map_err(SandboxError::Limit)?;
+    limits(settings.memory_limit_bytes, OPEN_FILES).map_err(SandboxError::Limit)?;
     let landlock_abi = no_file_system()?;
     let seccomp = syscalls::restrict().map_err(SandboxError::Syscalls)?;
     Ok(Confinement { landlock_abi, seccomp })
 }
 
-fn limits(settings: &WorkerSettings) -> rustix::io::Result<()> {
+/// What a foreign program may do that this process is about to become.
+pub(super) struct ProgramRights<'r> {
+    /// The one file that may be run, and the loader it names.
+    pub(super) run: Vec<&'r Path>,
+    /// Files and folders that may be read.
+    pub(super) read: Vec<&'r Path>,
+    pub(super) memory_limit_bytes: u64,
+    pub(super) cpu_seconds: u64,
+}
+
+/// Confines this process for a program that opens files of its own: it may read what it is made
+/// of, write nothing, start nothing else and reach nobody.
+///
+/// # Errors
+/// Anything the kernel refuses; and [`SandboxError::Missing`], since such a program is only kept
+/// from files of others by layers that every one of them needs.
+pub(super) fn confine_program(rights: &ProgramRights<'_>) -> Result<(), SandboxError> {
+    limits(rights.memory_limit_bytes, PROGRAM_OPEN_FILES).map_err(SandboxError::Limit)?;
+    limit(Resource::Cpu, rights.cpu_seconds.max(1)).map_err(SandboxError::Limit)?;
+    let enforced = every_right()
+        .and_then(Ruleset::create)
+        .and_then(|rules| {
+            rules
+                .add_rules(path_beneath_rules(&rights.read, AccessFs::ReadFile | AccessFs::ReadDir))
+        })
+        .and_then(|rules| {
+            let run = AccessFs::ReadFile | AccessFs::Execute;
+            rules.add_rules(path_beneath_rules(&rights.run, run))
+        })
+        .and_then(landlock::RulesetCreated::restrict_self)
+        .map_err(SandboxError::Landlock)?;
+    if enforced.ruleset == RulesetStatus::NotEnforced {
+        return Err(SandboxError::Missing("Landlock"));
+    }
+    if !syscalls::restrict_program().map_err(SandboxError::Syscalls)? {
+        return Err(SandboxError::Missing("system call filters"));
+    }
+    Ok(())
+}
+
+fn limits(memory_limit_bytes: u64, open_files: u64) -> rustix::io::Result<()> {
     set_no_new_privs(true)?;
     // Other processes of the same user may then not look into this one, and it leaves no core.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     limit(Resource::Core, 0)?;
-    limit(Resource::Nofile, OPEN_FILES)?;
+    limit(Resource::Nofile, open_files)?;
     limit(Resource::Fsize, 0)?;
-    limit(Resource::As, settings.memory_limit_bytes)?;
+    limit(Resource::As, memory_limit_bytes)?;
     umask(rustix::fs::Mode::from_raw_mode(0o077));
     chdir("/")
 }
@@ -107,10 +151,7 @@ fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
 /// Every right that this kernel can take away, with no path excepted; the ABI in force. Debian
 /// 12 has ABI 2, which lacks the rules on network and signals: `syscalls` has both.
 fn no_file_system() -> Result<Option<u32>, SandboxError> {
-    let enforced = Ruleset::default()
-        .handle_access(AccessFs::from_all(ABI::V5))
-        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V4)))
-        .and_then(|rules| rules.scope(Scope::from_all(ABI::V6)))
+    let enforced = every_right()
         .and_then(Ruleset::create)
         .and_then(landlock::RulesetCreated::restrict_self)
         .map_err(SandboxError::Landlock)?;
@@ -119,4 +160,11 @@ fn no_file_system() -> Result<Option<u32>, SandboxError> {
         (_, LandlockStatus::Available { effective_abi, .. }) => Some(effective_abi as u32),
         _ => None,
     })
+}
+
+fn every_right() -> Result<Ruleset, RulesetError> {
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(ABI::V5))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(ABI::V4)))
+        .and_then(|rules| rules.scope(Scope::from_all(ABI::V6)))
 }

@@ -11,6 +11,7 @@ use infer::MatcherType;
 use super::archive::{self, Packing};
 use super::charset::utf16_without_mark;
 use super::exports;
+use super::image;
 use super::source::Source;
 
 /// Which parser reads the file.
@@ -48,6 +49,10 @@ pub(super) enum Format {
     Export(exports::Kind),
     DocumentsJsonl,
     DocumentJson,
+    /// Pages of a PDF to be drawn: the first, and how many.
+    PdfPages(u32, u32),
+    /// A picture, which may hold text.
+    Image,
     Zip,
     SevenZip,
     Tar,
@@ -97,7 +102,11 @@ pub(super) fn sniff(source: &Source<'_>, name: &str, declared: Option<&str>) -> 
     if super::mail::is_outlook(evidence.head, evidence.extension) {
         return Detected::new(Format::OutlookMessage, "application/vnd.ms-outlook");
     }
-    if looks_like_text(evidence.head) {
+    let like_text = looks_like_text(evidence.head);
+    if image::is_portable_map(evidence.head, evidence.extension, like_text) {
+        return Detected::new(Format::Image, image::PORTABLE_MAP);
+    }
+    if like_text {
         return text::sniff(&evidence);
     }
     text::mail_with_binary_body(&evidence).unwrap_or_else(|| {
@@ -164,6 +173,7 @@ fn binary(media_type: &str) -> Detected {
         {
             Format::Office
         }
+        image if image::is_read(image) => Format::Image,
         _ => Format::Unsupported,
     };
     Detected::new(format, media_type)
@@ -283,7 +293,7 @@ mod tests {
     fn bytes_win_over_the_name() {
         assert_eq!(detect("report.txt", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n").0, Format::Pdf);
         let (format, media_type) = detect("notes.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0");
-        assert_eq!((format, media_type.as_str()), (Format::Unsupported, "image/png"));
+        assert_eq!((format, media_type.as_str()), (Format::Image, "image/png"));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::io::{self, Read};
 
-use super::testing::{extract_from, limits, run};
+use super::testing::{extract_from, limits, run, run_as};
 use super::{ExtractLimits, ExtractRequest, ExtractSink, extract};
-use crate::types::{Block, BlockKind, ChildHeader, ExtractFailureCode};
+use crate::types::{Block, BlockKind, ChildHeader, ExtractFailureCode, FormatHint};
 
 #[test]
 fn an_empty_file_says_so() {
@@ -14,11 +14,53 @@ fn an_empty_file_says_so() {
 
 #[test]
 fn a_type_without_a_reader_is_named() {
-    let bytes = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\0";
-    let failure = extract_from("a.png", None, limits(), &mut &bytes[..]).expect_err("an image");
+    let bytes = b"fLaC\0\0\0\x22\x10\0\x10\0\0\0\x0e\0\0\x10\x0a\xc4\x42\xf0\0\0\0\0\0\0\0\0";
+    let failure = extract_from("a.flac", None, limits(), &mut &bytes[..]).expect_err("music");
     assert_eq!(failure.code, ExtractFailureCode::UnsupportedType);
-    assert_eq!(failure.media_type.as_deref(), Some("image/png"));
-    assert!(failure.message.contains("image/png"));
+    assert_eq!(failure.media_type.as_deref(), Some("audio/x-flac"));
+    assert!(failure.message.contains("audio/x-flac"));
+}
+
+fn ocr_fixture(name: &str) -> Vec<u8> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/ocr/");
+    std::fs::read(folder.to_owned() + name).unwrap()
+}
+
+#[test]
+fn pages_that_are_pictures_are_named_and_those_with_text_are_read() {
+    let mixed = run("mixed.pdf", &ocr_fixture("mixed.pdf"));
+    assert_eq!(mixed.document.ocr_pages, [2]);
+    let pages: Vec<Option<u32>> = mixed.blocks.iter().map(|block| block.page).collect();
+    assert!(pages.contains(&Some(1)) && pages.contains(&Some(3)) && !pages.contains(&Some(2)));
+    assert_eq!(run("x", &ocr_fixture("two-pages.tiff")).document.ocr_pages, [1, 2]);
+    for name in
+        ["letter.png", "letter.jpg", "letter.webp", "letter.gif", "letter.bmp", "letter.pbm"]
+    {
+        let picture = run(name, &ocr_fixture(name));
+        assert_eq!(picture.document.ocr_pages, [1], "{name}");
+        assert_eq!(picture.document.metadata["width"], "1700", "{name}");
+    }
+    assert_eq!(run("x", &ocr_fixture("icon.png")).document.ocr_pages, [0; 0]);
+}
+
+#[test]
+fn pages_are_drawn_in_grey_and_no_larger_than_allowed() {
+    let pages = |first, count| FormatHint::PdfPages { first, count };
+    let drawn = run_as("mixed.pdf", pages(2, 9), &ocr_fixture("mixed.pdf"));
+    let names: Vec<&str> = drawn.children.iter().map(|(header, _)| header.name.as_str()).collect();
+    assert_eq!(names, ["page-2.pgm", "page-3.pgm"]);
+    let (_, picture) = &drawn.children[0];
+    assert!(picture.starts_with(b"P5\n2550 1650\n255\n"), "{:?}", &picture[..20]);
+    assert_eq!(picture.len(), b"P5\n2550 1650\n255\n".len() + 2550 * 1650);
+    let dark = picture.iter().filter(|pixel| **pixel < 100).count();
+    assert!((20_000..400_000).contains(&dark), "{dark} dark pixels");
+    assert!(drawn.blocks.is_empty());
+    let vast = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
+         2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
+         3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 14400 9000000]>>endobj\n\
+         trailer<</Root 1 0 R>>\n%%EOF\n";
+    let drawn = run_as("vast.pdf", pages(1, 1), vast.as_bytes());
+    assert!(drawn.children.iter().all(|(_, picture)| picture.len() <= 25_100_000));
 }
 
 #[test]

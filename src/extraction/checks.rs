@@ -4,7 +4,7 @@
 //! Invariants: nothing passes that holds a zero byte or is longer than an honest worker makes it;
 //! an answer that does not pass costs the worker its life.
 
-use crate::extract::MAX_BLOCK_TEXT;
+use crate::extract::{MAX_BLOCK_TEXT, MAX_OCR_PAGES};
 use crate::types::{Block, BlockKind, ChildHeader, ExtractFailure, ExtractedDocument};
 
 const MAX_NAME: usize = 4096;
@@ -48,6 +48,9 @@ pub(super) fn document(document: &ExtractedDocument) -> Result<(), Fault> {
         .iter()
         .all(|(key, value)| is_short(key, MAX_SENTENCE) && is_short(value, MAX_VALUE));
     let few = document.metadata.len() <= MAX_LIST && lists.iter().all(|l| l.len() <= MAX_LIST);
+    let pages = &document.ocr_pages;
+    let in_order = pages.first() != Some(&0) && pages.is_sorted_by(|a, b| a < b);
+    let few = few && pages.len() <= MAX_OCR_PAGES && in_order;
     if all_short && facts_short && few { Ok(()) } else { Err("more facts than allowed") }
 }
 

@@ -32,8 +32,8 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long a worker may take to confine itself, on a machine that is busy.
 const START: Duration = Duration::from_secs(60);
 /// Signals of the kernel: too much processor time, a forbidden system call.
-const SIGXCPU: i32 = 24;
-const SIGSYS: i32 = 31;
+pub(super) const SIGXCPU: i32 = 24;
+pub(super) const SIGSYS: i32 = 31;
 
 /// A running worker.
 pub(super) struct WorkerProcess {
@@ -250,7 +250,7 @@ async fn listen(mut stderr: ChildStderr, last_words: Arc<Mutex<Vec<u8>>>) {
 }
 
 /// What allocators of Rust and C++ say before they abort.
-fn ran_out_of_memory(words: &[u8]) -> bool {
+pub(super) fn ran_out_of_memory(words: &[u8]) -> bool {
     let words = String::from_utf8_lossy(words).to_ascii_lowercase();
     ["memory allocation of", "bad_alloc", "out of memory"].iter().any(|sign| words.contains(sign))
 }

@@ -6,11 +6,12 @@
 //! `conversation` checks; a child that crashed, stalled or broke the protocol is never used again.
 //!
 //! `pool` decides which child reads a file, `child` is one process, `conversation` is one file's
-//! exchange with it, `checks` is what its answers must keep to, `replay` lets a file be sent again after a crash.
+//! exchange with it, `ocr` reads pictures, `checks` is what its answers must keep to, `replay` lets a file be sent again after a crash.
 
 mod checks;
 mod child;
 mod conversation;
+mod ocr;
 mod pool;
 mod replay;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::io::AsyncRead;
 
+pub use self::ocr::{OCR_PACKAGES, Ocr, OcrAbsence, OcrConfig, OcrEngine, OcrPage};
 pub use self::pool::ExtractionPool;
 use crate::extract::ExtractLimits;
 pub use crate::extract::protocol::Confinement;
@@ -91,6 +93,8 @@ pub enum ExtractionError {
         #[source]
         source: io::Error,
     },
+    #[error("the OCR program cannot be run: {why}")]
+    Ocr { why: String },
     #[error("the extraction pool is closed")]
     Closed,
 }

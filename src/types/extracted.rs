@@ -28,6 +28,9 @@ pub struct ExtractedDocument {
     pub warnings: Vec<String>,
     /// True for a file that only holds others (mbox, JSON Lines of documents).
     pub container: bool,
+    /// Pages, counted from 1 and in order, that hold pictures where text is to be expected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ocr_pages: Vec<u32>,
 }
 
 /// A structural unit in reading order.
@@ -98,6 +101,8 @@ pub enum FormatHint {
     DocumentsJsonl,
     /// One line of such a file.
     DocumentJson,
+    /// Pages of a PDF, `count` from `first` on, each as a picture; nothing of it is read.
+    PdfPages { first: u32, count: u32 },
 }
 
 /// Why a file has no text. The code is contract, the sentence is for people.

@@ -116,6 +116,12 @@ pub struct Passage {
     pub page: Option<u32>,
     /// Heading path, outermost first, joined by ` › `.
     pub heading: Option<String>,
+    /// True where the text was read by OCR from a picture.
+    #[serde(default)]
+    pub ocr: bool,
+    /// How sure OCR is of the page, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocr_confidence: Option<u8>,
     /// Matched words as `[start, end)` in scalar values, relative to `text`.
     pub highlights: Vec<[u32; 2]>,
     pub score: f64,
@@ -163,6 +169,12 @@ pub struct Citation {
     pub start: u64,
     pub end: u64,
     pub page: Option<u32>,
+    /// True where the text was read by OCR from a picture.
+    #[serde(default)]
+    pub ocr: bool,
+    /// How sure OCR is of the page, 0 to 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocr_confidence: Option<u8>,
     #[schema(value_type = String)]
     pub date: Timestamp,
     pub date_basis: DateBasis,

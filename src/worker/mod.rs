@@ -47,6 +47,7 @@ impl Workers {
                 }
                 // One reads and stores while the other keeps the model busy.
                 JobKind::Embed => 2,
+                JobKind::Ocr => app.ocr.concurrency(),
                 JobKind::Fulltext | JobKind::Purge => 1,
             };
             for _ in 0..workers {

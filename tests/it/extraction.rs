@@ -58,7 +58,7 @@ fn words(text: &str) -> HashMap<String, usize> {
 }
 
 /// Share of the words of `expected` that `found` has too, each as often.
-fn recall(expected: &str, found: &str) -> f64 {
+pub fn recall(expected: &str, found: &str) -> f64 {
     let (expected, found) = (words(expected), words(found));
     let all: usize = expected.values().sum();
     let hits: usize =

@@ -28,6 +28,7 @@ mod mail;
 mod main_job;
 mod model;
 mod neighbours;
+mod ocr;
 mod pdf_texts;
 mod quotas;
 mod robustness;

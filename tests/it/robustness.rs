@@ -36,7 +36,7 @@ fn every_bad_file_says_why_and_the_good_one_beside_it_is_indexed() {
     fs::write(folder.join("half.pdf"), &pdf[..pdf.len() / 2]).unwrap();
     copy("pdf/pypdf/issue-297.pdf", "odd.pdf");
     copy("pdf/pypdf/libreoffice-writer-password.pdf", "locked.pdf");
-    // A page with nothing on it, as a scanner without text recognition writes it.
+    // A page with nothing on it: there is nothing that OCR could read.
     let blank = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
          2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
          3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 200 200]>>endobj\n\
@@ -65,7 +65,7 @@ fn every_bad_file_says_why_and_the_good_one_beside_it_is_indexed() {
         ("mixed/empty.txt", "failed", "empty_file"),
         ("mixed/cut.pdf", "failed", "malformed"),
         ("mixed/locked.pdf", "failed", "password_required"),
-        ("mixed/pictures.pdf", "unsupported", "needs_ocr"),
+        ("mixed/pictures.pdf", "unsupported", "no_text"),
         ("mixed/random.bin", "unsupported", "unsupported_type"),
     ] {
         let item = find(&ledger["items"], "source", source);

@@ -32,6 +32,7 @@ pub(super) struct Candidate {
     start: u64,
     end: u64,
     page: Option<u32>,
+    ocr_confidence: Option<u8>,
     date: (jiff::Timestamp, DateBasis),
 }
 
@@ -50,6 +51,8 @@ impl Candidate {
             start: self.start,
             end: self.end,
             page: self.page,
+            ocr: self.ocr_confidence.is_some(),
+            ocr_confidence: self.ocr_confidence,
             date: self.date.0,
             date_basis: self.date.1,
             score: self.score,
@@ -64,6 +67,7 @@ struct Raw {
     end: u64,
     rank: usize,
     page: Option<u32>,
+    ocr_confidence: Option<u8>,
     passage: Arc<str>,
     passage_score: f64,
 }
@@ -106,6 +110,7 @@ pub(super) async fn candidates<A: CanRead>(
                 start: raw.start,
                 end: raw.end,
                 page: raw.page,
+                ocr_confidence: raw.ocr_confidence,
                 date: document.dates.effective(),
             }
         })
@@ -126,6 +131,7 @@ fn raw_sentences(passages: Vec<Vec<(StoredChunk, f64)>>) -> Vec<Raw> {
                     end: chunk.start + sentence.end,
                     rank,
                     page: chunk.page,
+                    ocr_confidence: chunk.ocr_confidence,
                     passage: passage.clone(),
                     passage_score,
                 });

@@ -5,6 +5,7 @@
 //! reads the parent again and finds them unchanged; a child beyond the tenant's limits is in the
 //! ledger as failed, and its bytes are not kept.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,10 +18,11 @@ use crate::app::{App, Error};
 use crate::auth::Write;
 use crate::chunk;
 use crate::extract::{ExtractLimits, ExtractRequest};
+use crate::extraction::OcrAbsence;
 use crate::failpoint::Failpoint;
 use crate::tenant::{
-    ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord, JobKind, OutlineEntry, TenantHandle,
-    Unreadable, heading_path,
+    ChunkInput, ClaimedJob, ExtractInput, ExtractionRecord, JobKind, OCR_REMEDY, OcrPlan,
+    OcrResult, OutlineEntry, TenantHandle, Unreadable, heading_path,
 };
 use crate::types::{ExtractFailure, ExtractFailureCode, ExtractedDocument, ItemState, Language};
 
@@ -133,16 +135,26 @@ async fn record(
     tenant: &TenantHandle<Write>,
     job: &ClaimedJob,
     input: &ExtractInput,
-    document: ExtractedDocument,
+    mut document: ExtractedDocument,
 ) -> Result<(), Error> {
+    let (read, plan, absence) = plan_ocr(app, tenant, job, &mut document).await?;
+    let queue = plan.queue;
     let (shared, budget, source) = (app.clone(), app.ingest.chunk_tokens, input.source.clone());
-    let record = crate::app::blocking(move || {
+    let mut record = crate::app::blocking(move || {
         let spans = |text: &str| shared.inference.token_spans(text);
         chunked_record(document, &source, budget, &spans)
     })
     .await?;
+    record.ocr = plan;
     if record.chunks.is_empty() && !record.container {
-        return record_unreadable(tenant, job, without_text(&record)).await;
+        if !queue {
+            return record_unreadable(tenant, job, without_text(&record, &read, absence)).await;
+        }
+        let finished = job.clone();
+        tenant.write(move |catalog| catalog.await_ocr(&finished, &record)).await?;
+        tenant.announce(vec![job.item]);
+        app.schedule.wake_for(JobKind::Ocr, tenant.id());
+        return Ok(());
     }
     tenant.faults().pass(Failpoint::Extracted).map_err(Error::Fault)?;
     let finished = job.clone();
@@ -150,6 +162,27 @@ async fn record(
     tenant.announce(vec![job.item]);
     app.schedule.wake_for(JobKind::Fulltext, tenant.id());
     Ok(())
+}
+
+/// Puts what OCR has read already in its place, and says what is left for it: what was read, the
+/// plan, and why the rest is not read where it is not.
+async fn plan_ocr(
+    app: &App,
+    tenant: &TenantHandle<Write>,
+    job: &ClaimedJob,
+    document: &mut ExtractedDocument,
+) -> Result<(Vec<OcrResult>, OcrPlan, Option<OcrAbsence>), Error> {
+    if document.ocr_pages.is_empty() {
+        return Ok((Vec::new(), OcrPlan::default(), None));
+    }
+    let item = job.item;
+    let read = tenant.read(move |catalog| catalog.ocr_results(item)).await?;
+    let used = super::ocr::merge(document, &read);
+    let was_read: HashSet<u32> = read.iter().map(|result| result.page).collect();
+    let left = document.ocr_pages.iter().any(|page| !was_read.contains(page));
+    let absence = if left { app.ocr.engine().await.err() } else { None };
+    let queue = left && absence.is_none();
+    Ok((read, OcrPlan { pages: document.ocr_pages.clone(), used, queue }, absence))
 }
 
 async fn record_unreadable(
@@ -189,19 +222,31 @@ pub(super) fn outcome(code: ExtractFailureCode) -> (ItemState, &'static str) {
     }
 }
 
-fn without_text(record: &ExtractionRecord) -> Unreadable {
-    let scanned = record.metadata.contains_key("pages_without_text");
-    let detail = if scanned {
-        "Its pages hold images only; reading them needs OCR."
-    } else {
-        "No text was found in it."
+/// Why there is no text in a file that was read; `read` is what OCR made of its pages, `absence`
+/// why it has not looked at all of them.
+fn without_text(
+    record: &ExtractionRecord,
+    read: &[OcrResult],
+    absence: Option<OcrAbsence>,
+) -> Unreadable {
+    let problem = read.iter().find_map(|result| result.problem.clone());
+    let small = record.ocr.pages.is_empty() && record.media_type.starts_with("image/");
+    let (state, reason, detail) = match (absence, problem) {
+        (Some(absence), _) => {
+            let detail = format!("Its text is in pictures. {absence} {OCR_REMEDY}");
+            (ItemState::Unsupported, "needs_ocr".to_owned(), detail)
+        }
+        (None, Some((reason, detail))) => (ItemState::Failed, reason, format!("{detail}.")),
+        (None, None) => {
+            let detail = match record.ocr.pages.len() {
+                0 if small => "The picture is too small to hold text that could be read.",
+                0 => "No text was found in it.",
+                _ => "OCR found no text in it.",
+            };
+            (ItemState::Unsupported, "no_text".to_owned(), detail.to_owned())
+        }
     };
-    Unreadable {
-        state: ItemState::Unsupported,
-        reason: if scanned { "needs_ocr" } else { "no_text" }.to_owned(),
-        detail: detail.to_owned(),
-        media_type: Some(record.media_type.clone()),
-    }
+    Unreadable { state, reason, detail, media_type: Some(record.media_type.clone()) }
 }
 
 fn chunked_record(
@@ -244,6 +289,7 @@ fn chunked_record(
         page_starts: split.page_starts,
         chunks,
         container: document.container,
+        ocr: OcrPlan::default(),
     })
 }
 

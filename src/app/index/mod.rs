@@ -1,4 +1,4 @@
-//! The pipeline behind an accepted item: extract, index, embed, purge.
+//! The pipeline behind an accepted item: extract, index, embed, read pictures, purge.
 //!
 //! Called by: `worker`. Talks to: catalogue, blobs, projections, extraction, inference.
 //! Invariants: every stage is idempotent and ends in one commit that needs the job's lease; a
@@ -10,6 +10,7 @@ mod derived;
 mod embed;
 mod extract;
 mod fulltext;
+mod ocr;
 mod purge;
 
 pub use embed::input_text;
@@ -62,6 +63,7 @@ pub async fn run_unit(
         JobKind::Extract => Box::pin(extract::run(app, tenant)).await,
         JobKind::Fulltext => Box::pin(fulltext::run(app, tenant)).await,
         JobKind::Embed => Box::pin(embed::run(app, tenant)).await,
+        JobKind::Ocr => Box::pin(ocr::run(app, tenant)).await,
         JobKind::Purge => Box::pin(purge::run(app, tenant)).await,
     }?;
     if progress == Progress::Busy {

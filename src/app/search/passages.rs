@@ -46,6 +46,8 @@ pub(crate) async fn choose<A: CanRead>(
                         start: chunk.start,
                         end: chunk.end,
                         page: chunk.page,
+                        ocr: chunk.ocr_confidence.is_some(),
+                        ocr_confidence: chunk.ocr_confidence,
                         heading: chunk.heading,
                         score,
                     })

@@ -27,7 +27,7 @@ pub(super) fn paragraphs(page: &str) -> Vec<String> {
         if begins_item(line) {
             end(&mut current, &mut paragraphs);
         }
-        append(&mut current, line);
+        join_line(&mut current, line);
         let short = line.chars().count() * 4 < longest * 3;
         if short && ends_sentence(line) {
             end(&mut current, &mut paragraphs);
@@ -59,7 +59,7 @@ fn join_marked_hyphens(page: &str) -> String {
 }
 
 /// Adds a line to a paragraph; `exam-` + `ple` becomes one word, `two` + `words` stay two.
-fn append(current: &mut String, line: &str) {
+pub fn join_line(current: &mut String, line: &str) {
     let next_is_lower = line.chars().next().is_some_and(char::is_lowercase);
     let broken_word = current
         .strip_suffix(['-', '\u{2010}'])

@@ -57,6 +57,16 @@ const TGKILL: i64 = 234;
 const NEWFSTATAT: i64 = 262;
 const PRLIMIT: i64 = 302;
 
+const EXECVE: i64 = 59;
+const OPENAT: i64 = 257;
+
+/// What a program needs beyond `ALLOWED` to load its libraries and read its data: ioctl (is this a
+/// terminal), access, getcwd, readlink, arch_prctl, getdents64, readlinkat, faccessat(2), statfs.
+const PROGRAM_ALLOWED: &[i64] = &[16, 21, 79, 89, 137, 138, 158, 217, 267, 269, 439];
+
+const PROT_WRITE: u64 = 2;
+/// Writing, creating, truncating; and a file without a name needs the first of them.
+const OPEN_TO_CHANGE: u64 = 0o1103;
 const PROT_EXEC: u64 = 4;
 const CLONE_THREAD: u64 = 0x1_0000;
 const PR_SET_NAME: u64 = 15;
@@ -73,6 +83,36 @@ pub(super) fn restrict() -> Result<bool, BackendError> {
     let allowed = program(allowed()?, SeccompAction::Errno(ENOSYS), SeccompAction::Allow)?;
     // The stricter answer counts; the second filter allows no third.
     Ok(apply_filter(&fatal).is_ok() && apply_filter(&allowed).is_ok())
+}
+
+/// Puts filters in force for a program that this process becomes; false where the kernel has none.
+/// The program may be run, by the rules of Landlock that one alone; nothing is ever forked.
+///
+/// # Errors
+/// Where the lists do not make a filter.
+pub(super) fn restrict_program() -> Result<bool, BackendError> {
+    let fatal = FATAL.iter().filter(|call| **call != EXECVE).map(|call| (*call, Vec::new()));
+    let fatal = program(fatal.collect(), SeccompAction::Allow, SeccompAction::KillProcess)?;
+    let rules = allowed_to_program()?;
+    let allowed = program(rules, SeccompAction::Errno(ENOSYS), SeccompAction::Allow)?;
+    Ok(apply_filter(&fatal).is_ok() && apply_filter(&allowed).is_ok())
+}
+
+fn allowed_to_program() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendError> {
+    let mut rules = allowed()?;
+    rules.extend(PROGRAM_ALLOWED.iter().chain([&EXECVE]).map(|call| (*call, Vec::new())));
+    // Code comes out of files; what can be written is never run, and stays so.
+    let written_or_run = PROT_WRITE | PROT_EXEC;
+    rules.insert(
+        MMAP,
+        vec![
+            when(&[(2, Is::MaskedEq(PROT_EXEC), 0)])?,
+            when(&[(2, Is::MaskedEq(written_or_run), PROT_EXEC)])?,
+        ],
+    );
+    rules.insert(OPENAT, vec![when(&[(2, Is::MaskedEq(OPEN_TO_CHANGE), 0)])?]);
+    rules.insert(NEWFSTATAT, Vec::new());
+    Ok(rules)
 }
 
 fn program(
@@ -118,6 +158,10 @@ mod tests {
     fn both_lists_make_filters_and_share_no_call() {
         let allowed = allowed().unwrap();
         assert!(FATAL.iter().all(|call| !allowed.contains_key(call)));
+        let to_program = allowed_to_program().unwrap();
+        let both = FATAL.iter().filter(|call| to_program.contains_key(call));
+        assert_eq!(both.collect::<Vec<_>>(), [&EXECVE]);
+        assert!(program(to_program, SeccompAction::Errno(ENOSYS), SeccompAction::Allow).is_ok());
         assert!(program(allowed, SeccompAction::Errno(ENOSYS), SeccompAction::Allow).is_ok());
         let fatal: BTreeMap<_, _> = FATAL.iter().map(|call| (*call, Vec::new())).collect();
         assert_eq!(fatal.len(), FATAL.len(), "a call is listed twice");

@@ -71,7 +71,8 @@ impl CatalogReader<'_> {
             )?,
             jobs_in_flight: self.count(
                 "count waiting items",
-                "SELECT count(*) FROM item WHERE state = 'waiting'",
+                // Pictures wait behind everything else and must hold nothing up.
+                "SELECT count(*) FROM item WHERE state = 'waiting' AND reason IS NOT 'needs_ocr'",
                 [],
             )?,
         })

@@ -34,6 +34,8 @@ pub struct StoredChunk {
     pub heading: Option<String>,
     pub text: String,
     pub input: Vec<u8>,
+    /// How sure OCR is of the page, 0 to 100, where the text is from it.
+    pub ocr_confidence: Option<u8>,
 }
 
 /// What a vector row needs besides the vector.
@@ -54,7 +56,10 @@ pub fn heading_path(headings: &[String]) -> Option<String> {
     (!headings.is_empty()).then(|| headings.join(HEADING_SEPARATOR))
 }
 
-const CHUNK_COLUMNS: &str = "key, item, ordinal, start_char, end_char, page, heading, body, input";
+/// A chunk lies on one page, so what holds of the page holds of the chunk.
+const CHUNK_COLUMNS: &str = "key, item, ordinal, start_char, end_char, page, heading, body, input, \
+     (SELECT o.confidence FROM ocr_page o \
+      WHERE o.item = chunk.item AND o.page = chunk.page AND o.used = 1)";
 
 fn read_chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChunk> {
     Ok(StoredChunk {
@@ -67,6 +72,7 @@ fn read_chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChunk> {
         heading: row.get(6)?,
         text: row.get(7)?,
         input: row.get(8)?,
+        ocr_confidence: row.get(9)?,
     })
 }
 

@@ -249,6 +249,7 @@ impl CatalogWriter<'_> {
             |row| Ok(ItemKey(row.get(0)?)),
         )?;
         let Some(to_read) = to_read else { return Ok(false) };
+        self.forget_ocr_problems(to_read)?;
         self.mark_waiting(to_read, "queued", "Waiting to be read again.")?;
         self.enqueue(JobKind::Extract, to_read)?;
         Ok(true)
@@ -319,6 +320,7 @@ impl CatalogWriter<'_> {
                 continue;
             }
             self.clear_text(job.item)?;
+            self.clear_ocr(job.item)?;
             let blob = self
                 .one(
                     "read the blob of an item",

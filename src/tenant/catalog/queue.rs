@@ -20,13 +20,15 @@ pub enum JobKind {
     Fulltext,
     /// Chunks into the vector table, embedding what has no vector yet.
     Embed,
+    /// Pictures to text, where an OCR program is there; behind everything else.
+    Ocr,
     /// A superseded or deleted revision out of every projection.
     Purge,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Extract, Self::Fulltext, Self::Embed, Self::Purge];
+    pub const ALL: [Self; 5] = [Self::Extract, Self::Fulltext, Self::Embed, Self::Ocr, Self::Purge];
 
     /// The word used in SQL and logs.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +36,7 @@ impl JobKind {
             Self::Extract => "extract",
             Self::Fulltext => "fulltext",
             Self::Embed => "embed",
+            Self::Ocr => "ocr",
             Self::Purge => "purge",
         }
     }

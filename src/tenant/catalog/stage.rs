@@ -12,6 +12,7 @@ use rusqlite::params;
 use super::chunks::ChunkInput;
 use super::documents::OutlineEntry;
 use super::nesting::Nesting;
+use super::ocr::OcrPlan;
 use super::queue::{ClaimedJob, JobKind};
 use super::rows::to_json;
 use super::{CatalogError, CatalogReader, CatalogWriter};
@@ -52,6 +53,8 @@ pub struct ExtractionRecord {
     pub chunks: Vec<ChunkInput>,
     /// Holds nothing but other files.
     pub container: bool,
+    /// Pages whose text is in pictures.
+    pub ocr: OcrPlan,
 }
 
 /// A file without text, and why.
@@ -244,6 +247,7 @@ impl CatalogWriter<'_> {
         )?;
         self.insert_chunks(item, &record.chunks)?;
         self.remove_vanished_children(item)?;
+        self.plan_ocr(item, &record.ocr)?;
         if record.container && record.chunks.is_empty() {
             let children = self.count(
                 "count children",
@@ -257,7 +261,7 @@ impl CatalogWriter<'_> {
     }
 
     /// Removes documents that an older revision of this container held and this one does not.
-    fn remove_vanished_children(&self, item: ItemKey) -> Result<(), CatalogError> {
+    pub(super) fn remove_vanished_children(&self, item: ItemKey) -> Result<(), CatalogError> {
         let vanished = self.all(
             "list vanished children",
             "SELECT d.id FROM document d JOIN item i ON i.key = ?1 \
@@ -346,7 +350,7 @@ impl CatalogWriter<'_> {
                 self.retire(owner.document, old)?;
             }
             if owner.vectors == Some(item) {
-                self.settle(item, ItemState::Indexed, None, None)?;
+                self.settle_indexed(item)?;
             } else {
                 self.enqueue(JobKind::Embed, item)?;
                 if embed {
@@ -417,7 +421,7 @@ impl CatalogWriter<'_> {
                 params![owner.document.0, item.0],
             )?;
             if owner.fulltext == Some(item) {
-                self.settle(item, ItemState::Indexed, None, None)?;
+                self.settle_indexed(item)?;
             }
         }
         Ok(())
@@ -436,6 +440,9 @@ impl CatalogWriter<'_> {
         if kind == JobKind::Purge {
             // What was removed has to go in the end, however long it takes.
             return self.return_job(job, SignedDuration::from_mins(5), cause, false);
+        }
+        if kind == JobKind::Ocr {
+            return self.give_up_on_ocr(job, cause);
         }
         if !self.finish_job(job)? {
             return Ok(());

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { answerParts } from './answer.ts';
 import { scalarLength, sliceScalars, toUtf16 } from './offsets.ts';
 import { segments } from './segments.ts';
+import { ocrMark } from './words.ts';
 
 test('plain letters have the same offset in both counts', () => {
   assert.deepEqual(toUtf16('abcdef', [0, 2, 6]), [0, 2, 6]);
@@ -89,4 +90,9 @@ test('a citation that is not in the answer does not disturb the others', () => {
     { text: 'Chalk is soft.', citations: [2] },
     { text: ' So they say.', citations: [] },
   ]);
+});
+
+test('a passage that OCR has read says how sure that is', () => {
+  assert.equal(ocrMark(87), 'Read by OCR, 87 % sure');
+  assert.equal(ocrMark(undefined), 'Read by OCR');
 });

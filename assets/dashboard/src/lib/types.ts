@@ -351,6 +351,10 @@ export interface Passage {
   start: number;
   end: number;
   page: number | null;
+  /** True where the text was read by OCR from a picture. */
+  ocr?: boolean;
+  /** How sure OCR is of the page, 0 to 100. */
+  ocr_confidence?: number;
   heading: string | null;
   /** `[start, end)` in Unicode scalar values, relative to `text`. */
   highlights: [number, number][];
@@ -401,6 +405,10 @@ export interface Citation {
   start: number;
   end: number;
   page: number | null;
+  /** True where the text was read by OCR from a picture. */
+  ocr?: boolean;
+  /** How sure OCR is of the page, 0 to 100. */
+  ocr_confidence?: number;
   date: string;
   date_basis: DateBasis;
   score: number;

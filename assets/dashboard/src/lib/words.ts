@@ -96,3 +96,11 @@ export const TOTP_COMMAND = 'cairn user reset-totp <name>';
 export const SETUP_COMMAND = 'cairn link';
 /** Opens a sealed appliance at its console. */
 export const UNSEAL_COMMAND = 'cairn keys unseal';
+
+/** What the mark of a passage that OCR has read stands for. */
+export const OCR_MEANING = 'Read from a picture: letters may be wrong. The number says how sure OCR is, out of 100.';
+
+/** The mark of a passage that OCR has read. */
+export function ocrMark(confidence: number | undefined): string {
+  return confidence === undefined ? 'Read by OCR' : `Read by OCR, ${confidence} % sure`;
+}
