@@ -138,6 +138,8 @@ enum Request {
     Ledger(ledger::LedgerArgs),
     /// Work again on what failed
     Retry(maintain::RetryArgs),
+    /// Give the password of a locked file, and read it
+    UnlockFile(maintain::UnlockArgs),
     /// Remove a document
     Remove(maintain::RemoveArgs),
     /// Throw away full text and vectors and make them again from what is stored
@@ -276,6 +278,7 @@ async fn answer(
         Request::Add(args) => Box::pin(add::run(client, output, args)).await,
         Request::Ledger(args) => ledger::run(client, output, &args).await,
         Request::Retry(args) => maintain::retry(client, output, &args).await,
+        Request::UnlockFile(args) => maintain::unlock(client, output, &args).await,
         Request::Remove(args) => maintain::remove(client, output, &args).await,
         Request::Rebuild(args) => maintain::rebuild(client, output, &args).await,
         Request::Search(args) => search::run(client, output, &args).await,

@@ -137,6 +137,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(documents::get_text))
         .routes(routes!(documents::get_content))
         .routes(routes!(maintain::retry_document))
+        .routes(routes!(maintain::give_password))
         .routes(routes!(maintain::retry_items))
         .routes(routes!(maintain::rebuild))
         .routes(routes!(ledger::get_ledger))

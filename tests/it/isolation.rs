@@ -150,6 +150,7 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/text", Need::Read),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/content", Need::Read),
     ("POST", "/api/v1/tenants/{tenant}/documents/{id}/retry", Need::Write),
+    ("POST", "/api/v1/tenants/{tenant}/documents/{id}/password", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/retry", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/rebuild", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/ledger", Need::Read),
@@ -320,6 +321,7 @@ fn body_for(method: &str, template: &str) -> &'static str {
         (_, "rebuild") => r#"{"projection":"all"}"#,
         (_, "retry") => r#"{"state":"failed"}"#,
         (_, "keys" | "collections") => r#"{"name":"matrix","role":"reader"}"#,
+        (_, "password") if template.contains("/documents/") => r#"{"password":"open"}"#,
         ("PUT", "{user}") => r#"{"role":"reader","collections":null}"#,
         _ => "{}",
     }

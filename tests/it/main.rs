@@ -25,6 +25,7 @@ mod mail;
 mod main_job;
 mod model;
 mod neighbours;
+mod passwords;
 mod quotas;
 mod robustness;
 mod similar;
