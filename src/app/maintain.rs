@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::audit::{self, Action, Event};
-use super::{App, Error, blocking};
+use super::{App, Error, blocking, uploads};
 use crate::auth::{CanWrite, Write};
 use crate::tenant::TenantHandle;
 use crate::types::{DocumentId, ItemState};
@@ -207,6 +207,7 @@ const VECTOR_MODEL: &str = "vector_model";
 pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), Error> {
     app.standing(tenant.id()).await?.count(tenant).await?;
     sweep_originals(tenant).await?;
+    uploads::upkeep(app, tenant).await?;
     rebuild_what_is_lost(app, tenant).await?;
     let ready = app.inference.is_ready();
     tenant
@@ -275,6 +276,7 @@ pub async fn upkeep(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), 
         let done = vectors.maintain().await?;
         tracing::debug!(tenant = %tenant.id(), ?done, "vector table maintained");
     }
+    uploads::upkeep(app, tenant).await?;
     if tenant.is_rotating() {
         let handle = tenant.clone();
         blocking(move || Ok(handle.finish_rotation()?)).await?;

@@ -145,6 +145,12 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("POST", "/api/v1/tenants/{tenant}/collections", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents", Need::Read),
     ("POST", "/api/v1/tenants/{tenant}/documents", Need::Write),
+    ("POST", "/api/v1/tenants/{tenant}/ingest/stream", Need::Write),
+    ("OPTIONS", "/api/v1/tenants/{tenant}/uploads", Need::Write),
+    ("POST", "/api/v1/tenants/{tenant}/uploads", Need::Write),
+    ("HEAD", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
+    ("PATCH", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
+    ("DELETE", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}", Need::Read),
     ("DELETE", "/api/v1/tenants/{tenant}/documents/{id}", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/text", Need::Read),
@@ -316,7 +322,7 @@ fn found(results: &Value) -> String {
 fn body_for(method: &str, template: &str) -> &'static str {
     let last = template.rsplit('/').next().unwrap_or_default();
     match (method, last) {
-        ("GET", _) => "",
+        ("GET" | "HEAD" | "OPTIONS", _) => "",
         (_, "ask") => r#"{"question":"who?"}"#,
         (_, "rebuild") => r#"{"projection":"all"}"#,
         (_, "retry") => r#"{"state":"failed"}"#,
@@ -330,7 +336,7 @@ fn body_for(method: &str, template: &str) -> &'static str {
 fn operations(server: &Server<'_>) -> Vec<(String, String)> {
     let description = server.anonymous("GET", "/api/openapi.json", b"").json();
     let paths: &serde_json::Map<String, Value> = description["paths"].as_object().unwrap();
-    let methods = ["get", "post", "put", "patch", "delete"];
+    let methods = ["get", "post", "put", "patch", "delete", "head", "options"];
     paths
         .iter()
         .flat_map(|(path, operations)| {

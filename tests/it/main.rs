@@ -30,6 +30,8 @@ mod quotas;
 mod robustness;
 mod similar;
 mod storage;
+mod stream;
 mod support;
 mod tls;
 mod transfer;
+mod tus;
