@@ -1,11 +1,13 @@
-//! An upload in pieces whose server is killed on the way.
+//! An upload in pieces and a stream of records whose server is killed on the way.
 //!
 //! Called by: cargo test. Talks to: a server over HTTP.
 //! Invariants: an offset that was acknowledged is never taken back; whatever is sent again, one
 //! document comes of it, with the bytes that were sent.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+
+use serde_json::Value;
 
 use crate::harness::{Home, PATIENCE, Server};
 use crate::load::{await_death, blobs, has_died, key, settled};
@@ -128,6 +130,69 @@ fn an_upload_in_pieces_outlives_kills_between_and_within_its_pieces() {
                 continue;
             }
             killed_at(point, *pass);
+        }
+    }
+}
+
+/// Opens a stream of records and sends them until `acks` of them are acknowledged, then kills the
+/// server; the documents of those, with the words that each must hold.
+fn streamed(home: &Home, key: &str, kind: &str, acks: usize) -> Vec<(String, String)> {
+    let server = home.serve();
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST /api/v1/tenants/demo/ingest/stream HTTP/1.1\r\nHost: {}\r\n\
+         Authorization: Bearer {key}\r\nContent-Type: {kind}\r\n\
+         Transfer-Encoding: chunked\r\n\r\n",
+        server.address
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answers = BufReader::new(stream.try_clone().unwrap());
+    let mut acknowledged = Vec::new();
+    let mut sent = 0;
+    while acknowledged.len() < acks {
+        while sent < acknowledged.len() + 20 {
+            let words = format!("entry{sent} of the night watch");
+            let line = match kind {
+                "text/plain" => format!("{words}\n"),
+                _ => format!("{{\"text\":\"{words}\"}}\n"),
+            };
+            let chunk = format!("{:x}\r\n{line}\r\n", line.len());
+            stream.write_all(chunk.as_bytes()).unwrap();
+            sent += 1;
+        }
+        let mut answer = String::new();
+        assert!(answers.read_line(&mut answer).unwrap() > 0, "the stream ended");
+        if !answer.starts_with('{') {
+            continue;
+        }
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        if answer.get("outcome").is_some() {
+            let seq = answer["seq"].as_u64().unwrap();
+            assert_eq!(seq as usize, acknowledged.len() + 1, "acknowledged in order");
+            let document = answer["document"].as_str().unwrap().to_owned();
+            acknowledged.push((document, format!("entry{} of the night watch", seq - 1)));
+        }
+    }
+    // Dropping the server is `kill -9`.
+    acknowledged
+}
+
+#[test]
+fn what_a_stream_acknowledged_is_there_after_a_kill() {
+    for (kind, acks) in [("application/x-ndjson", 37), ("text/plain", 60)] {
+        let home = Home::new();
+        let key = key(&home);
+        let acknowledged = streamed(&home, &key, kind, acks);
+        let server = home.serve();
+        let ledger = settled(&server);
+        assert_eq!(ledger["failed"], 0, "{ledger:#}");
+        for (document, words) in acknowledged {
+            let path = format!("/api/v1/tenants/demo/documents/{document}/text");
+            let (head, text) = request(&server.address, &key, "GET", &path, &[], b"").unwrap();
+            assert!(head.contains(" 200 "), "{kind}: {words}: {head}");
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert!(text.contains(&words), "{kind}: {words} is not in {text}");
         }
     }
 }
