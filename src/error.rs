@@ -41,6 +41,7 @@ pub enum ErrorCode {
     QuotaStoredBytes,
     QuotaDocuments,
     QuotaJobs,
+    QuotaStreams,
     QuotaUploads,
     QuotaRequests,
     QuotaConcurrentQueries,
@@ -139,6 +140,12 @@ impl ErrorCode {
                 Kind::TooMany,
                 "The tenant has too much waiting to be indexed",
                 Some("Wait until some of it is indexed, then go on."),
+            ),
+            Self::QuotaStreams => (
+                "quota_streams",
+                Kind::TooMany,
+                "The tenant has too many streams open",
+                Some("End one of them, then go on."),
             ),
             Self::QuotaUploads => (
                 "quota_uploads",

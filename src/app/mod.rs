@@ -150,6 +150,7 @@ pub struct App {
     pub scratch: Option<std::path::PathBuf>,
     pub schedule: Schedule,
     pub quotas: quota::Quotas,
+    pub streams: stream::Places,
     /// Who writes to which upload at present.
     pub uploads: uploads::Turns,
     /// The configuration in force, masked.

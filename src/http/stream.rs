@@ -125,7 +125,8 @@ impl From<Message> for StreamLine {
     params(("tenant" = String, Path), StreamParams),
     request_body(content = String, content_type = "application/x-ndjson"),
     responses((status = 200, body = StreamLine, content_type = "application/x-ndjson"),
-        (status = 400, body = Problem), (status = 404, body = Problem)))]
+        (status = 400, body = Problem), (status = 404, body = Problem),
+        (status = 429, body = Problem)))]
 pub(super) async fn ingest_stream(
     State(app): State<Arc<App>>,
     Tenant(tenant): Tenant<Write>,

@@ -6,6 +6,7 @@
 //! the answers is not read from; what the tenant holds near a record is told as it is found.
 
 mod lines;
+mod places;
 mod record;
 mod related;
 mod running;
@@ -26,6 +27,8 @@ use super::{App, Error};
 use crate::auth::{Actor, Write};
 use crate::tenant::TenantHandle;
 use crate::types::{DocumentId, FormatHint, SearchResult};
+pub use places::Places;
+
 use lines::{Line, Lines, MAX_LINE_BYTES};
 use record::Record;
 use related::Arrived;
@@ -117,7 +120,7 @@ pub enum EndReason {
 /// Begins to take records in; the answers come until the stream ends.
 ///
 /// # Errors
-/// `Invalid` for an unusable source; `TenantClosed`.
+/// `Invalid` for an unusable source; `Quota` where too many streams are open; `TenantClosed`.
 pub async fn begin<E: Send + 'static>(
     app: &Arc<App>,
     tenant: TenantHandle<Write>,
@@ -125,6 +128,7 @@ pub async fn begin<E: Send + 'static>(
     body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
 ) -> Result<mpsc::Receiver<Message>, Error> {
     app.standing(tenant.id()).await?.must_be_active()?;
+    let place = app.streams.take(tenant.id())?;
     let below = clean_source(request.source.as_deref().unwrap_or("stream"))?;
     // Two connections never write to the same document.
     let stamp = tenant.now().strftime("%Y-%m-%dT%H.%M.%S%.3fZ").to_string();
@@ -149,6 +153,7 @@ pub async fn begin<E: Send + 'static>(
     let work = async move {
         let finder = tokio::spawn(audit::with_origin(audit::origin(), finder));
         Box::pin(intake.run(format, Lines::new(body), finder)).await;
+        drop(place);
     };
     tokio::spawn(audit::with_origin(audit::origin(), work));
     Ok(receive)
