@@ -138,7 +138,12 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(upload::upload_document, documents::list_documents))
         .routes(routes!(stream::ingest_stream))
         .routes(routes!(tus::discover, tus::create_upload))
-        .routes(routes!(tus::get_upload, tus::append_upload, tus::delete_upload))
+        .routes(routes!(
+            tus::get_upload,
+            tus::append_upload,
+            tus::overridden_upload,
+            tus::delete_upload
+        ))
         .routes(routes!(documents::get_document, documents::delete_document))
         .routes(routes!(documents::get_text))
         .routes(routes!(documents::get_content))

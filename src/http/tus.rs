@@ -15,6 +15,7 @@ use super::extract::{Id, Tenant};
 use crate::app::uploads::{self, Checksum, UploadRow};
 use crate::app::{self, App};
 use crate::auth::Write;
+use crate::tenant::TenantHandle;
 use crate::types::UploadId;
 
 const VERSION: &str = "1.0.0";
@@ -27,6 +28,7 @@ const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
 const TUS_EXTENSION: HeaderName = HeaderName::from_static("tus-extension");
 const TUS_MAX_SIZE: HeaderName = HeaderName::from_static("tus-max-size");
 const TUS_CHECKSUM_ALGORITHM: HeaderName = HeaderName::from_static("tus-checksum-algorithm");
+const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
 const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
@@ -228,6 +230,37 @@ pub(super) async fn append_upload(
     Id(id): Id<UploadId>,
     request: Request,
 ) -> Response {
+    append(&app, &tenant, id, request).await
+}
+
+/// The same, or the removal, for a client behind something that lets neither method through:
+/// `X-HTTP-Method-Override` says which.
+#[utoipa::path(post, path = "/api/v1/tenants/{tenant}/uploads/{id}", tag = "uploads",
+    params(("tenant" = String, Path), ("id" = String, Path)),
+    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
+    responses((status = 204), (status = 404, body = Problem), (status = 405, body = Problem)))]
+pub(super) async fn overridden_upload(
+    State(app): State<Arc<App>>,
+    Tenant(tenant): Tenant<Write>,
+    Id(id): Id<UploadId>,
+    request: Request,
+) -> Response {
+    match text(request.headers(), &METHOD_OVERRIDE).as_deref() {
+        Some("PATCH") => append(&app, &tenant, id, request).await,
+        Some("DELETE") => remove(&app, &tenant, id, request.headers()).await,
+        _ => {
+            let detail = "a piece is sent with PATCH, or with X-HTTP-Method-Override: PATCH";
+            answer(Err(Refusal::with_status(StatusCode::METHOD_NOT_ALLOWED, detail)))
+        }
+    }
+}
+
+async fn append(
+    app: &Arc<App>,
+    tenant: &TenantHandle<Write>,
+    id: UploadId,
+    request: Request,
+) -> Response {
     let appended = async {
         let headers = request.headers();
         check_version(headers)?;
@@ -237,7 +270,7 @@ pub(super) async fn append_upload(
         }
         let (from, checksum) = (number(headers, &UPLOAD_OFFSET)?, checksum(headers)?);
         let bytes = request.into_body().into_data_stream();
-        let row = uploads::append(&app, &tenant, id, from, checksum, bytes).await?;
+        let row = uploads::append(app, tenant, id, from, checksum, bytes).await?;
         Ok((StatusCode::NO_CONTENT, state(&row)).into_response())
     };
     answer(appended.await)
@@ -253,9 +286,18 @@ pub(super) async fn delete_upload(
     Id(id): Id<UploadId>,
     headers: HeaderMap,
 ) -> Response {
+    remove(&app, &tenant, id, &headers).await
+}
+
+async fn remove(
+    app: &Arc<App>,
+    tenant: &TenantHandle<Write>,
+    id: UploadId,
+    headers: &HeaderMap,
+) -> Response {
     let deleted = async {
-        check_version(&headers)?;
-        uploads::remove(&app, &tenant, id).await?;
+        check_version(headers)?;
+        uploads::remove(app, tenant, id).await?;
         Ok::<_, Refusal>(StatusCode::NO_CONTENT.into_response())
     };
     answer(deleted.await)

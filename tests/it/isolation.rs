@@ -150,6 +150,7 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("POST", "/api/v1/tenants/{tenant}/uploads", Need::Write),
     ("HEAD", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
     ("PATCH", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
+    ("POST", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
     ("DELETE", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}", Need::Read),
     ("DELETE", "/api/v1/tenants/{tenant}/documents/{id}", Need::Write),

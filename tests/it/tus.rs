@@ -240,6 +240,15 @@ fn what_the_protocol_refuses_is_refused_and_changes_nothing() {
     let typed = client.send("PATCH", &location, &[("Upload-Offset", "0")], content);
     assert_eq!(typed.status, 415, "another type");
     assert_eq!(client.offset(&location), 0, "nothing was kept");
+    let overridden = |method: &str| {
+        let headers = [
+            ("X-HTTP-Method-Override", method),
+            ("Upload-Offset", "0"),
+            ("Content-Type", "application/offset+octet-stream"),
+        ];
+        client.send("POST", &location, &headers, b"")
+    };
+    assert_eq!((overridden("PATCH").status, overridden("PUT").status), (204, 405));
     let longer = client.patch(&location, 0, &[content.as_slice(), b" And more."].concat());
     assert_eq!(longer.status, 400, "more than was announced");
     let offset = client.offset(&location);
