@@ -41,6 +41,8 @@ pub enum ErrorCode {
     QuotaStoredBytes,
     QuotaDocuments,
     QuotaJobs,
+    QuotaStreams,
+    QuotaUploads,
     QuotaRequests,
     QuotaConcurrentQueries,
     NotInTier,
@@ -138,6 +140,18 @@ impl ErrorCode {
                 Kind::TooMany,
                 "The tenant has too much waiting to be indexed",
                 Some("Wait until some of it is indexed, then go on."),
+            ),
+            Self::QuotaStreams => (
+                "quota_streams",
+                Kind::TooMany,
+                "The tenant has too many streams open",
+                Some("End one of them, then go on."),
+            ),
+            Self::QuotaUploads => (
+                "quota_uploads",
+                Kind::TooMany,
+                "The tenant has too many unfinished uploads",
+                Some("Finish or delete some of them, then go on."),
             ),
             Self::QuotaRequests => (
                 "quota_requests",

@@ -38,6 +38,8 @@ pub enum Error {
     Sealed { detail: String },
     #[error(transparent)]
     Keys(#[from] KeyError),
+    #[error("the bytes are not those of the checksum")]
+    ChecksumMismatch,
     #[error("the upload ended early")]
     UploadBroken(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("catalogue")]
@@ -91,7 +93,9 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound => ErrorCode::NotFound,
-            Self::Invalid { .. } | Self::UploadBroken(_) => ErrorCode::InvalidRequest,
+            Self::Invalid { .. } | Self::UploadBroken(_) | Self::ChecksumMismatch => {
+                ErrorCode::InvalidRequest
+            }
             Self::Conflict { .. } => ErrorCode::Conflict,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::Quota(exceeded) => exceeded.code(),

@@ -1,6 +1,6 @@
 //! Taking bytes in: streamed to a blob, then document, item and job in one transaction.
 //!
-//! Called by: `http`, `sources`, `app::index`. Talks to: `app::quota`, blobs, catalogue.
+//! Called by: `http`, `sources`, `app::index`, `app::uploads`. Talks to: `app::quota`, blobs, catalogue.
 //! Invariants: what is acknowledged is durable; a failed upload leaves nothing behind; room for
 //! the bytes is kept before they are written.
 
@@ -11,11 +11,14 @@ use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 
 use super::audit::{self, Action, Event};
+use super::quota::Hold;
 use super::{App, Error};
 use crate::auth::CanWrite;
 use crate::failpoint::Failpoint;
-use crate::tenant::{Accepted, Amounts, NewDrop, Outcome, TenantHandle};
-use crate::types::{FormatHint, LedgerItem};
+use crate::tenant::{
+    Accepted, Amounts, CatalogError, CatalogWriter, NewDrop, Outcome, TenantHandle,
+};
+use crate::types::{FormatHint, LedgerItem, Limits};
 
 /// Name of the collection that documents go to unless they say otherwise.
 pub const DEFAULT_COLLECTION: &str = "documents";
@@ -74,19 +77,9 @@ where
 {
     let source = clean_source(&upload.source)?;
     let collection = upload.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
-    let standing = app.standing(tenant.id()).await?;
-    standing.must_be_active()?;
-    let limits = standing.limits();
-    let limit_bytes = limits.upload_bytes.min(app.server.max_upload_bytes);
     let declared = upload.size_bytes.unwrap_or(0);
-    if declared > limit_bytes {
-        return Err(Error::TooLarge { limit_bytes });
-    }
-    let (name, path) = (collection.clone(), source.clone());
-    let is_new = !tenant.read(move |catalog| catalog.is_live(&name, &path)).await?;
-    let wanted =
-        Amounts { stored_bytes: declared, documents: u64::from(is_new), jobs_in_flight: 1 };
-    let mut room = standing.room(tenant, wanted).await?;
+    let Admitted { mut room, limits, limit_bytes } =
+        admit(app, tenant, &collection, &source, declared).await?;
     let mut writer = tenant.blobs()?.begin()?;
     let mut bytes = std::pin::pin!(bytes);
     while let Some(piece) = bytes.next().await {
@@ -102,7 +95,7 @@ where
     let blob = writer.finish().await?;
     let new = NewDrop {
         collection,
-        source: source.clone(),
+        source,
         blob: blob.digest.clone(),
         size_bytes: blob.size_bytes,
         file_date: upload.file_date,
@@ -110,12 +103,63 @@ where
         format: upload.format,
         parent: None,
     };
-    let occasion = audit::occasion(tenant);
-    // The blob goes along: should the caller give up waiting, it is still held until the commit.
+    commit(app, tenant, new, room, blob, |_, _| Ok(())).await
+}
+
+/// Leave to take something in.
+pub(super) struct Admitted {
+    pub(super) room: Hold,
+    pub(super) limits: Limits,
+    /// The most it may have.
+    pub(super) limit_bytes: u64,
+}
+
+/// Keeps room for a document of which `declared` bytes are known to come.
+///
+/// # Errors
+/// `TooLarge`; `Quota`; `TenantClosed`.
+pub(super) async fn admit<A: CanWrite>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    collection: &str,
+    source: &str,
+    declared: u64,
+) -> Result<Admitted, Error> {
+    let standing = app.standing(tenant.id()).await?;
+    standing.must_be_active()?;
+    let limits = standing.limits();
+    let limit_bytes = limits.upload_bytes.min(app.server.max_upload_bytes);
+    if declared > limit_bytes {
+        return Err(Error::TooLarge { limit_bytes });
+    }
+    let (name, path) = (collection.to_owned(), source.to_owned());
+    let is_new = !tenant.read(move |catalog| catalog.is_live(&name, &path)).await?;
+    let wanted =
+        Amounts { stored_bytes: declared, documents: u64::from(is_new), jobs_in_flight: 1 };
+    let room = standing.room(tenant, wanted).await?;
+    Ok(Admitted { room, limits, limit_bytes })
+}
+
+/// Records an original that is stored, and queues it, together with what `also` records. `kept` is
+/// held until the commit, also should the caller give up waiting: the blob itself, if nothing else
+/// names it.
+///
+/// # Errors
+/// When the catalogue cannot be written, or what `also` returns; then nothing is recorded.
+pub(super) async fn commit<A: CanWrite, K: Send + 'static>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    new: NewDrop,
+    mut room: Hold,
+    kept: K,
+    also: impl FnOnce(&CatalogWriter<'_>, &Accepted) -> Result<(), CatalogError> + Send + 'static,
+) -> Result<Receipt, Error> {
+    let (occasion, source) = (audit::occasion(tenant), new.source.clone());
     let (accepted, item, _kept) = tenant
         .write(move |catalog| {
             let growth = catalog.growth(&new)?;
             let accepted = catalog.accept(&new)?;
+            also(catalog, &accepted)?;
             let item = catalog.ledger_item(accepted.item_key)?;
             let event = Event::new(Action::DocumentUpload)
                 .on("document", accepted.document)
@@ -124,7 +168,7 @@ where
                 .with("size_bytes", new.size_bytes);
             catalog.record([occasion.record(event)])?;
             room.note(Amounts { jobs_in_flight: u64::from(accepted.job.is_some()), ..growth });
-            Ok((accepted, item, (blob, room)))
+            Ok((accepted, item, (kept, room)))
         })
         .await?;
     tenant.announce(vec![accepted.item_key]);

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::audit::{self, Action, Event};
-use super::{App, Error, blocking};
+use super::{App, Error, blocking, uploads};
 use crate::auth::{CanWrite, SystemActor, Write};
 use crate::error::chain;
 use crate::tenant::TenantHandle;
@@ -81,6 +83,50 @@ pub async fn retry_document<A: CanWrite>(
     tenant.announce(Vec::new());
     app.schedule.wake(tenant.id());
     Ok(1)
+}
+
+/// Longest password of a file, in bytes.
+const MAX_PASSWORD_BYTES: usize = 1024;
+
+/// Keeps a password for a locked document and queues it to be read again; returns how many items
+/// were queued. It is kept in the tenant's encrypted catalogue for as long as the document is there,
+/// so that the document can be read anew; one that does not open it is forgotten once it was tried.
+///
+/// # Errors
+/// `Invalid` for no password or too long a one; `NotFound`; `Conflict` where the document is not
+/// locked by a password.
+pub async fn unlock_document<A: CanWrite>(
+    app: &App,
+    tenant: &TenantHandle<A>,
+    document: DocumentId,
+    password: Zeroizing<String>,
+) -> Result<u64, Error> {
+    if password.is_empty() || password.len() > MAX_PASSWORD_BYTES {
+        return Err(Error::invalid(format!("a password has 1 to {MAX_PASSWORD_BYTES} bytes")));
+    }
+    let event = Event::new(Action::DocumentPassword).on("document", document);
+    let (occasion, given) = (audit::occasion(tenant), event.clone());
+    let unlocked = tenant
+        .write(move |catalog| {
+            let unlocked = catalog.unlock_document(document, &password)?;
+            if unlocked == Some(true) {
+                catalog.record([occasion.record(given)])?;
+            }
+            Ok(unlocked)
+        })
+        .await?;
+    let error = match unlocked {
+        Some(true) => {
+            tenant.announce(Vec::new());
+            app.schedule.wake(tenant.id());
+            return Ok(1);
+        }
+        Some(false) => {
+            Error::Conflict { detail: "the document does not wait for a password".to_owned() }
+        }
+        None => Error::NotFound,
+    };
+    Err(audit::refused(tenant, event, error).await)
 }
 
 /// Queues every failed or every unsupported item again, and what waited for an OCR program that is
@@ -167,6 +213,7 @@ const VECTOR_MODEL: &str = "vector_model";
 pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), Error> {
     app.standing(tenant.id()).await?.count(tenant).await?;
     sweep_originals(tenant).await?;
+    uploads::upkeep(app, tenant).await?;
     rebuild_what_is_lost(app, tenant).await?;
     let ready = app.inference.is_ready();
     tenant
@@ -263,6 +310,7 @@ pub async fn upkeep(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), 
         let done = vectors.maintain().await?;
         tracing::debug!(tenant = %tenant.id(), ?done, "vector table maintained");
     }
+    uploads::upkeep(app, tenant).await?;
     if tenant.is_rotating() {
         let handle = tenant.clone();
         blocking(move || Ok(handle.finish_rotation()?)).await?;

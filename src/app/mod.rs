@@ -24,10 +24,12 @@ mod schedule;
 pub mod seal;
 pub mod search;
 pub mod status;
+pub mod stream;
 pub mod support;
 pub mod tenants;
 pub mod tls;
 pub mod transfer;
+pub mod uploads;
 pub mod usage;
 pub mod vault;
 
@@ -150,6 +152,9 @@ pub struct App {
     pub scratch: Option<std::path::PathBuf>,
     pub schedule: Schedule,
     pub quotas: quota::Quotas,
+    pub streams: stream::Places,
+    /// Who writes to which upload at present.
+    pub uploads: uploads::Turns,
     /// The configuration in force, masked.
     pub settings: serde_json::Value,
     /// The server's certificate and the hosts it answers to.

@@ -68,6 +68,8 @@ pub(super) fn compose(
     Ok(App {
         authority: Authority::new(system.clone(), clock.clone(), session_limits(&config)),
         quotas: app::quota::Quotas::new(system.clone()),
+        streams: app::stream::Places::default(),
+        uploads: app::uploads::Turns::default(),
         settings: config.shown(),
         started_at: clock.now(),
         home,

@@ -60,6 +60,8 @@ actions! {
     DocumentDownload = "document.download",
     DocumentDelete = "document.delete",
     DocumentRetry = "document.retry",
+    /// A password was given for a locked document. It is never recorded itself.
+    DocumentPassword = "document.password",
     IndexRebuild = "index.rebuild",
     Search = "search",
     Ask = "ask",

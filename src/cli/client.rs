@@ -170,7 +170,10 @@ impl Client {
         endpoint: &Endpoint,
         value: &impl Serialize,
     ) -> Result<Response<Body>, CliError> {
-        let request = json_request(Method::POST, endpoint, value)?;
+        self.open(json_request(Method::POST, endpoint, value)?).await
+    }
+
+    async fn open(&self, request: Request<Body>) -> Result<Response<Body>, CliError> {
         let answer = match self {
             Self::Socket(socket) => socket.open(request).await.map_err(|error| silent(&error))?,
             Self::InProcess { router, .. } => here(router, request).await,
@@ -180,6 +183,19 @@ impl Client {
             return Ok(answer);
         }
         Err(CliError::from_reply(status, &collected(answer.into_body()).await?))
+    }
+
+    /// POST of a body as it comes; the answer as it comes meanwhile.
+    ///
+    /// # Errors
+    /// An answer other than success, or no answer. One that breaks off is an error of its body.
+    pub async fn converse(
+        &self,
+        endpoint: &Endpoint,
+        media_type: &str,
+        body: Body,
+    ) -> Result<Response<Body>, CliError> {
+        self.open(request(Method::POST, endpoint, Some(media_type), body)?).await
     }
 
     /// DELETE; `None` where the answer has no body.

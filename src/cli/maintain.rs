@@ -1,7 +1,8 @@
-//! `cairn retry`, `cairn remove` and `cairn rebuild`.
+//! `cairn retry`, `cairn unlock-file`, `cairn remove` and `cairn rebuild`.
 //!
 //! Called by: `cli`. Talks to: the API.
-//! Invariants: a source that names several documents removes none of them.
+//! Invariants: a source that names several documents removes none of them; a password is never an
+//! argument, where others see it.
 
 use std::ops::ControlFlow;
 
@@ -14,6 +15,7 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::pages::{DocumentPage, DocumentSummary, each_page};
 use super::progress::IndexProgress;
+use super::prompt::ask;
 use super::terminal::{count, printable};
 use super::wait::until_all_settle;
 use crate::types::{DocumentId, LedgerTotals};
@@ -29,6 +31,25 @@ pub struct RetryArgs {
     /// Document id or source; without it, every failed item
     #[arg(value_name = "ID|SOURCE")]
     document: Option<String>,
+    /// Return once the work is queued
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// What `unlock-file` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cairn unlock-file demo contracts/2024.pdf
+  cairn unlock-file demo contracts.zip < password.txt
+
+The password is asked for, or read from the first line of standard input. It is kept, encrypted,
+while the document is there, and also tried on files inside it.")]
+pub struct UnlockArgs {
+    /// Tenant, by name or id
+    tenant: String,
+    /// Document id or source of a file that asks for a password
+    #[arg(value_name = "ID|SOURCE")]
+    document: String,
     /// Return once the work is queued
     #[arg(long)]
     no_wait: bool,
@@ -85,6 +106,16 @@ struct Retried {
     retried: u64,
 }
 
+/// How a document stands after a password was tried.
+#[derive(Deserialize, Serialize)]
+struct Unlocked {
+    id: String,
+    source: String,
+    state: String,
+    reason: Option<String>,
+    detail: Option<String>,
+}
+
 #[derive(Deserialize, Serialize)]
 struct Deleted {
     deleted: u64,
@@ -118,6 +149,39 @@ pub async fn retry(client: &Client, output: Output, args: &RetryArgs) -> Result<
         output.value(&result)?;
     } else {
         output.line(format!("retried {}", count(result.retried, "item")))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Runs `cairn unlock-file`.
+///
+/// # Errors
+/// Those of the API; no password; one that does not open the file.
+pub async fn unlock(client: &Client, output: Output, args: &UnlockArgs) -> Result<Exit, CliError> {
+    let id = find(client, &args.tenant, &args.document).await?;
+    let document = api(["tenants", &args.tenant, "documents", &id]);
+    // Before anything is asked for.
+    let _: Unlocked = client.get(&document).await?;
+    let question = "Password of the file (typed characters are shown): ";
+    let password = ask(question).await?.filter(|password| !password.is_empty());
+    let Some(password) = password else {
+        return Err(CliError::usage("no password was given").hint("Enter it on standard input."));
+    };
+    let endpoint = api(["tenants", &args.tenant, "documents", &id, "password"]);
+    let given = serde_json::json!({ "password": *password });
+    let _: Retried = client.post(&endpoint, &given).await?;
+    if !args.no_wait {
+        wait(client, &args.tenant).await?;
+    }
+    let after: Unlocked = client.get(&document).await?;
+    if after.reason.as_deref() == Some("password_required") {
+        let detail = after.detail.unwrap_or_default();
+        return Err(CliError::failed(format!("the file stays locked: {}", printable(&detail))));
+    }
+    if output.json() {
+        output.value(&after)?;
+    } else {
+        output.line(if args.no_wait { "queued" } else { "opened" })?;
     }
     Ok(Exit::Done)
 }

@@ -29,6 +29,7 @@ mod search;
 mod serve;
 mod socket;
 mod status;
+mod stream;
 mod support;
 mod tenant;
 mod tenant_change;
@@ -137,10 +138,14 @@ enum Request {
     Tls(tls::TlsArgs),
     /// Drop files, folders or standard input into a tenant
     Add(add::AddArgs),
+    /// Take standard input in line by line while it comes, and print what is near
+    Stream(stream::StreamArgs),
     /// List every item with its state and reason, and totals that add up
     Ledger(ledger::LedgerArgs),
     /// Work again on what failed
     Retry(maintain::RetryArgs),
+    /// Give the password of a locked file, and read it
+    UnlockFile(maintain::UnlockArgs),
     /// Remove a document
     Remove(maintain::RemoveArgs),
     /// Throw away full text and vectors and make them again from what is stored
@@ -283,8 +288,10 @@ async fn answer(
         Request::Apikey(args) => apikey::run(client, output, &args).await,
         Request::Tls(args) => tls::run(client, output, &args).await,
         Request::Add(args) => Box::pin(add::run(client, output, args)).await,
+        Request::Stream(args) => Box::pin(stream::run(client, output, &args)).await,
         Request::Ledger(args) => ledger::run(client, output, &args).await,
         Request::Retry(args) => maintain::retry(client, output, &args).await,
+        Request::UnlockFile(args) => maintain::unlock(client, output, &args).await,
         Request::Remove(args) => maintain::remove(client, output, &args).await,
         Request::Rebuild(args) => maintain::rebuild(client, output, &args).await,
         Request::Search(args) => search::run(client, output, &args).await,

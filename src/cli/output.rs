@@ -1,8 +1,8 @@
 //! Standard output, for people or for programs.
 //!
 //! Called by: every command. Talks to: standard output.
-//! Invariants: with `--json` exactly one JSON value is printed and nothing else; progress and
-//! errors go to standard error.
+//! Invariants: with `--json` exactly one JSON value is printed and nothing else, by `stream` one on
+//! each line; progress and errors go to standard error.
 //! Why: `println!` panics when the reader has gone; these calls return an error instead.
 
 use std::io::{self, IsTerminal, Write};

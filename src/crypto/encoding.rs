@@ -1,6 +1,6 @@
 //! Bytes as text: hexadecimal, and the base 64 of password hashes.
 //!
-//! Called by: `crypto`, `keys`, `tenant`, `inference`. Talks to: nothing.
+//! Called by: `crypto`, `keys`, `tenant`, `inference`, `app`. Talks to: nothing.
 //! Invariants: what decodes is exactly what encoding would have written, up to the case of
 //! hexadecimal digits.
 
@@ -42,7 +42,7 @@ pub(in crate::crypto) fn base64(bytes: &[u8]) -> String {
 }
 
 /// The bytes of such a text; `None` where [`base64`] would not have written it.
-pub(in crate::crypto) fn unbase64(text: &str) -> Option<Vec<u8>> {
+pub fn unbase64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for group in text.as_bytes().chunks(4) {
         let mut bits = 0_u32;

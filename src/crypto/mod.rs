@@ -22,7 +22,7 @@ mod wrap;
 /// are never packed.
 pub const PASS_THROUGH: bool = cfg!(feature = "pass-through-cipher");
 
-pub use encoding::{hex, unhex};
+pub use encoding::{hex, unbase64, unhex};
 pub use file::{FileCipher, SealedFileError, SealedReader, SealedStream, SealedWriter};
 pub use keyring::{KeyPurpose, Keyring};
 pub use password::{PassphraseParams, PasswordError, derive_key, hash_password, verify_password};

@@ -52,6 +52,11 @@ impl Failure {
         Self::new(ErrorCode::InvalidRequest, detail)
     }
 
+    /// The code, and the detail for people.
+    pub(super) fn into_parts(self) -> (ErrorCode, String) {
+        (self.code, self.detail)
+    }
+
     pub(super) fn not_found() -> Self {
         Self::from(app::Error::NotFound)
     }

@@ -1,4 +1,4 @@
-//! Server-sent events: the ledger as it changes.
+//! Server-sent events: the ledger as it changes, and what is near that which comes.
 //!
 //! Called by: the router. Talks to: `app::ledger`.
 //! Invariants: a watcher that falls behind loses item events, never the totals; at most four
@@ -24,7 +24,7 @@ use crate::app::App;
 use crate::app::ledger::{self, TenantEvent};
 use crate::auth::Read;
 use crate::tenant::TenantHandle;
-use crate::types::{ItemKey, LedgerTotals, Throughput};
+use crate::types::{DocumentId, ItemKey, LedgerTotals, Throughput};
 
 /// Between two totals.
 const PACE: Duration = Duration::from_millis(250);
@@ -42,7 +42,7 @@ struct LedgerEvent {
     throughput: Throughput,
 }
 
-/// The ledger's totals and changed items, as they change.
+/// The ledger's totals and changed items, as they change, and finds near what a stream brings.
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/events", tag = "ledger",
     params(("tenant" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String), (status = 404, body = Problem)))]
@@ -79,19 +79,20 @@ async fn watch(
         return;
     }
     loop {
-        let mut changed = tokio::select! {
+        let mut told = Told::default();
+        tokio::select! {
             () = send.closed() => return,
             () = tokio::time::sleep_until(end) => return,
             change = changes.recv() => match change {
-                Ok(TenantEvent::Items(items)) => items,
-                Err(broadcast::error::RecvError::Lagged(_)) => Vec::new(),
+                Ok(event) => told.take(event),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             },
-        };
+        }
         let until = Instant::now() + PACE;
         while let Ok(change) = tokio::time::timeout_at(until, changes.recv()).await {
             match change {
-                Ok(TenantEvent::Items(items)) => changed.extend(items),
+                Ok(event) => told.take(event),
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -101,23 +102,71 @@ async fn watch(
             // Suspended, locked or gone: the next request is told so.
             return;
         }
-        if report(&tenant, changed, &send).await.is_none() {
+        if report(&tenant, told, &send).await.is_none() {
             return;
         }
     }
 }
 
+/// What happened within one pace.
+#[derive(Default)]
+struct Told {
+    changed: Vec<ItemKey>,
+    related: Vec<(DocumentId, Vec<(DocumentId, f64)>)>,
+}
+
+impl Told {
+    fn take(&mut self, event: TenantEvent) {
+        match event {
+            TenantEvent::Items(items) => self.changed.extend(items),
+            TenantEvent::Related { document, finds } if self.related.len() < ITEMS_PER_BURST => {
+                self.related.push((document, finds));
+            }
+            TenantEvent::Related { .. } => {}
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RelatedEvent {
+    document: DocumentId,
+    source: String,
+    related: Vec<RelatedDocument>,
+}
+
+#[derive(Serialize)]
+struct RelatedDocument {
+    document_id: DocumentId,
+    source: String,
+    title: Option<String>,
+    score: f64,
+}
+
 /// Sends what changed; `None` once the watcher is gone or the tenant cannot be read.
 async fn report(
     tenant: &TenantHandle<Read>,
-    mut changed: Vec<ItemKey>,
+    told: Told,
     send: &mpsc::Sender<Result<Event, Infallible>>,
 ) -> Option<()> {
+    let Told { mut changed, related } = told;
     changed.sort_unstable();
     changed.dedup();
     changed.truncate(ITEMS_PER_BURST);
     for item in ledger::items(tenant, changed).await.ok()? {
         send.send(Ok(json_event("item", &item))).await.ok()?;
+    }
+    for (document, finds) in related {
+        let Some((source, finds)) = ledger::related(tenant, document, finds).await.ok()? else {
+            continue;
+        };
+        let related = finds.into_iter().map(|find| RelatedDocument {
+            document_id: find.document,
+            source: find.source,
+            title: find.title,
+            score: find.score,
+        });
+        let event = RelatedEvent { document, source, related: related.collect() };
+        send.send(Ok(json_event("related", &event))).await.ok()?;
     }
     let totals = totals_event(tenant).await.ok()?;
     send.send(Ok(totals)).await.ok()

@@ -1,7 +1,7 @@
-//! Retrying and rebuilding over HTTP.
+//! Retrying, unlocking and rebuilding over HTTP.
 //!
 //! Called by: the router. Talks to: `app::maintain`.
-//! Invariants: both answer once the work is queued.
+//! Invariants: all answer once the work is queued; a password is only ever passed on.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use super::error::{Failure, Problem};
 use super::extract::{Body, Id, Tenant};
@@ -27,6 +28,11 @@ pub(super) struct Retried {
 pub(super) struct RetryRequest {
     /// `failed` or `unsupported`.
     state: ItemState,
+}
+
+#[derive(Deserialize, ToSchema)]
+pub(super) struct PasswordRequest {
+    password: String,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -57,6 +63,25 @@ pub(super) async fn retry_document(
     Id(id): Id<DocumentId>,
 ) -> Result<(StatusCode, Json<Retried>), Failure> {
     let retried = maintain::retry_document(&app, &tenant, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(Retried { retried })))
+}
+
+/// Gives a password for a document that is locked by one, and reads it again.
+///
+/// The password is kept, encrypted, while the document is there, and also tried on what is found in
+/// it. One that does not open the document is forgotten, and the ledger says so.
+#[utoipa::path(post, path = "/api/v1/tenants/{tenant}/documents/{id}/password", tag = "documents",
+    params(("tenant" = String, Path), ("id" = String, Path)), request_body = PasswordRequest,
+    responses((status = 202, body = Retried), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn give_password(
+    State(app): State<Arc<App>>,
+    Tenant(tenant): Tenant<Write>,
+    Id(id): Id<DocumentId>,
+    Body(request): Body<PasswordRequest>,
+) -> Result<(StatusCode, Json<Retried>), Failure> {
+    let password = Zeroizing::new(request.password);
+    let retried = maintain::unlock_document(&app, &tenant, id, password).await?;
     Ok((StatusCode::ACCEPTED, Json(Retried { retried })))
 }
 

@@ -27,10 +27,12 @@ mod search;
 mod session;
 mod setup;
 mod status;
+mod stream;
 mod support;
 mod tenants;
 mod tls;
 mod transfer;
+mod tus;
 mod upload;
 mod usage;
 mod users;
@@ -120,6 +122,7 @@ fn dressed(router: Router, seal: Seal, tls: Arc<Tls>) -> Router {
             CompressionLayer::new().compress_when(
                 DefaultPredicate::new()
                     .and(NotForContentType::const_new("text/event-stream"))
+                    .and(NotForContentType::const_new(stream::LINES_TYPE))
                     .and(NotForContentType::const_new(transfer::ARCHIVE_TYPE)),
             ),
         )
@@ -133,10 +136,19 @@ fn dressed(router: Router, seal: Seal, tls: Arc<Tls>) -> Router {
 fn api() -> OpenApiRouter<Arc<App>> {
     let tenant = OpenApiRouter::new()
         .routes(routes!(upload::upload_document, documents::list_documents))
+        .routes(routes!(stream::ingest_stream))
+        .routes(routes!(tus::discover, tus::create_upload))
+        .routes(routes!(
+            tus::get_upload,
+            tus::append_upload,
+            tus::overridden_upload,
+            tus::delete_upload
+        ))
         .routes(routes!(documents::get_document, documents::delete_document))
         .routes(routes!(documents::get_text))
         .routes(routes!(documents::get_content))
         .routes(routes!(maintain::retry_document))
+        .routes(routes!(maintain::give_password))
         .routes(routes!(maintain::retry_items))
         .routes(routes!(maintain::rebuild))
         .routes(routes!(ledger::get_ledger))

@@ -29,13 +29,15 @@ use crate::disk;
 use crate::error::chain;
 use crate::failpoint::FaultPlan;
 use crate::keys::KeyStore;
-use crate::types::{CollectionScope, ItemKey, ModelInfo, TenantId};
+use crate::types::{CollectionScope, DocumentId, ItemKey, ModelInfo, TenantId};
 
 /// Something changed that a watcher of the tenant may want to show.
 #[derive(Clone, Debug)]
 pub enum TenantEvent {
     /// These items changed state.
     Items(Vec<ItemKey>),
+    /// The tenant holds documents near one that has just come, each with its score.
+    Related { document: DocumentId, finds: Vec<(DocumentId, f64)> },
 }
 
 /// Bytes on disk by store.
@@ -339,9 +341,14 @@ impl<A: CanWrite> TenantHandle<A> {
 
     /// Tells watchers that items changed.
     pub fn announce(&self, items: Vec<ItemKey>) {
+        self.tell(TenantEvent::Items(items));
+    }
+
+    /// Tells watchers of an event.
+    pub fn tell(&self, event: TenantEvent) {
         if let Ok(stores) = self.inner.stores() {
             // Nobody watching is no error.
-            let _ = stores.events.send(TenantEvent::Items(items));
+            let _ = stores.events.send(event);
         }
     }
 

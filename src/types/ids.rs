@@ -68,6 +68,10 @@ uuid_id!(
     JobId
 );
 uuid_id!(
+    /// An upload that comes in pieces.
+    UploadId
+);
+uuid_id!(
     /// A named group of documents inside a tenant, the unit of access.
     CollectionId
 );

@@ -22,7 +22,7 @@ pub use extracted::{
 };
 pub use ids::{
     ApiKeyId, ApplianceId, ChunkKey, CollectionId, DocumentId, DocumentKey, ItemId, ItemKey, JobId,
-    SessionId, TenantId, UserId,
+    SessionId, TenantId, UploadId, UserId,
 };
 pub use item::{DateBasis, Dates, ItemState, LedgerItem, LedgerTotals, Throughput};
 pub use language::Language;

@@ -13,3 +13,4 @@ mod harness;
 mod kills;
 mod load;
 mod refusals;
+mod resume;

@@ -145,11 +145,19 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("POST", "/api/v1/tenants/{tenant}/collections", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents", Need::Read),
     ("POST", "/api/v1/tenants/{tenant}/documents", Need::Write),
+    ("POST", "/api/v1/tenants/{tenant}/ingest/stream", Need::Write),
+    ("OPTIONS", "/api/v1/tenants/{tenant}/uploads", Need::Write),
+    ("POST", "/api/v1/tenants/{tenant}/uploads", Need::Write),
+    ("HEAD", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
+    ("PATCH", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
+    ("POST", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
+    ("DELETE", "/api/v1/tenants/{tenant}/uploads/{id}", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}", Need::Read),
     ("DELETE", "/api/v1/tenants/{tenant}/documents/{id}", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/text", Need::Read),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/content", Need::Read),
     ("POST", "/api/v1/tenants/{tenant}/documents/{id}/retry", Need::Write),
+    ("POST", "/api/v1/tenants/{tenant}/documents/{id}/password", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/retry", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/rebuild", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/ledger", Need::Read),
@@ -315,11 +323,12 @@ fn found(results: &Value) -> String {
 fn body_for(method: &str, template: &str) -> &'static str {
     let last = template.rsplit('/').next().unwrap_or_default();
     match (method, last) {
-        ("GET", _) => "",
+        ("GET" | "HEAD" | "OPTIONS", _) => "",
         (_, "ask") => r#"{"question":"who?"}"#,
         (_, "rebuild") => r#"{"projection":"all"}"#,
         (_, "retry") => r#"{"state":"failed"}"#,
         (_, "keys" | "collections") => r#"{"name":"matrix","role":"reader"}"#,
+        (_, "password") if template.contains("/documents/") => r#"{"password":"open"}"#,
         ("PUT", "{user}") => r#"{"role":"reader","collections":null}"#,
         _ => "{}",
     }
@@ -328,7 +337,7 @@ fn body_for(method: &str, template: &str) -> &'static str {
 fn operations(server: &Server<'_>) -> Vec<(String, String)> {
     let description = server.anonymous("GET", "/api/openapi.json", b"").json();
     let paths: &serde_json::Map<String, Value> = description["paths"].as_object().unwrap();
-    let methods = ["get", "post", "put", "patch", "delete"];
+    let methods = ["get", "post", "put", "patch", "delete", "head", "options"];
     paths
         .iter()
         .flat_map(|(path, operations)| {

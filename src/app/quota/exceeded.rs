@@ -16,6 +16,10 @@ pub enum Exceeded {
     Documents { limit: u64, used: u64 },
     #[error("{used} items of the tenant wait to be indexed, of {limit} that may (jobs_in_flight)")]
     Jobs { limit: u64, used: u64 },
+    #[error("the tenant may have {limit} streams open at a time")]
+    Streams { limit: u64 },
+    #[error("the tenant may have {limit} unfinished uploads at a time")]
+    Uploads { limit: u64 },
     #[error("the tenant may send {limit} requests a second (requests_per_second)")]
     Requests { limit: u64, wait: Duration },
     #[error("the tenant may run {limit} queries at a time (concurrent_queries)")]
@@ -29,6 +33,8 @@ impl Exceeded {
             Self::StoredBytes { .. } => ErrorCode::QuotaStoredBytes,
             Self::Documents { .. } => ErrorCode::QuotaDocuments,
             Self::Jobs { .. } => ErrorCode::QuotaJobs,
+            Self::Streams { .. } => ErrorCode::QuotaStreams,
+            Self::Uploads { .. } => ErrorCode::QuotaUploads,
             Self::Requests { .. } => ErrorCode::QuotaRequests,
             Self::ConcurrentQueries { .. } => ErrorCode::QuotaConcurrentQueries,
         }
@@ -39,6 +45,7 @@ impl Exceeded {
         match self {
             Self::StoredBytes { .. } | Self::Documents { .. } => None,
             Self::Jobs { .. } => Some(Duration::from_secs(10)),
+            Self::Uploads { .. } | Self::Streams { .. } => Some(Duration::from_mins(1)),
             Self::Requests { wait, .. } => Some(*wait),
             Self::ConcurrentQueries { .. } => Some(Duration::from_secs(1)),
         }

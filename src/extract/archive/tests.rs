@@ -116,6 +116,41 @@ fn a_locked_archive_asks_for_its_password_and_opens_with_it() {
 }
 
 #[test]
+fn a_locked_zip_too_large_to_be_held_opens_with_its_password() {
+    for name in ["aes256.zip", "aes128_stored.zip", "traditional.zip", "traditional_stored.zip"] {
+        let path = Path::new("tests/fixtures/archives/locked").join(name);
+        let bytes = std::fs::read(path).expect("a fixture");
+        for limit in [100, 1 << 20] {
+            let small = ExtractLimits { max_parse_bytes: limit, ..limits() };
+            let failure = count(name, &mut bytes.as_slice(), &[], small).1.expect_err("locked");
+            assert_eq!(failure.code, ExtractFailureCode::PasswordRequired, "{name}");
+            let (_, outcome) = count(name, &mut bytes.as_slice(), &["wrong", "not"], small);
+            let failure = outcome.expect_err("locked");
+            assert_eq!(failure.code, ExtractFailureCode::PasswordRequired, "{name}");
+            let (opened, outcome) = count(name, &mut bytes.as_slice(), &["wrong", "cairn"], small);
+            outcome.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+            assert_eq!((opened.files, opened.bytes), (3, 60 + 70_000 + 30), "{name}, {limit}");
+            assert!(opened.refused.is_empty(), "{name}: {:?}", opened.refused);
+        }
+    }
+}
+
+#[test]
+fn a_changed_byte_of_a_locked_file_is_found_in_a_zip_read_as_it_comes() {
+    for name in ["aes256.zip", "traditional.zip"] {
+        let path = Path::new("tests/fixtures/archives/locked").join(name);
+        let mut bytes = std::fs::read(path).expect("a fixture");
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        let small = ExtractLimits { max_parse_bytes: 100, ..limits() };
+        let (opened, outcome) = count(name, &mut bytes.as_slice(), &["cairn"], small);
+        // A file that no longer unpacks may look like one with another password.
+        let other = outcome.err().map(|failure| failure.code);
+        assert!(opened.files < 3, "{name}: {other:?}");
+    }
+}
+
+#[test]
 fn what_is_broken_says_so_and_what_is_whole_comes_out() {
     for name in ["zip_broken.zip", "broken.tar.gz", "basic.rar"] {
         let failure = counted(name, &[]).1.expect_err(name);

@@ -84,10 +84,21 @@ impl CatalogReader<'_> {
     /// When the catalogue cannot be read.
     pub fn growth(&self, drop: &NewDrop) -> Result<Amounts, CatalogError> {
         Ok(Amounts {
-            stored_bytes: if self.blob_is_named(&drop.blob)? { 0 } else { drop.size_bytes },
+            stored_bytes: if self.is_original(&drop.blob)? { 0 } else { drop.size_bytes },
             documents: u64::from(!self.is_live(&drop.collection, &drop.source)?),
             jobs_in_flight: 0,
         })
+    }
+
+    /// True where these bytes are those of an item, so that they count already.
+    fn is_original(&self, blob: &str) -> Result<bool, CatalogError> {
+        let found = self.one(
+            "look for an original",
+            "SELECT 1 FROM item WHERE blob = ?1 LIMIT 1",
+            [blob],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
     }
 
     /// True where a source names a live document of a collection that holds bytes.

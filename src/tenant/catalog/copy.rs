@@ -25,8 +25,8 @@ use crate::system::trail::{self, Adoption};
 /// The database that rows come from, beside the one they go to.
 const SOURCE: &str = "source";
 
-/// Tables whose rows do not go along as they are.
-const OWN_WAY: [&str; 3] = ["setting", "audit", "audit_head"];
+/// Tables whose rows do not go along as they are. Uploads under way end where they began.
+const OWN_WAY: [&str; 5] = ["setting", "audit", "audit_head", "upload", "upload_part"];
 
 /// The settings that go along.
 const SETTINGS: [&str; 1] = [QUERY_TEXT];

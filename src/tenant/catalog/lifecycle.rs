@@ -49,28 +49,32 @@ impl CatalogReader<'_> {
         )
     }
 
-    /// True where any item, of whatever state, still names this blob.
+    /// True where any item, of whatever state, or an upload under way still names this blob.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
     pub fn blob_is_named(&self, blob: &str) -> Result<bool, CatalogError> {
         let found = self.one(
             "look for a blob",
-            "SELECT 1 FROM item WHERE blob = ?1 LIMIT 1",
+            "SELECT 1 FROM item WHERE blob = ?1 \
+             UNION ALL SELECT 1 FROM upload_part WHERE blob = ?1 LIMIT 1",
             [blob],
             |_| Ok(()),
         )?;
         Ok(found.is_some())
     }
 
-    /// The digest of every blob that any item names.
+    /// The digest of every blob that any item or any upload under way names.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
     pub fn named_blobs(&self) -> Result<Vec<String>, CatalogError> {
-        self.all("list blobs", "SELECT DISTINCT blob FROM item WHERE blob IS NOT NULL", [], |row| {
-            row.get(0)
-        })
+        self.all(
+            "list blobs",
+            "SELECT blob FROM item WHERE blob IS NOT NULL UNION SELECT blob FROM upload_part",
+            [],
+            |row| row.get(0),
+        )
     }
 
     /// True where a job of any kind waits, whether its time has come or not.

@@ -24,6 +24,7 @@ mod scope;
 mod similar;
 mod stage;
 mod threads;
+mod uploads;
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -52,6 +53,7 @@ pub use queue::{ClaimedJob, JobKind};
 pub use similar::SimilarDocument;
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
 pub use threads::ThreadMail;
+pub use uploads::{FinishedUpload, OpenUploads, UploadPart, UploadRow};
 
 /// Format of `tenant.db`.
 const FORMAT: u32 = 3;

@@ -4,14 +4,18 @@
 //! `document_password`, `nested`.
 //! Invariants: what a file holds is counted once, however often it is read; a removed document
 //! has no passwords.
+//! Why passwords stay: a file is read again whenever its reader has improved, and what it holds may
+//! be locked with the same one. One that opens nothing is forgotten when the reading has failed.
 
 use rusqlite::params;
 
 use super::{CatalogError, CatalogReader, CatalogWriter, NewDrop};
-use crate::types::{DocumentKey, ItemKey};
+use crate::types::{DocumentId, DocumentKey, ItemKey};
 
 /// More levels than any limit of depth allows, so that no row makes this loop.
 const MOST_LEVELS: u32 = 1000;
+/// Reason of an item that a password opens.
+pub const PASSWORD_REQUIRED: &str = "password_required";
 /// Passwords tried on one file.
 const MOST_PASSWORDS: u32 = 16;
 
@@ -105,6 +109,34 @@ impl CatalogWriter<'_> {
             params![top.0, i64::try_from(bytes).unwrap_or(i64::MAX >> 8)],
         )?;
         Ok(())
+    }
+
+    /// Keeps a password for a locked document and queues it to be read again; false where it is not
+    /// locked, `None` where it is not there. What its container could not open is read with the
+    /// container, so the password is the container's.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn unlock_document(
+        &self,
+        document: DocumentId,
+        password: &str,
+    ) -> Result<Option<bool>, CatalogError> {
+        let Some(row) = self.document(document)? else { return Ok(None) };
+        let locked = self.one(
+            "find what a password opens",
+            "SELECT r.document FROM item i JOIN item r ON r.key = CASE WHEN i.blob IS NULL \
+             THEN i.parent ELSE i.key END \
+             WHERE i.key = ?1 AND i.state = 'failed' AND i.reason = ?2",
+            params![row.item.0, PASSWORD_REQUIRED],
+            |found| Ok(DocumentKey(found.get(0)?)),
+        )?;
+        let Some(locked) = locked else { return Ok(Some(false)) };
+        if !self.retry_document(document)? {
+            return Ok(Some(false));
+        }
+        self.give_password(locked, password)?;
+        Ok(Some(true))
     }
 
     /// Keeps a password for a document and all that is found in it. The one given last is tried

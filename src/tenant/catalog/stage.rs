@@ -11,7 +11,7 @@ use rusqlite::params;
 
 use super::chunks::ChunkInput;
 use super::documents::OutlineEntry;
-use super::nesting::Nesting;
+use super::nesting::{Nesting, PASSWORD_REQUIRED};
 use super::ocr::OcrPlan;
 use super::queue::{ClaimedJob, JobKind};
 use super::rows::to_json;
@@ -313,6 +313,12 @@ impl CatalogWriter<'_> {
             return Ok(false);
         }
         self.drop_jobs(job.item)?;
+        if unreadable.reason == PASSWORD_REQUIRED
+            && let Some(owner) = self.document_of(job.item)?
+        {
+            // None of those given for it has opened it.
+            self.forget_passwords(owner.document)?;
+        }
         if let Some(media_type) = &unreadable.media_type {
             self.execute(
                 "note the media type",

@@ -26,6 +26,8 @@ export const api = {
   contentUrl: (tenant: string, id: string) => document(tenant, id, '/content'),
   removeDocument: (tenant: string, id: string) => json<{ deleted: number }>('DELETE', document(tenant, id)),
   retryDocument: (tenant: string, id: string) => json<{ retried: number }>('POST', document(tenant, id, '/retry')),
+  givePassword: (tenant: string, id: string, password: string) =>
+    json<{ retried: number }>('POST', document(tenant, id, '/password'), { body: { password } }),
   retryState: (tenant: string, state: T.ItemState) =>
     json<{ retried: number }>('POST', tenantUrl(tenant, '/retry'), { body: { state } }),
 

@@ -86,6 +86,9 @@ export function reasonSentence(item: Pick<LedgerItem, 'state' | 'reason' | 'deta
 }
 
 export const canRetry = (state: ItemState): boolean => state === 'failed' || state === 'unsupported';
+/** True where a password opens it. */
+export const isLocked = (item: Pick<LedgerItem, 'state' | 'reason'>): boolean =>
+  item.state === 'failed' && item.reason === 'password_required';
 export const canRemove = (state: ItemState): boolean => state !== 'deleted' && state !== 'superseded';
 
 /** Makes a link with which a user chooses a new password. */

@@ -186,7 +186,7 @@ impl<'b> Record<'b> {
 }
 
 /// The content of an extra field.
-fn field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(super) fn field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let id = u16_at(extra, 0)?;
         let content = extra.get(4..4 + usize::from(u16_at(extra, 2)?))?;

@@ -9,6 +9,7 @@ mod aes;
 mod directory;
 mod entry;
 mod stream;
+mod traditional;
 
 use std::io::{self, Read};
 

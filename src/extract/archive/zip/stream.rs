@@ -2,8 +2,8 @@
 //!
 //! Called by: `zip`, for archives too large to be held and for those that lost their end. Talks
 //! to: `entry` for the decoders.
-//! Invariants: memory is bounded by one buffer and one decoder; a file whose length is told only
-//! behind it is read as far as its own compression says.
+//! Invariants: memory is bounded by one buffer, one decoder and the start of one locked file; a
+//! file whose length is told only behind it is read as far as its own compression says.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -12,8 +12,9 @@ use flate2::bufread::DeflateDecoder;
 use super::super::budget::Budget;
 use super::super::names::{decode, decode_dos};
 use super::super::{Entries, failure, quoted};
-use super::directory::{u16_at, u32_at, u64_at};
-use super::entry::{Checked, LOCAL, LOCAL_LENGTH, unpacked};
+use super::directory::{field, u16_at, u32_at, u64_at};
+use super::entry::{Checked, LOCAL, LOCAL_LENGTH, damaged, unpacked};
+use super::{aes, traditional};
 use crate::extract::emit::{Output, Stop};
 use crate::types::ExtractFailureCode;
 
@@ -30,10 +31,25 @@ struct Local {
     name: String,
     flags: u16,
     method: u16,
+    /// When it was last changed, as DOS says it.
+    time: u16,
     crc: u32,
     packed: u64,
     unpacked: u64,
     wide: bool,
+    /// Strength and real method of a file encrypted with AES.
+    aes: Option<(u8, u16)>,
+}
+
+impl Local {
+    /// The byte by which the older encryption tells a wrong password.
+    fn check(&self) -> u8 {
+        if self.flags & LENGTH_BEHIND == 0 {
+            self.crc.to_be_bytes()[0]
+        } else {
+            self.time.to_be_bytes()[0]
+        }
+    }
 }
 
 /// Reads file after file; returns how many there were.
@@ -74,10 +90,12 @@ fn next(input: &mut impl Read) -> io::Result<Option<Local>> {
         name: if flags & UTF8 != 0 { decode(&name) } else { decode_dos(&name) },
         flags,
         method: number(8),
+        time: number(10),
         crc: wide_number(14),
         packed: u64::from(wide_number(18)),
         unpacked: u64::from(wide_number(22)),
         wide: false,
+        aes: field(&extra, 0x9901).and_then(|field| Some((*field.get(4)?, u16_at(field, 5)?))),
     };
     let mut rest = extra.as_slice();
     while let (Some(id), Some(length)) = (u16_at(rest, 0), u16_at(rest, 2)) {
@@ -120,30 +138,81 @@ fn one_file(
     if behind {
         return of_unknown_length(input, local, budget, entries, out);
     }
-    let mut data = input.take(local.packed);
+    let mut data = input.by_ref().take(local.packed);
     let folder = local.packed == 0 && local.name.ends_with(['/', '\\']);
-    let refused = if let Some(failure) = budget.spent() {
-        Some(failure)
-    } else if local.flags & ENCRYPTED != 0 {
-        let message = "A file with a password, in an archive that is too large to be held or has \
-                       lost its directory";
-        Some(failure(ExtractFailureCode::PasswordRequired, message))
-    } else {
-        None
-    };
-    match refused {
+    match budget.spent() {
         _ if folder => {}
         Some(failure) => entries.refuse(&local.name, failure, out)?,
-        None => match unpacked(local.method, &mut data) {
-            Ok(body) => {
-                let body = Checked::new(body, local.unpacked, local.crc);
-                entries.pass(&local.name, &mut budget.metered(body), out)?;
-            }
-            Err(failure) => entries.refuse(&local.name, failure, out)?,
-        },
+        None if local.flags & ENCRYPTED != 0 => locked(&mut data, local, budget, entries, out)?,
+        None => pass(&mut data, local.method, local, budget, entries, out)?,
     }
     io::copy(&mut data, &mut io::sink()).map_err(Stop::Input)?;
+    // A writer that went back to fill the lengths in may have left them behind the file as well.
+    if local.flags & LENGTH_BEHIND != 0 {
+        descriptor(input, local).map_err(Stop::Input)?;
+    }
     Ok(Ok(()))
+}
+
+/// Passes on a file whose plain, perhaps compressed bytes are `data`.
+fn pass(
+    data: impl Read,
+    method: u16,
+    local: &Local,
+    budget: &Budget,
+    entries: &mut Entries,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    match unpacked(method, data) {
+        Ok(body) if local.aes.is_some() => {
+            // Its seal stands for the checksum, which may be left out.
+            entries.pass(&local.name, &mut budget.metered(body), out)
+        }
+        Ok(body) => {
+            let body = Checked::new(body, local.unpacked, local.crc);
+            entries.pass(&local.name, &mut budget.metered(body), out)
+        }
+        Err(failure) => entries.refuse(&local.name, failure, out),
+    }
+}
+
+/// Passes on a file under a password, if one of those given opens it.
+fn locked(
+    mut data: impl Read,
+    local: &Local,
+    budget: &Budget,
+    entries: &mut Entries,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let passwords = out.passwords();
+    if passwords.is_empty() {
+        entries.lock();
+        return Ok(());
+    }
+    if let Some((strength, method)) = local.aes {
+        return match aes::open_stream(data, local.packed, strength, passwords) {
+            Ok(Some(plain)) => pass(plain, method, local, budget, entries, out),
+            Ok(None) => {
+                entries.lock();
+                Ok(())
+            }
+            Err(error) => entries.refuse(&local.name, damaged(&error.to_string()), out),
+        };
+    }
+    let stated = traditional::Stated {
+        method: local.method,
+        check: local.check(),
+        unpacked: local.unpacked,
+        crc: local.crc,
+    };
+    match traditional::open(&mut data, &stated, passwords) {
+        Ok(Some(opened)) => pass(opened.plain(data), local.method, local, budget, entries, out),
+        Ok(None) => {
+            entries.lock();
+            Ok(())
+        }
+        Err(error) => entries.refuse(&local.name, damaged(&error.to_string()), out),
+    }
 }
 
 /// A deflated file: its compression tells where it ends, a descriptor behind it how long it was.
@@ -170,11 +239,20 @@ fn of_unknown_length(
         return Ok(Err(reason));
     }
     drop(body);
-    let signed = input.fill_buf().map_err(Stop::Input)?.starts_with(DESCRIPTOR);
+    descriptor(input, local).map_err(Stop::Input)?;
+    Ok(Ok(()))
+}
+
+/// Reads over the lengths behind a file.
+fn descriptor(input: &mut BufReader<&mut dyn Read>, local: &Local) -> io::Result<()> {
+    let start = input.fill_buf()?;
+    let signed = start.starts_with(DESCRIPTOR);
+    if !signed && start.starts_with(b"PK") {
+        return Ok(());
+    }
     let length = if signed { 4 } else { 0 } + if local.wide { 20 } else { 12 };
     let mut descriptor = vec![0; length];
-    fill(input, &mut descriptor).map_err(Stop::Input)?;
-    Ok(Ok(()))
+    fill(input, &mut descriptor).map(drop)
 }
 
 /// Fills `buffer` as far as there are bytes.
