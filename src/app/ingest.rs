@@ -14,7 +14,9 @@ use super::audit::{self, Action, Event};
 use super::{App, Error};
 use crate::auth::CanWrite;
 use crate::failpoint::Failpoint;
-use crate::tenant::{Accepted, Amounts, NewDrop, Outcome, TenantHandle};
+use crate::tenant::{
+    Accepted, Amounts, CatalogError, CatalogWriter, NewDrop, Outcome, TenantHandle,
+};
 use crate::types::{FormatHint, LedgerItem};
 
 /// Name of the collection that documents go to unless they say otherwise.
@@ -57,7 +59,27 @@ pub async fn accept<A: CanWrite, E>(
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match take_in(app, tenant, upload, bytes).await {
+    accept_and(app, tenant, upload, bytes, |_, _, _| Ok(())).await
+}
+
+/// The same, with something of the caller's own to be recorded in the same transaction, for which
+/// it gets the digest of the bytes.
+///
+/// # Errors
+/// As for [`accept`], and that of `also`.
+pub async fn accept_and<A: CanWrite, E>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    upload: Upload,
+    bytes: impl Stream<Item = Result<Bytes, E>>,
+    also: impl FnOnce(&CatalogWriter<'_>, &Accepted, &NewDrop) -> Result<(), CatalogError>
+    + Send
+    + 'static,
+) -> Result<Receipt, Error>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match take_in(app, tenant, upload, bytes, also).await {
         Err(error) => Err(audit::refused(tenant, Event::new(Action::DocumentUpload), error).await),
         taken => taken,
     }
@@ -68,6 +90,9 @@ async fn take_in<A: CanWrite, E>(
     tenant: &TenantHandle<A>,
     upload: Upload,
     bytes: impl Stream<Item = Result<Bytes, E>>,
+    also: impl FnOnce(&CatalogWriter<'_>, &Accepted, &NewDrop) -> Result<(), CatalogError>
+    + Send
+    + 'static,
 ) -> Result<Receipt, Error>
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -116,6 +141,7 @@ where
         .write(move |catalog| {
             let growth = catalog.growth(&new)?;
             let accepted = catalog.accept(&new)?;
+            also(catalog, &accepted, &new)?;
             let item = catalog.ledger_item(accepted.item_key)?;
             let event = Event::new(Action::DocumentUpload)
                 .on("document", accepted.document)

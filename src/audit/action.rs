@@ -61,6 +61,12 @@ actions! {
     DocumentDelete = "document.delete",
     DocumentRetry = "document.retry",
     IndexRebuild = "index.rebuild",
+
+    SourceCreate = "source.create",
+    /// Settings, sign-in, pause; also a run that somebody asked for.
+    SourceChange = "source.change",
+    SourceDelete = "source.delete",
+
     Search = "search",
     Ask = "ask",
 

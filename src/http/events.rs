@@ -20,11 +20,13 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::{Failure, Problem};
 use super::extract::Tenant;
+use super::sources::SourceView;
 use crate::app::App;
 use crate::app::ledger::{self, TenantEvent};
+use crate::app::sources;
 use crate::auth::Read;
 use crate::tenant::TenantHandle;
-use crate::types::{ItemKey, LedgerTotals, Throughput};
+use crate::types::{ItemKey, LedgerTotals, SourceId, Throughput};
 
 /// Between two totals.
 const PACE: Duration = Duration::from_millis(250);
@@ -84,6 +86,12 @@ async fn watch(
             () = tokio::time::sleep_until(end) => return,
             change = changes.recv() => match change {
                 Ok(TenantEvent::Items(items)) => items,
+                Ok(TenantEvent::Source(source)) => {
+                    if report_source(&app, &tenant, source, &send).await.is_none() {
+                        return;
+                    }
+                    continue;
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => Vec::new(),
                 Err(broadcast::error::RecvError::Closed) => return,
             },
@@ -92,6 +100,11 @@ async fn watch(
         while let Ok(change) = tokio::time::timeout_at(until, changes.recv()).await {
             match change {
                 Ok(TenantEvent::Items(items)) => changed.extend(items),
+                Ok(TenantEvent::Source(source)) => {
+                    if report_source(&app, &tenant, source, &send).await.is_none() {
+                        return;
+                    }
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -104,6 +117,23 @@ async fn watch(
         if report(&tenant, changed, &send).await.is_none() {
             return;
         }
+    }
+}
+
+/// Sends how a source stands; nothing where it is gone or out of sight.
+async fn report_source(
+    app: &Arc<App>,
+    tenant: &TenantHandle<Read>,
+    source: SourceId,
+    send: &mpsc::Sender<Result<Event, Infallible>>,
+) -> Option<()> {
+    let standing = app.standing(tenant.id()).await.ok()?;
+    if !standing.is_active() {
+        return None;
+    }
+    match sources::show(app, tenant, &source.to_string(), 0).await {
+        Ok(source) => send.send(Ok(json_event("source", &SourceView::from(source)))).await.ok(),
+        Err(_) => Some(()),
     }
 }
 

@@ -29,13 +29,15 @@ use crate::disk;
 use crate::error::chain;
 use crate::failpoint::FaultPlan;
 use crate::keys::KeyStore;
-use crate::types::{CollectionScope, ItemKey, ModelInfo, TenantId};
+use crate::types::{CollectionScope, ItemKey, ModelInfo, SourceId, TenantId};
 
 /// Something changed that a watcher of the tenant may want to show.
 #[derive(Clone, Debug)]
 pub enum TenantEvent {
     /// These items changed state.
     Items(Vec<ItemKey>),
+    /// A run of this source ended, or the source itself changed.
+    Source(SourceId),
 }
 
 /// Bytes on disk by store.
@@ -342,6 +344,14 @@ impl<A: CanWrite> TenantHandle<A> {
         if let Ok(stores) = self.inner.stores() {
             // Nobody watching is no error.
             let _ = stores.events.send(TenantEvent::Items(items));
+        }
+    }
+
+    /// Tells watchers that a source changed or ended a run.
+    pub fn announce_source(&self, source: SourceId) {
+        if let Ok(stores) = self.inner.stores() {
+            // Nobody watching is no error.
+            let _ = stores.events.send(TenantEvent::Source(source));
         }
     }
 

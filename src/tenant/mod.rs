@@ -24,10 +24,10 @@ pub use blobs::{BlobError, BlobReader, BlobStream, BlobWriter, Blobs, StoredBlob
 pub use catalog::{
     Accepted, Amounts, AuditReader, CatalogError, CatalogReader, CatalogWriter, ChunkInput,
     ClaimedJob, CollectionRow, ContentSummary, DateMentionRow, DocumentRow, ExtractInput,
-    ExtractionRecord, FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind, LedgerPage,
-    LedgerQuery, Nesting, NewDateMention, NewDrop, Outcome, OutlineEntry, Projection, PurgeItem,
-    ReadyItem, SimilarDocument, StoredChunk, StoredText, ThreadMail, Unreadable, VectorSource,
-    heading_path,
+    ExtractionRecord, FoundItem, FulltextSource, HEADING_SEPARATOR, HitDocument, JobKind,
+    LedgerPage, LedgerQuery, ListedItem, MissingItem, Nesting, NewDateMention, NewDrop, NewSource,
+    Outcome, OutlineEntry, Projection, PurgeItem, ReadyItem, SimilarDocument, SourceChange,
+    SourceRow, StoredChunk, StoredText, ThreadMail, Unreadable, VectorSource, heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,

@@ -42,7 +42,7 @@ const TABLE: &[(&str, &str)] = &[
         "types clock failpoint error config disk crypto native extract chunk dates similarity telemetry \
          keys archive audit system tls auth inference extraction tenant",
     ),
-    ("sources", "types error clock disk auth app config tenant::TenantHandle"),
+    ("sources", "types error clock disk tls auth app config tenant::TenantHandle"),
     ("http", "types error config telemetry auth app tenant::TenantHandle clock"),
     ("worker", "types error clock telemetry failpoint auth app config"),
     (

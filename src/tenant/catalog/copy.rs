@@ -25,8 +25,9 @@ use crate::system::trail::{self, Adoption};
 /// The database that rows come from, beside the one they go to.
 const SOURCE: &str = "source";
 
-/// Tables whose rows do not go along as they are.
-const OWN_WAY: [&str; 3] = ["setting", "audit", "audit_head"];
+/// Tables whose rows do not go along as they are. Sources name places that the old machine sees.
+const OWN_WAY: [&str; 7] =
+    ["setting", "audit", "audit_head", "source", "source_item", "source_cursor", "source_run"];
 
 /// The settings that go along.
 const SETTINGS: [&str; 1] = [QUERY_TEXT];

@@ -21,6 +21,8 @@ mod queue;
 mod rows;
 mod scope;
 mod similar;
+mod source_items;
+mod sources;
 mod stage;
 mod threads;
 
@@ -48,6 +50,8 @@ pub use mentions::{DateMentionRow, NewDateMention};
 pub use nesting::Nesting;
 pub use queue::{ClaimedJob, JobKind};
 pub use similar::SimilarDocument;
+pub use source_items::{FoundItem, ListedItem, MissingItem};
+pub use sources::{NewSource, SourceChange, SourceRow};
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
 pub use threads::ThreadMail;
 
