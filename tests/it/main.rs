@@ -28,6 +28,7 @@ mod neighbours;
 mod quotas;
 mod robustness;
 mod similar;
+mod sources;
 mod storage;
 mod support;
 mod tls;
