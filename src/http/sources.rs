@@ -123,8 +123,7 @@ pub(super) struct NewSource {
     #[serde(flatten)]
     settings: SourceSettings,
     /// What signs in at a mailbox.
-    #[schema(value_type = Option<String>)]
-    password: Option<Zeroizing<String>>,
+    password: Option<String>,
     /// Seconds between two runs.
     interval_seconds: Option<u64>,
     /// What becomes of documents that are gone there: directories `remove`, mailboxes `keep`.
@@ -137,8 +136,7 @@ pub(super) struct NewSource {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceChanges {
-    #[schema(value_type = Option<String>)]
-    password: Option<Zeroizing<String>>,
+    password: Option<String>,
     interval_seconds: Option<u64>,
     deletions: Option<Deletions>,
     paused: Option<bool>,
@@ -178,7 +176,7 @@ pub(super) async fn create_source(
         name: new.name,
         collection: new.collection,
         settings: new.settings,
-        password: new.password,
+        password: new.password.map(Zeroizing::new),
         interval_seconds: new.interval_seconds,
         deletions: new.deletions,
         paused: new.paused,
@@ -213,7 +211,7 @@ pub(super) async fn change_source(
     Body(changes): Body<SourceChanges>,
 ) -> Result<Json<SourceView>, Failure> {
     let change = Change {
-        password: changes.password,
+        password: changes.password.map(Zeroizing::new),
         interval_seconds: changes.interval_seconds,
         deletions: changes.deletions,
         paused: changes.paused,

@@ -90,6 +90,7 @@ impl Walk {
             if page.items.len() >= PAGE {
                 break;
             }
+            let depth = self.levels.len();
             let Some(level) = self.levels.last_mut() else { break };
             match level.entries.read() {
                 Some(Ok(entry)) => {
@@ -97,7 +98,7 @@ impl Walk {
                     self.look(&name, &mut page);
                 }
                 None => self.leave(),
-                Some(Err(error)) if self.levels.len() == 1 => return Err(error.into()),
+                Some(Err(error)) if depth == 1 => return Err(error.into()),
                 Some(Err(error)) => {
                     let path = level.path.clone();
                     self.spare(path, &error.into(), &mut page);

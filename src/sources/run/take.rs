@@ -51,6 +51,10 @@ impl Run<'_> {
                     Taken::Moved => self.counts.moved += 1,
                     Taken::Unchanged => self.counts.unchanged += 1,
                     Taken::Unsettled => self.counts.unsettled += 1,
+                    // One that was taken in before is seen to with all that is missing.
+                    Taken::Gone if item.document.is_none() => {
+                        self.tenant.write(move |catalog| catalog.forget_item(item.key)).await?;
+                    }
                     Taken::Gone => {}
                     Taken::Failed(reason) => self.fail(&item.path, reason),
                 }
