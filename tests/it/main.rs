@@ -22,6 +22,7 @@ mod isolation;
 mod keys;
 mod ledger;
 mod mail;
+mod mailboxes;
 mod main_job;
 mod model;
 mod neighbours;

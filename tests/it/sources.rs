@@ -361,7 +361,7 @@ fn a_locked_tenant_is_left_alone_and_goes_on_when_it_is_unlocked() {
 }
 
 #[test]
-fn owners_manage_sources_readers_see_them_and_watchers_are_told() {
+fn owners_manage_sources_and_readers_see_them() {
     let ground = Ground::new();
     ground.put("a.txt", "A file to be seen.");
     ground.home.member("reader", "reader");
