@@ -22,6 +22,7 @@ use super::settle::STILL;
 use crate::app::sources::{Reach, SourceRow, SourceSettings};
 use crate::app::{App, Error, maintain};
 use crate::auth::Write;
+use crate::error::chain;
 use crate::tenant::TenantHandle;
 use crate::types::{Deletions, RunCounts, RunOutcome, RunProblem, SourceRun};
 
@@ -119,7 +120,13 @@ pub(super) async fn run(
         Ok(()) => End::Complete,
         Err(Cut::End(End::Removed)) => return Ok(()),
         Err(Cut::End(end)) => end,
-        Err(Cut::Error(error)) => return Err(error),
+        Err(Cut::Error(error)) if error.is_locked() || matches!(error, Error::NotFound) => {
+            return Err(error);
+        }
+        Err(Cut::Error(error)) => {
+            tracing::error!(tenant = %tenant.id(), source = %id, "a run broke off: {}", chain(&error));
+            End::Failed("the appliance could not go on with it; its log says why".to_owned())
+        }
     };
     let (next, record) = run.conclude(end, started_at, began.elapsed());
     tracing::info!(
@@ -135,10 +142,7 @@ pub(super) async fn run(
 impl Run<'_> {
     async fn go(&mut self, growing: Growing) -> Result<(), Cut> {
         let mut feed = self.connect(growing).await?;
-        let listed = self.list(feed.as_mut()).await;
-        if let Err(cut) = listed {
-            return Err(cut);
-        }
+        self.list(feed.as_mut()).await?;
         self.take_found(feed.as_mut()).await?;
         self.see_to_missing().await
     }
@@ -146,7 +150,8 @@ impl Run<'_> {
     /// The source as its settings describe it, if it is still within reach.
     async fn connect(&self, growing: Growing) -> Result<Box<dyn Feed>, Cut> {
         let tenant = self.tenant.id();
-        match SourceSettings::read(&self.source.settings)? {
+        let settings = SourceSettings::read(&self.source.settings);
+        match settings.map_err(|error| End::Failed(error.to_string()))? {
             SourceSettings::Directory(settings) => {
                 let app = self.app.clone();
                 let reach = tokio::task::spawn_blocking(move || {
