@@ -196,11 +196,12 @@ impl Walk {
         let (seconds, nanos) = (stat.st_mtime, stat.st_mtime_nsec);
         let size_bytes = u64::try_from(stat.st_size).unwrap_or(0);
         let settled = self.has_settled(&path, size_bytes, seconds, nanos);
-        let mark = format!("{size_bytes}:{seconds}.{nanos}:{}", stat.st_ino);
+        // Without the inode, which some mounts number anew each time.
+        let mark = format!("{size_bytes}:{seconds}.{nanos}");
         ListedItem {
             path: shown(&path),
             external: path,
-            identity: Some(mark.clone()),
+            identity: Some(format!("{mark}:{}", stat.st_ino)),
             mark,
             size_bytes,
             file_date: Timestamp::new(seconds, i32::try_from(nanos).unwrap_or(0)).ok(),
