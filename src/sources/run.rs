@@ -85,6 +85,8 @@ struct Run<'a> {
     counts: RunCounts,
     problems: Vec<RunProblem>,
     listed: u64,
+    /// How long it took to list all there is.
+    listing: Duration,
 }
 
 /// Runs a source once and records how it went.
@@ -102,7 +104,7 @@ pub(super) async fn run(
     let Some(number) = tenant.write(move |catalog| catalog.begin_source_run(key)).await? else {
         return Ok(());
     };
-    let (started_at, began) = (app.clock.now(), Instant::now());
+    let started_at = app.clock.now();
     let mut run = Run {
         app,
         tenant,
@@ -112,6 +114,7 @@ pub(super) async fn run(
         counts: RunCounts::default(),
         problems: Vec::new(),
         listed: 0,
+        listing: Duration::ZERO,
     };
     run.progress();
     let ended = run.go(growing).await;
@@ -128,7 +131,7 @@ pub(super) async fn run(
             End::Failed("the appliance could not go on with it; its log says why".to_owned())
         }
     };
-    let (next, record) = run.conclude(end, started_at, began.elapsed());
+    let (next, record) = run.conclude(end, started_at);
     tracing::info!(
         tenant = %tenant.id(), source = %id, outcome = record.outcome.as_str(),
         new = record.counts.new, changed = record.counts.changed, moved = record.counts.moved,
@@ -142,7 +145,9 @@ pub(super) async fn run(
 impl Run<'_> {
     async fn go(&mut self, growing: Growing) -> Result<(), Cut> {
         let mut feed = self.connect(growing).await?;
+        let began = Instant::now();
         self.list(feed.as_mut()).await?;
+        self.listing = began.elapsed();
         self.take_found(feed.as_mut()).await?;
         self.see_to_missing().await
     }
@@ -302,8 +307,10 @@ impl Run<'_> {
     }
 
     /// The record of the run, and when the next is due.
-    fn conclude(self, end: End, started_at: Timestamp, took: Duration) -> (Timestamp, SourceRun) {
-        let interval = Duration::from_secs(self.source.interval_seconds);
+    fn conclude(self, end: End, started_at: Timestamp) -> (Timestamp, SourceRun) {
+        // A large tree is not looked through without end, for whatever reason.
+        let least = self.listing * 4;
+        let interval = Duration::from_secs(self.source.interval_seconds).max(least);
         let (outcome, error, mut pause) = match end {
             End::Complete if self.counts.failed > 0 => (RunOutcome::Partial, None, interval),
             End::Complete => (RunOutcome::Done, None, interval),
@@ -312,8 +319,7 @@ impl Run<'_> {
             End::Failed(why) => (RunOutcome::Failed, Some(why), interval),
         };
         if self.counts.unsettled > 0 {
-            // Soon, but a large tree is not walked without end for one file that grows.
-            pause = pause.min((STILL * 2).max(took * 4));
+            pause = pause.min((STILL * 2).max(least));
         }
         let ended_at = self.app.clock.now();
         let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::from_hours(1));

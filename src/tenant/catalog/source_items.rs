@@ -380,3 +380,114 @@ impl CatalogWriter<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::catalog::{Catalog, NewDrop, NewSource};
+    use crate::tenant::testing::keyring;
+    use crate::types::{Deletions, SourceKind};
+
+    fn listed(name: &str, mark: &str) -> ListedItem {
+        ListedItem {
+            external: name.as_bytes().to_vec(),
+            path: name.to_owned(),
+            mark: mark.to_owned(),
+            identity: Some(format!("same as {mark}")),
+            size_bytes: 1,
+            file_date: None,
+            settled: true,
+        }
+    }
+
+    fn with_source(dir: &std::path::Path) -> (Catalog, i64) {
+        let catalog = Catalog::open(&dir.join("tenant.db"), &keyring("t", 1)).unwrap();
+        let source = write(&catalog, |catalog| {
+            catalog.add_source(&NewSource {
+                kind: SourceKind::Directory,
+                name: "team".to_owned(),
+                collection: "documents".to_owned(),
+                settings: "{}".to_owned(),
+                secret: None,
+                interval_seconds: 60,
+                deletions: Deletions::Remove,
+                paused: false,
+                created_by: "console".to_owned(),
+            })
+        });
+        (catalog, source.unwrap().key)
+    }
+
+    fn write<T>(
+        catalog: &Catalog,
+        work: impl FnOnce(&CatalogWriter<'_>) -> Result<T, CatalogError>,
+    ) -> T {
+        catalog.write(Timestamp::UNIX_EPOCH, work).unwrap()
+    }
+
+    /// Takes in whatever is found.
+    fn take_all(catalog: &CatalogWriter<'_>, source: i64) -> Result<usize, CatalogError> {
+        let found = catalog.found_items(source, 0, 100)?;
+        for item in &found {
+            let drop = NewDrop {
+                collection: "documents".to_owned(),
+                source: format!("team/{}", item.path),
+                blob: format!("{:0>64}", item.key),
+                size_bytes: 1,
+                file_date: None,
+                declared_type: None,
+                format: None,
+                parent: None,
+            };
+            let accepted = catalog.accept(&drop)?;
+            catalog.note_taken(item.key, accepted.document, &drop.blob, 1)?;
+        }
+        Ok(found.len())
+    }
+
+    #[test]
+    fn only_what_a_complete_listing_did_not_show_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (catalog, source) = with_source(dir.path());
+        write(&catalog, |catalog| {
+            let all = [listed("a", "1"), listed("b/c", "2"), listed("b/d", "3"), listed("e", "4")];
+            assert_eq!(catalog.note_listed(source, 1, &all)?, 0);
+            assert_eq!(take_all(catalog, source)?, 4);
+            assert_eq!(catalog.source_amounts(source)?, (4, 0));
+            // One as it was, one new that is not taken; `b` could not be looked at.
+            let now = [listed("a", "1"), listed("new", "5")];
+            assert_eq!(catalog.note_listed(source, 2, &now)?, 1);
+            catalog.spare_items(source, 2, b"b")?;
+            catalog.miss_unseen(source, 2)?;
+            let missing = catalog.missing_items(source, 0, 10)?;
+            assert_eq!(missing.iter().map(|item| item.path.as_str()).collect::<Vec<_>>(), ["e"]);
+            // What was never taken in and is gone is forgotten; what is back is as it was.
+            assert_eq!(catalog.note_listed(source, 3, &[listed("e", "4")])?, 1);
+            catalog.miss_unseen(source, 3)?;
+            assert_eq!(catalog.source_amounts(source)?, (1, 3));
+            assert!(catalog.found_items(source, 0, 10)?.is_empty());
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_moved_keeps_its_document_unless_its_new_name_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let (catalog, source) = with_source(dir.path());
+        write(&catalog, |catalog| {
+            catalog.note_listed(source, 1, &[listed("a", "1"), listed("b", "2")])?;
+            take_all(catalog, source)?;
+            catalog.note_listed(source, 2, &[listed("b", "2"), listed("c", "1")])?;
+            catalog.miss_unseen(source, 2)?;
+            let found = catalog.found_items(source, 0, 10)?.remove(0);
+            let gone = catalog.missing_like(source, "same as 1")?.unwrap();
+            let document = gone.document.unwrap();
+            assert!(!catalog.move_document(document, "team/b")?, "another has that name");
+            assert!(catalog.move_document(document, "team/c")?);
+            catalog.replace_item(gone.key, found.key)?;
+            assert_eq!(catalog.document(document)?.unwrap().source, "team/c");
+            assert_eq!(catalog.source_amounts(source)?, (2, 0));
+            Ok(())
+        });
+    }
+}
