@@ -5,13 +5,15 @@
 //! them did can be told.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Home, Server, assert_adds_up, find, sources, wait_for};
+use crate::harness::{Home, PATIENCE, Server, assert_adds_up, find, sources, wait_for};
 
 /// A home that may read one directory, and that directory.
 struct Ground {
@@ -361,7 +363,7 @@ fn a_locked_tenant_is_left_alone_and_goes_on_when_it_is_unlocked() {
 }
 
 #[test]
-fn owners_manage_sources_and_readers_see_them() {
+fn owners_manage_sources_readers_see_them_and_watchers_are_told() {
     let ground = Ground::new();
     ground.put("a.txt", "A file to be seen.");
     ground.home.member("reader", "reader");
@@ -382,10 +384,24 @@ fn owners_manage_sources_and_readers_see_them() {
         wrong[field] = value;
         assert_eq!(owner.post(all, &wrong).status, 400, "{field}");
     }
+    let mut watcher = TcpStream::connect(&server.address).unwrap();
+    watcher.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "GET /api/v1/tenants/demo/events HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n",
+        server.address, reader.cookie
+    );
+    watcher.write_all(head.as_bytes()).unwrap();
     let asked = owner.post(&format!("{all}/{id}/run"), &json!({}));
     assert_eq!(asked.status, 202, "{}", asked.text());
     wait_for("the run", || {
         let shown = reader.get(&format!("{all}/{id}")).json();
         (shown["runs"][0]["new"] == 1 && shown["running"] == Value::Null).then_some(())
     });
+    let mut heard = String::new();
+    let mut piece = [0; 4096];
+    while !heard.contains("event: source") || !heard.contains("\"new\":1") {
+        let count = watcher.read(&mut piece).unwrap();
+        assert!(count > 0, "the stream ended: {heard}");
+        heard.push_str(&String::from_utf8_lossy(&piece[..count]));
+    }
 }
