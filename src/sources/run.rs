@@ -60,7 +60,7 @@ impl From<FeedError> for End {
 /// What ends a run before its time: an end of its own, or an error that leaves it unrecorded.
 enum Cut {
     End(End),
-    Error(Error),
+    Error(Box<Error>),
 }
 
 impl From<End> for Cut {
@@ -71,7 +71,7 @@ impl From<End> for Cut {
 
 impl<E: Into<Error>> From<E> for Cut {
     fn from(error: E) -> Self {
-        Self::Error(error.into())
+        Self::Error(Box::new(error.into()))
     }
 }
 
@@ -123,11 +123,11 @@ pub(super) async fn run(
         Ok(()) => End::Complete,
         Err(Cut::End(End::Removed)) => return Ok(()),
         Err(Cut::End(end)) => end,
-        Err(Cut::Error(error)) if error.is_locked() || matches!(error, Error::NotFound) => {
-            return Err(error);
+        Err(Cut::Error(error)) if error.is_locked() || matches!(*error, Error::NotFound) => {
+            return Err(*error);
         }
         Err(Cut::Error(error)) => {
-            tracing::error!(tenant = %tenant.id(), source = %id, "a run broke off: {}", chain(&error));
+            tracing::error!(tenant = %tenant.id(), source = %id, "a run broke off: {}", chain(error.as_ref()));
             End::Failed("the appliance could not go on with it; its log says why".to_owned())
         }
     };

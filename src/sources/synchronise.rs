@@ -119,7 +119,7 @@ async fn go(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
             change = arrivals.recv() => match change {
                 Ok(TenantChange::Departed(tenant)) => {
                     known.remove(&tenant);
-                    watching.keep(tenant, HashSet::new());
+                    watching.keep(tenant, &HashSet::new());
                 }
                 _ => listed = false,
             },
@@ -215,7 +215,7 @@ async fn run_due(
         reason = "the method by its name is for one lifetime of the snapshot only"
     )]
     let sources = handle.read(|catalog| catalog.sources()).await?;
-    watching.keep(tenant, sources.iter().map(|source| source.id).collect());
+    watching.keep(tenant, &sources.iter().map(|source| source.id).collect());
     for source in sources {
         if *stopped.borrow() {
             break;

@@ -70,7 +70,7 @@ impl Watching {
     }
 
     /// Ends the watches of a tenant's sources that are not among these.
-    pub(super) fn keep(&self, tenant: TenantId, sources: HashSet<SourceId>) {
+    pub(super) fn keep(&self, tenant: TenantId, sources: &HashSet<SourceId>) {
         lock(&self.watches)
             .retain(|source, watch| watch.tenant != tenant || sources.contains(source));
     }

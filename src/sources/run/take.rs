@@ -224,11 +224,11 @@ fn refused(error: Error) -> Result<Taken, Cut> {
             None => Ok(Taken::Failed(cause.to_string())),
         },
         Error::Invalid { .. } | Error::TooLarge { .. } => Ok(Taken::Failed(error.to_string())),
-        error if error.is_locked() => Err(Cut::Error(error)),
+        error if error.is_locked() => Err(error.into()),
         error if error.is_for_the_tenant() => Err(End::Waiting(error.to_string()).into()),
         error if error.is_storage_full() => {
             Err(End::Waiting("the volume is full".to_owned()).into())
         }
-        error => Err(Cut::Error(error)),
+        error => Err(error.into()),
     }
 }
