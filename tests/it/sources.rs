@@ -110,7 +110,7 @@ fn a_directory_is_kept_in_step_with_what_is_added_changed_moved_and_deleted() {
     assert_eq!(first["outcome"], "done", "{first:#}");
     assert_eq!(counts(&first), json!({ "new": 3 }));
     server.settle();
-    assert_eq!(sources(&ground.home.search("pelican", "hybrid")), ["team/note.txt"]);
+    assert_eq!(sources(&ground.home.search("pelican", "keyword")), ["team/note.txt"]);
     assert_eq!(counts(&ground.run()), json!({ "unchanged": 3 }));
 
     // One is changed, one is only touched, one is new, one is renamed together with its directory.
