@@ -239,7 +239,7 @@ mod tests {
         assert!(found[1].is("list") && found[3].is("\\hasnochildren"));
         assert_eq!(found[6], Token::Text(b"a \"b\"".to_vec()));
         let found = tokens("* 1 FETCH (UID 7 BODY[HEADER.FIELDS (DATE FROM)] {12}");
-        assert_eq!(found[4].number(), Some(7));
+        assert_eq!(found[5].number(), Some(7));
         assert!(found.last().unwrap().is("BODY[HEADER.FIELDS (DATE FROM)]"));
     }
 
