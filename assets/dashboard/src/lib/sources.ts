@@ -1,6 +1,6 @@
 // Typed client for synchronised sources, and their words for people.
 import { json, part, tenantUrl } from './http.ts';
-import { counted } from './format.ts';
+import { count } from './format.ts';
 import type * as T from './types.ts';
 
 const source = (tenant: string, id: string, rest = '') => tenantUrl(tenant, `/sources${part(id)}${rest}`);
@@ -28,7 +28,7 @@ export function placeOf(one: T.Source): string {
   return one.kind === 'directory' ? one.path : `${one.user} at ${one.host}`;
 }
 
-/** What a run did, in a few words; nothing that is zero but the first. */
+/** What a run did, in a few words. */
 export function runWords(counts: T.RunCounts): string {
   const said: [number, string][] = [
     [counts.new, 'new'],
@@ -41,8 +41,8 @@ export function runWords(counts: T.RunCounts): string {
     [counts.skipped, 'left alone'],
     [counts.unsettled, 'still being written'],
   ];
-  const words = said.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
-  return words.length > 0 ? words.join(' · ') : counted(0, 'thing');
+  const words = said.filter(([number]) => number > 0).map(([number, what]) => `${count(number)} ${what}`);
+  return words.length > 0 ? words.join(' · ') : 'nothing new';
 }
 
 /** True where a run removed nothing because most of the source is gone, so that somebody may say that it is right. */
