@@ -39,6 +39,9 @@ const PIECE: usize = 64 << 10;
 /// A mail has to come at least this fast.
 const LEAST_BYTES_PER_SECOND: u64 = 16 << 10;
 
+/// However long a mail is said to be, it has to be here after this many seconds.
+const MOST_SECONDS: u64 = 3600;
+
 trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
 
@@ -233,7 +236,9 @@ impl Connection {
 
     /// When a mail of this length has to be here.
     pub(super) fn deadline(length: u64) -> Instant {
-        Instant::now() + WAIT + Duration::from_secs(length / LEAST_BYTES_PER_SECOND)
+        Instant::now()
+            + WAIT
+            + Duration::from_secs((length / LEAST_BYTES_PER_SECOND).min(MOST_SECONDS))
     }
 
     async fn response(&mut self) -> Result<Response, WireError> {
