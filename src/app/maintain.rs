@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::audit::{self, Action, Event};
 use super::{App, Error, blocking};
-use crate::auth::{CanWrite, Write};
+use crate::auth::{CanWrite, SystemActor, Write};
+use crate::error::chain;
 use crate::tenant::TenantHandle;
-use crate::types::{DocumentId, ItemState};
+use crate::types::{DocumentId, ItemState, TenantId};
 
 pub use crate::tenant::Projection;
 
@@ -187,6 +188,26 @@ pub async fn prepare(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(),
         app.schedule.wake(tenant.id());
     }
     Ok(())
+}
+
+/// Puts a tenant in order and its work in line, whatever it takes; what goes wrong is logged, and
+/// the lanes try again. For a tenant that was just found or just came.
+pub async fn put_in_order(app: &Arc<App>, tenant: TenantId) {
+    let prepared = async {
+        if !app.standing(tenant).await?.is_active() {
+            return Ok(());
+        }
+        let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
+        prepare(app, &handle).await
+    };
+    let prepared = prepared.await;
+    app.close_if_idle(tenant).await;
+    if let Err(error) = prepared
+        && !error.is_locked()
+    {
+        tracing::error!(tenant = %tenant, "a tenant cannot be put in order: {}", chain(&error));
+        app.schedule.wake(tenant);
+    }
 }
 
 /// Removes originals that no item names.

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::index::{JobKind, LEASE, Progress, run_unit};
-use crate::app::{App, Error, tenants};
+use crate::app::{App, Error, maintain, tenants};
 use crate::auth::SystemActor;
 use crate::error::chain;
 use crate::types::TenantId;
@@ -84,25 +84,7 @@ async fn prepare_all(app: Arc<App>, stopped: watch::Receiver<bool>) {
         if *stopped.borrow() {
             return;
         }
-        prepare(&app, tenant).await;
-    }
-}
-
-async fn prepare(app: &Arc<App>, tenant: TenantId) {
-    let prepared = async {
-        if !app.standing(tenant).await?.is_active() {
-            return Ok(());
-        }
-        let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
-        crate::app::maintain::prepare(app, &handle).await
-    };
-    let prepared = prepared.await;
-    app.close_if_idle(tenant).await;
-    if let Err(error) = prepared
-        && !error.is_locked()
-    {
-        tracing::error!(tenant = %tenant, "a tenant cannot be put in order: {}", chain(&error));
-        app.schedule.wake(tenant);
+        maintain::put_in_order(&app, tenant).await;
     }
 }
 

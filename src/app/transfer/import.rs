@@ -19,7 +19,7 @@ use super::pipe::{self, PipeReader};
 use super::{CATALOGUE, CONTENTS, Contents, Fingerprint, ORIGINALS, Provenance, TRAIL};
 use crate::app::audit::{self, Action, Event, Occasion};
 use crate::app::quota::Exceeded;
-use crate::app::{App, Error};
+use crate::app::{App, Error, maintain};
 use crate::archive::{self, ArchiveError, Verified};
 use crate::auth::Actor;
 use crate::crypto::{SecretKey, unhex};
@@ -92,7 +92,9 @@ where
         }
     }
     drop(sender);
-    taking.await.map_err(Error::Interrupted)?
+    let imported = taking.await.map_err(Error::Interrupted)??;
+    maintain::put_in_order(app, imported.record.id).await;
+    Ok(imported)
 }
 
 /// Blocks, for as long as the archive takes to come.
