@@ -55,6 +55,9 @@ pub fn party(actor: &Actor) -> Party {
         Actor::System(SystemActor::Inbox) => {
             Party::new(actor.kind(), None, Some("inbox".to_owned()))
         }
+        Actor::System(SystemActor::Source) => {
+            Party::new(actor.kind(), None, Some("source".to_owned()))
+        }
     }
 }
 

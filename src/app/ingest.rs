@@ -60,7 +60,27 @@ pub async fn accept<A: CanWrite, E>(
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    match take_in(app, tenant, upload, bytes).await {
+    accept_and(app, tenant, upload, bytes, |_, _, _| Ok(())).await
+}
+
+/// The same, with something of the caller's own to be recorded in the same transaction, for which
+/// it gets the digest of the bytes.
+///
+/// # Errors
+/// As for [`accept`], and that of `also`.
+pub async fn accept_and<A: CanWrite, E>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    upload: Upload,
+    bytes: impl Stream<Item = Result<Bytes, E>>,
+    also: impl FnOnce(&CatalogWriter<'_>, &Accepted, &NewDrop) -> Result<(), CatalogError>
+    + Send
+    + 'static,
+) -> Result<Receipt, Error>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match take_in(app, tenant, upload, bytes, also).await {
         Err(error) => Err(audit::refused(tenant, Event::new(Action::DocumentUpload), error).await),
         taken => taken,
     }
@@ -71,6 +91,9 @@ async fn take_in<A: CanWrite, E>(
     tenant: &TenantHandle<A>,
     upload: Upload,
     bytes: impl Stream<Item = Result<Bytes, E>>,
+    also: impl FnOnce(&CatalogWriter<'_>, &Accepted, &NewDrop) -> Result<(), CatalogError>
+    + Send
+    + 'static,
 ) -> Result<Receipt, Error>
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -103,7 +126,7 @@ where
         format: upload.format,
         parent: None,
     };
-    commit(app, tenant, new, room, blob, |_, _| Ok(())).await
+    commit(app, tenant, new, room, blob, also).await
 }
 
 /// Leave to take something in.
@@ -152,14 +175,16 @@ pub(super) async fn commit<A: CanWrite, K: Send + 'static>(
     new: NewDrop,
     mut room: Hold,
     kept: K,
-    also: impl FnOnce(&CatalogWriter<'_>, &Accepted) -> Result<(), CatalogError> + Send + 'static,
+    also: impl FnOnce(&CatalogWriter<'_>, &Accepted, &NewDrop) -> Result<(), CatalogError>
+    + Send
+    + 'static,
 ) -> Result<Receipt, Error> {
     let (occasion, source) = (audit::occasion(tenant), new.source.clone());
     let (accepted, item, _kept) = tenant
         .write(move |catalog| {
             let growth = catalog.growth(&new)?;
             let accepted = catalog.accept(&new)?;
-            also(catalog, &accepted)?;
+            also(catalog, &accepted, &new)?;
             let item = catalog.ledger_item(accepted.item_key)?;
             let event = Event::new(Action::DocumentUpload)
                 .on("document", accepted.document)

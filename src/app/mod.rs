@@ -23,6 +23,7 @@ pub mod quota;
 mod schedule;
 pub mod seal;
 pub mod search;
+pub mod sources;
 pub mod status;
 pub mod stream;
 pub mod support;
@@ -161,6 +162,8 @@ pub struct App {
     pub tls: Arc<Tls>,
     /// Space given back when the volume is full and something has to be removed.
     pub reserve: Reserve,
+    /// What synchronised sources may reach, and what they do.
+    pub sources: sources::Sources,
     pub(crate) statistics: search::StatisticsCache,
 }
 

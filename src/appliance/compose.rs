@@ -85,6 +85,7 @@ pub(super) fn compose(
         schedule: Schedule::default(),
         tls,
         reserve,
+        sources: app::sources::Sources::new(config.sources),
         statistics: app::search::StatisticsCache::default(),
     })
 }

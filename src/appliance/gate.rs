@@ -31,7 +31,7 @@ use crate::disk;
 use crate::error::chain;
 use crate::http::{self, Seal};
 use crate::keys::{Kek, KekSource, KeyError, KeyStore, combine, inspect, split};
-use crate::sources::Inboxes;
+use crate::sources::{Inboxes, Synchroniser};
 use crate::tls::{self, Tls};
 use crate::worker::Workers;
 
@@ -73,6 +73,7 @@ struct Open {
 struct Work {
     workers: Workers,
     inboxes: Option<Inboxes>,
+    synchroniser: Option<Synchroniser>,
 }
 
 impl Gate {
@@ -150,6 +151,7 @@ impl Gate {
         let Some(open) = self.current() else { return };
         if let Some(work) = open.work.lock().await.as_mut() {
             work.inboxes.get_or_insert_with(|| Inboxes::start(open.app.clone()));
+            work.synchroniser.get_or_insert_with(|| Synchroniser::start(open.app.clone()));
         }
     }
 
@@ -196,7 +198,9 @@ impl Gate {
         let console = network.clone().layer(axum::Extension(http::LocalConsole));
         let workers = Workers::start(&app);
         let inboxes = self.serving.load(Ordering::Relaxed).then(|| Inboxes::start(app.clone()));
-        let work = tokio::sync::Mutex::new(Some(Work { workers, inboxes }));
+        let synchroniser =
+            self.serving.load(Ordering::Relaxed).then(|| Synchroniser::start(app.clone()));
+        let work = tokio::sync::Mutex::new(Some(Work { workers, inboxes, synchroniser }));
         self.set(State::Open(Arc::new(Open { app, network, console, work })));
         Ok(())
     }
@@ -259,6 +263,9 @@ impl Open {
     /// Stops what goes on in the background.
     async fn rest(&self) {
         if let Some(work) = self.work.lock().await.take() {
+            if let Some(synchroniser) = work.synchroniser {
+                synchroniser.stop().await;
+            }
             if let Some(inboxes) = work.inboxes {
                 inboxes.stop().await;
             }

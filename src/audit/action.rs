@@ -63,6 +63,12 @@ actions! {
     /// A password was given for a locked document. It is never recorded itself.
     DocumentPassword = "document.password",
     IndexRebuild = "index.rebuild",
+
+    SourceCreate = "source.create",
+    /// Settings, sign-in, pause; also a run that somebody asked for.
+    SourceChange = "source.change",
+    SourceDelete = "source.delete",
+
     Search = "search",
     Ask = "ask",
 

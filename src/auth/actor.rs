@@ -25,6 +25,8 @@ pub enum SystemActor {
     Worker,
     /// Takes files in from the drop folder.
     Inbox,
+    /// Takes in what synchronised sources hold.
+    Source,
 }
 
 impl Actor {

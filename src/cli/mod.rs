@@ -28,6 +28,7 @@ mod prompt;
 mod search;
 mod serve;
 mod socket;
+mod source;
 mod status;
 mod stream;
 mod support;
@@ -136,6 +137,8 @@ enum Request {
     Apikey(apikey::ApiKeyArgs),
     /// Show, renew or replace the server's certificate
     Tls(tls::TlsArgs),
+    /// Add, list, run, pause and remove places that documents come from by themselves
+    Source(source::SourceArgs),
     /// Drop files, folders or standard input into a tenant
     Add(add::AddArgs),
     /// Take standard input in line by line while it comes, and print what is near
@@ -287,6 +290,7 @@ async fn answer(
         Request::Tenant(args) => tenant::run(client, output, &args).await,
         Request::Apikey(args) => apikey::run(client, output, &args).await,
         Request::Tls(args) => tls::run(client, output, &args).await,
+        Request::Source(args) => Box::pin(source::run(client, output, &args)).await,
         Request::Add(args) => Box::pin(add::run(client, output, args)).await,
         Request::Stream(args) => Box::pin(stream::run(client, output, &args)).await,
         Request::Ledger(args) => ledger::run(client, output, &args).await,

@@ -12,6 +12,7 @@ mod problem;
 mod search;
 mod server;
 mod shown;
+mod sources;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ pub use ocr::OcrSection;
 pub use problem::Problem;
 pub use search::{InferenceSettings, SearchConfig};
 pub use server::{DEFAULT_LOG, ServerConfig, TlsMode};
+pub use sources::{Allowed, SourcesConfig};
 
 /// Home directory of a packaged installation.
 pub const DEFAULT_HOME: &str = "/var/lib/cairn";
@@ -39,6 +41,7 @@ pub struct Config {
     pub search: SearchConfig,
     pub inference: InferenceSettings,
     pub keys: KeysConfig,
+    pub sources: SourcesConfig,
     /// Faults to inject; empty outside tests.
     pub faults: crate::failpoint::FaultPlan,
 }
@@ -119,6 +122,7 @@ struct ConfigFile {
     search: SearchConfig,
     inference: InferenceSettings,
     keys: KeysConfig,
+    sources: SourcesConfig,
 }
 
 impl Config {
@@ -147,6 +151,7 @@ impl Config {
         file.inference.check(&mut problems);
         file.keys.credentials_dir = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         file.keys.check(&home, &mut problems);
+        file.sources.check(&home, &mut problems);
         let faults = match fault_plan() {
             Ok(plan) => plan,
             Err(sentence) => {
@@ -165,6 +170,7 @@ impl Config {
             search: file.search,
             inference: file.inference,
             keys: file.keys,
+            sources: file.sources,
             faults,
         })
     }

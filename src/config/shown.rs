@@ -24,6 +24,7 @@ impl Config {
             "search": self.search,
             "inference": self.inference,
             "keys": self.keys,
+            "sources": self.sources,
         });
         mask(&mut value);
         value

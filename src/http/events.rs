@@ -6,6 +6,7 @@
 //! to come again after a while, so that one whose session, key or membership ended meanwhile is
 //! turned away.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +21,13 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::error::{Failure, Problem};
 use super::extract::Tenant;
+use super::sources::SourceView;
 use crate::app::App;
 use crate::app::ledger::{self, TenantEvent};
+use crate::app::sources;
 use crate::auth::Read;
 use crate::tenant::TenantHandle;
-use crate::types::{DocumentId, ItemKey, LedgerTotals, Throughput};
+use crate::types::{DocumentId, ItemKey, LedgerTotals, SourceId, Throughput};
 
 /// Between two totals.
 const PACE: Duration = Duration::from_millis(250);
@@ -102,6 +105,11 @@ async fn watch(
             // Suspended, locked or gone: the next request is told so.
             return;
         }
+        for source in std::mem::take(&mut told.sources) {
+            if report_source(&app, &tenant, source, &send).await.is_none() {
+                return;
+            }
+        }
         if report(&tenant, told, &send).await.is_none() {
             return;
         }
@@ -113,6 +121,7 @@ async fn watch(
 struct Told {
     changed: Vec<ItemKey>,
     related: Vec<(DocumentId, Vec<(DocumentId, f64)>)>,
+    sources: BTreeSet<SourceId>,
 }
 
 impl Told {
@@ -123,6 +132,7 @@ impl Told {
                 self.related.push((document, finds));
             }
             TenantEvent::Related { .. } => {}
+            TenantEvent::Source(source) => drop(self.sources.insert(source)),
         }
     }
 }
@@ -140,6 +150,19 @@ struct RelatedDocument {
     source: String,
     title: Option<String>,
     score: f64,
+}
+
+/// Sends how a source stands; nothing where it is gone or out of sight.
+async fn report_source(
+    app: &Arc<App>,
+    tenant: &TenantHandle<Read>,
+    source: SourceId,
+    send: &mpsc::Sender<Result<Event, Infallible>>,
+) -> Option<()> {
+    match sources::show(app, tenant, &source.to_string(), 0).await {
+        Ok(source) => send.send(Ok(json_event("source", &SourceView::from(source)))).await.ok(),
+        Err(_) => Some(()),
+    }
 }
 
 /// Sends what changed; `None` once the watcher is gone or the tenant cannot be read.

@@ -26,6 +26,7 @@ mod seal;
 mod search;
 mod session;
 mod setup;
+mod sources;
 mod status;
 mod stream;
 mod support;
@@ -158,6 +159,9 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keys::list_keys, keys::create_key))
         .routes(routes!(keys::revoke_key))
         .routes(routes!(collections::list_collections, collections::create_collection))
+        .routes(routes!(sources::list_sources, sources::create_source))
+        .routes(routes!(sources::get_source, sources::change_source, sources::delete_source))
+        .routes(routes!(sources::run_source))
         .routes(routes!(audit::get_audit))
         .routes(routes!(audit::export_audit))
         .routes(routes!(audit::verify_audit))

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
 
 use super::settle::{Observed, STILL};
+use super::stop_asked;
 use crate::app::ingest::{Upload, accept};
 use crate::app::{App, Error, TenantChange, tenants};
 use crate::auth::{SystemActor, Write};
@@ -327,10 +328,4 @@ fn remove_if_left_empty(folder: &Path) {
         // A folder that is not empty refuses to go, which is what is wanted.
         let _ = std::fs::remove_dir(folder);
     }
-}
-
-/// Resolves once the watcher is asked to stop, or nobody is left to ask.
-async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
 }

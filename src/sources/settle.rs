@@ -1,6 +1,6 @@
 //! Telling a finished file from one that is still being written.
 //!
-//! Called by: `sources::inbox`. Talks to: nothing.
+//! Called by: `sources::inbox`, `sources::directory`. Talks to: nothing.
 //! Invariants: a file is offered once its size and modification time have stood still for one
 //! whole observation interval.
 

@@ -29,7 +29,7 @@ use crate::disk;
 use crate::error::chain;
 use crate::failpoint::FaultPlan;
 use crate::keys::KeyStore;
-use crate::types::{CollectionScope, DocumentId, ItemKey, ModelInfo, TenantId};
+use crate::types::{CollectionScope, DocumentId, ItemKey, ModelInfo, SourceId, TenantId};
 
 /// Something changed that a watcher of the tenant may want to show.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub enum TenantEvent {
     Items(Vec<ItemKey>),
     /// The tenant holds documents near one that has just come, each with its score.
     Related { document: DocumentId, finds: Vec<(DocumentId, f64)> },
+    /// A run of this source ended, or the source itself changed.
+    Source(SourceId),
 }
 
 /// Bytes on disk by store.
@@ -349,6 +351,14 @@ impl<A: CanWrite> TenantHandle<A> {
         if let Ok(stores) = self.inner.stores() {
             // Nobody watching is no error.
             let _ = stores.events.send(event);
+        }
+    }
+
+    /// Tells watchers that a source changed or ended a run.
+    pub fn announce_source(&self, source: SourceId) {
+        if let Ok(stores) = self.inner.stores() {
+            // Nobody watching is no error.
+            let _ = stores.events.send(TenantEvent::Source(source));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Transport encryption: the certificate the server shows, where it comes from, and its renewal.
 //!
-//! Called by: `app`, `appliance`. Talks to: `<home>/tls`, files that the configuration names.
+//! Called by: `app`, `appliance`, `sources`. Talks to: `<home>/tls`, files that the configuration names.
 //! Invariants: private keys lie sealed in the home, but for that of the door; a certificate is replaced in one step, for
 //! new connections at once, or stays as it was; nothing here fails the start of an appliance,
 //! only that of its listener.
@@ -12,6 +12,7 @@
 
 mod authority;
 mod chain;
+mod client;
 mod error;
 mod listener;
 mod names;
@@ -34,6 +35,7 @@ use crate::crypto::{FileCipher, KeyPurpose, Keyring};
 use crate::error::chain as error_chain;
 
 pub use authority::{AUTHORITY_NOTICE, RENEWAL};
+pub use client::{ClientStream, ClientTls};
 pub use error::{SiteError, TlsError};
 pub use listener::ListenerConfig;
 pub use names::Names;

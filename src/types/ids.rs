@@ -76,6 +76,10 @@ uuid_id!(
     CollectionId
 );
 uuid_id!(
+    /// A place that documents come from by themselves.
+    SourceId
+);
+uuid_id!(
     /// An API key, as listed and revoked; not the key itself.
     ApiKeyId
 );

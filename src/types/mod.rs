@@ -10,6 +10,7 @@ mod ids;
 mod item;
 mod language;
 mod search;
+mod source;
 mod tier;
 
 pub use account::{
@@ -22,7 +23,7 @@ pub use extracted::{
 };
 pub use ids::{
     ApiKeyId, ApplianceId, ChunkKey, CollectionId, DocumentId, DocumentKey, ItemId, ItemKey, JobId,
-    SessionId, TenantId, UploadId, UserId,
+    SessionId, SourceId, TenantId, UploadId, UserId,
 };
 pub use item::{DateBasis, Dates, ItemState, LedgerItem, LedgerTotals, Throughput};
 pub use language::Language;
@@ -30,4 +31,5 @@ pub use search::{
     Answer, Citation, Evidence, Passage, ScoreParts, SearchFilter, SearchMode, SearchResponse,
     SearchResult, SimilarResult,
 };
+pub use source::{Deletions, RunCounts, RunOutcome, RunProblem, SourceKind, SourceRun};
 pub use tier::{Feature, LimitProblem, Limits, UNLIMITED, check_limits};

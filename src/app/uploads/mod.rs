@@ -434,7 +434,7 @@ async fn finish(
         format: upload.format,
         parent: None,
     };
-    let receipt = ingest::commit(app, tenant, new, room, joined, move |catalog, accepted| {
+    let receipt = ingest::commit(app, tenant, new, room, joined, move |catalog, accepted, _| {
         catalog.finish_upload(key, accepted)
     });
     let receipt = receipt.await?;

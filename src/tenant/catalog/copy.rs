@@ -25,8 +25,19 @@ use crate::system::trail::{self, Adoption};
 /// The database that rows come from, beside the one they go to.
 const SOURCE: &str = "source";
 
-/// Tables whose rows do not go along as they are. Uploads under way end where they began.
-const OWN_WAY: [&str; 5] = ["setting", "audit", "audit_head", "upload", "upload_part"];
+/// Tables whose rows do not go along as they are. Uploads under way end where they began, and
+/// sources name places that the old machine sees.
+const OWN_WAY: [&str; 9] = [
+    "setting",
+    "audit",
+    "audit_head",
+    "upload",
+    "upload_part",
+    "source",
+    "source_item",
+    "source_cursor",
+    "source_run",
+];
 
 /// The settings that go along.
 const SETTINGS: [&str; 1] = [QUERY_TEXT];

@@ -95,7 +95,7 @@ impl CatalogReader<'_> {
         })
     }
 
-    fn family(&self, document: DocumentKey) -> Result<Vec<DocumentKey>, CatalogError> {
+    pub(super) fn family(&self, document: DocumentKey) -> Result<Vec<DocumentKey>, CatalogError> {
         self.all(
             "list a document and its children",
             "WITH RECURSIVE family (key) AS (SELECT ?1 UNION \

@@ -34,6 +34,12 @@ const VIEWS: &str = "
         SELECT * FROM main.signature_band WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW job AS
         SELECT * FROM main.job WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW source AS
+        SELECT * FROM main.source WHERE collection IN (SELECT name FROM temp.collection);
+    CREATE TEMP VIEW source_item AS
+        SELECT * FROM main.source_item WHERE source IN (SELECT key FROM temp.source);
+    CREATE TEMP VIEW source_run AS
+        SELECT * FROM main.source_run WHERE source IN (SELECT key FROM temp.source);
 ";
 
 impl Catalog {

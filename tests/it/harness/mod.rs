@@ -4,6 +4,7 @@
 //! Invariants: a server is killed when its value is dropped; every wait is bounded.
 
 pub mod crowd;
+pub mod imap;
 pub mod people;
 pub mod process;
 

@@ -1,7 +1,7 @@
 // Live ledger of one tenant: server-sent events, and polling where they do not come through.
 import { api } from './api.ts';
 import { tenantUrl } from './http.ts';
-import type { LedgerEvent, LedgerItem, LedgerTotals, Throughput } from './types.ts';
+import type { LedgerEvent, LedgerItem, LedgerTotals, Source, Throughput } from './types.ts';
 
 const POLL_BUSY_MS = 1_500;
 const POLL_IDLE_MS = 10_000;
@@ -23,6 +23,7 @@ class LiveLedger {
   #reconnectAt = 0;
   #settledBefore: number | null = null;
   #listeners = new Set<(item: LedgerItem) => void>();
+  #sourceListeners = new Set<(source: Source) => void>();
 
   constructor() {
     // A browser opens six connections to a host at most; tabs nobody looks at must not hold
@@ -51,6 +52,12 @@ class LiveLedger {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Calls `listener` for each source that changes or ends a run; returns the way to stop. */
+  onSource(listener: (source: Source) => void): () => void {
+    this.#sourceListeners.add(listener);
+    return () => this.#sourceListeners.delete(listener);
+  }
+
   /** Takes in numbers that another call brought along. */
   take({ throughput, ...totals }: LedgerEvent): void {
     this.totals = totals;
@@ -75,6 +82,10 @@ class LiveLedger {
     stream.addEventListener('item', (event) => {
       const item = JSON.parse(event.data) as LedgerItem;
       for (const listener of this.#listeners) listener(item);
+    });
+    stream.addEventListener('source', (event) => {
+      const source = JSON.parse(event.data) as Source;
+      for (const listener of this.#sourceListeners) listener(source);
     });
     stream.addEventListener('error', () => {
       // The browser retries a broken stream by itself, but gives up on a refused one.

@@ -64,6 +64,7 @@ export function sectionsFor({ manage, administer, lock }: Rights): Section[] {
   const all: [Section, boolean][] = [
     ['overview', manage || administer],
     ['members', manage || administer],
+    ['sources', manage],
     ['keys', manage],
     ['vault', manage || administer || lock],
   ];

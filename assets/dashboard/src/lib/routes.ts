@@ -2,7 +2,7 @@
 
 export type View = 'home' | 'search' | 'ask';
 
-export const SECTIONS = ['overview', 'members', 'keys', 'vault'] as const;
+export const SECTIONS = ['overview', 'members', 'sources', 'keys', 'vault'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 const PLAIN = ['tenants', 'api', 'account', 'users', 'appliance', 'audit', 'certificate'] as const;

@@ -439,3 +439,73 @@ export interface NewApiKey {
   name: string;
   key: string;
 }
+
+export type SourceState = 'running' | 'due' | 'paused' | 'idle' | 'waiting' | 'failed';
+export type Deletions = 'remove' | 'keep';
+
+export interface RunCounts {
+  new: number;
+  changed: number;
+  moved: number;
+  deleted: number;
+  missing: number;
+  unchanged: number;
+  failed: number;
+  skipped: number;
+  unsettled: number;
+}
+
+export interface SourceRun extends RunCounts {
+  started_at: string;
+  ended_at: string;
+  outcome: 'done' | 'partial' | 'waiting' | 'stopped' | 'failed';
+  error: string | null;
+  problems: { path: string; reason: string }[];
+}
+
+export interface DirectorySettings {
+  kind: 'directory';
+  path: string;
+}
+
+export interface ImapSettings {
+  kind: 'imap';
+  host: string;
+  port: number | null;
+  security: 'tls' | 'starttls' | 'plain';
+  user: string;
+  folders: string[];
+  certificate: string | null;
+}
+
+export type SourceSettings = DirectorySettings | ImapSettings;
+
+export type Source = SourceSettings & {
+  id: string;
+  name: string;
+  collection: string;
+  interval_seconds: number;
+  deletions: Deletions;
+  paused: boolean;
+  state: SourceState;
+  items: number;
+  missing: number;
+  running: RunCounts | null;
+  last_run: SourceRun | null;
+  next_run_at: string | null;
+};
+
+export type NewSource = SourceSettings & {
+  name: string;
+  collection?: string;
+  password?: string;
+  interval_seconds?: number;
+  deletions?: Deletions;
+};
+
+export interface SourceChange {
+  paused?: boolean;
+  interval_seconds?: number;
+  deletions?: Deletions;
+  password?: string;
+}
