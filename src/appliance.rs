@@ -21,7 +21,9 @@ use axum::Router;
 use tokio::net::TcpListener;
 
 use self::gate::{Door, Gate};
-use crate::app::audit::{Action, Event, Party};
+use crate::app::audit::{Action, Event, certificates, console, here, itself};
+use crate::app::seal::KeyEvent;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
 use crate::disk;
 use crate::error::Kind;
@@ -100,9 +102,32 @@ pub fn init_home(config: &Config, passphrase: Option<&str>) -> Result<InitReport
     let keyring = KeyStore::create(&dir, &kek)
         .and_then(|keys| keys.ensure_keyring(SYSTEM_SCOPE))
         .map_err(ApplianceError::Keys)?;
-    System::open(&home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
-    tls::prepare(home, &config.server, keyring);
+    let system = System::open(&home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
+    let issued = tls::prepare(home, &config.server, keyring);
+    if let Some(event) = certificates(&issued) {
+        append(&system, event.with("by", "init"))?;
+    }
     Ok(InitReport { home: home.path.clone(), kek })
+}
+
+/// Puts on record what the console has done with the key while no server runs. Blocks.
+///
+/// # Errors
+/// `HomeLocked` while another process holds the home; when `kek` does not open the home or its
+/// database cannot be written.
+pub fn record_key_event(config: &Config, kek: &Kek, event: KeyEvent) -> Result<(), ApplianceError> {
+    let _lock = take_lock(config)?;
+    let keyring = KeyStore::create(&config.home.keys_path(), kek)
+        .and_then(|keys| keys.ensure_keyring(SYSTEM_SCOPE))
+        .map_err(ApplianceError::Keys)?;
+    let system =
+        System::open(&config.home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
+    append(&system, event.event())
+}
+
+fn append(system: &System, event: Event) -> Result<(), ApplianceError> {
+    let record = here(SystemClock.now(), console()).record(event);
+    system.append_audit(vec![record]).map_err(ApplianceError::System)
 }
 
 /// A running appliance.
@@ -150,7 +175,7 @@ impl Appliance {
         let listener = tls::Listener::new(&certificate, listener).map_err(ApplianceError::Tls)?;
         self.gate.serve().await;
         self.note(Action::ApplianceStart).await;
-        let renewals = tls::Renewals::start(certificate.clone());
+        let renewals = tls::Renewals::start(self.gate.clone());
         tracing::info!("serving on {}", certificate.names().origin());
         let handle = listener.handle();
         let mut server = tokio::spawn(listener.serve(self.gate.router(Door::Network)));
@@ -174,11 +199,10 @@ impl Appliance {
     }
 
     async fn note(&self, action: Action) {
-        let itself = Party::new("system", None, Some("appliance".to_owned()));
         let event = Event::new(action)
             .with("version", env!("CARGO_PKG_VERSION"))
             .with("sealed", self.gate.app().is_none());
-        self.gate.note(itself, event).await;
+        self.gate.note(itself(), event).await;
     }
 
     /// Finishes units of work in progress and closes the home.

@@ -16,6 +16,7 @@ use super::{App, Error, blocking};
 use crate::auth::{Access, Actor, Audit, Manage, SystemActor};
 use crate::error::Kind;
 use crate::tenant::TenantHandle;
+use crate::tls::Issued;
 use crate::types::TenantId;
 
 pub use crate::audit::{Action, Entry, Event, Occasion, Origin, Outcome, Party, Record, Verdict};
@@ -56,6 +57,23 @@ pub fn party(actor: &Actor) -> Party {
             Party::new(actor.kind(), None, Some("inbox".to_owned()))
         }
     }
+}
+
+/// This machine's console as the trail names it.
+pub fn console() -> Party {
+    party(&Actor::Console)
+}
+
+/// The appliance as the trail names it.
+pub fn itself() -> Party {
+    Party::new("system", None, Some("appliance".to_owned()))
+}
+
+/// Certificates that were made; `None` where none was.
+pub fn certificates(issued: &[Issued]) -> Option<Event> {
+    let issued: Vec<String> = issued.iter().map(ToString::to_string).collect();
+    (!issued.is_empty())
+        .then(|| Event::new(Action::ApplianceCertificate).with("certificates", issued))
 }
 
 /// Now, by the holder of this handle: for an entry that goes into a transaction of its own.

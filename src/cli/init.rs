@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::Session;
 use super::client::Client;
 use super::error::{CliError, Exit};
-use super::keys::{Shares, SharesArgs, check_one_share, make_shares, print_shares};
+use super::keys::{Shares, SharesArgs, check_one_share, make_shares, print_shares, record};
 use super::link::{Link, make};
 use super::prompt::PassphraseArgs;
 use crate::appliance::init_home;
@@ -74,6 +74,9 @@ pub async fn run(session: &Session, args: &InitArgs) -> Result<Exit, CliError> {
     args.shares.check()?;
     let made = make_home(&config, &source, args).await?;
     let shares = (!args.no_shares).then(|| make_shares(&made, &args.shares)).transpose()?;
+    if shares.is_some() {
+        record(&config, &made, args.shares.event()).await?;
+    }
     let mut warnings = Vec::new();
     if let KekSource::File(path) = &source
         && on_one_disk(path, &config.home.path)

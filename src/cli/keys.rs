@@ -23,7 +23,7 @@ use crate::config::{Config, KekSourceKind};
 use crate::error::chain;
 use crate::keys::{KekSource, KeyError, KeyReport, inspect, on_one_disk};
 
-pub(super) use recovery::{Shares, SharesArgs, check_one_share, make_shares, print_shares};
+pub(super) use recovery::{Shares, SharesArgs, check_one_share, make_shares, print_shares, record};
 
 /// What `keys` takes.
 #[derive(Debug, Args)]

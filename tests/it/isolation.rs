@@ -105,6 +105,7 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("POST", "/api/v1/seal", Need::Admin),
     ("POST", "/api/v1/unseal", Need::Nothing),
     ("POST", "/api/v1/keys/rotate", Need::Admin),
+    ("POST", "/api/v1/keys/events", Need::Console),
     ("GET", "/api/v1/status", Need::SignedIn),
     ("GET", "/api/v1/doctor", Need::Watch),
     ("GET", "/api/v1/support", Need::Admin),

@@ -186,6 +186,97 @@ fn a_passphrase_opens_the_key_and_shares_outlive_it() {
     assert_eq!(renewed["kek"], report["kek"]);
 }
 
+/// Entries of the appliance's trail about an action, oldest first.
+fn noted(trail: &Value, action: &str) -> Vec<Value> {
+    let entries = trail["entries"].as_array().unwrap().iter().rev();
+    entries.filter(|entry| entry["action"] == action).cloned().collect()
+}
+
+#[test]
+fn shares_printed_and_keys_recovered_while_no_server_runs_are_on_record() {
+    let fresh = Fresh::new();
+    fresh.configure("[keys]\nsource = \"passphrase\"\n[server]\ntls = \"off\"\n");
+    let report = fresh.json(&["init"], "correct horse battery\n");
+    fresh.json(&["keys", "shares", "--shares", "5", "--threshold", "3"], "correct horse battery\n");
+    let file = fresh.dir.path().join("passphrase");
+    std::fs::write(&file, "an entirely new one\n").unwrap();
+    let args = ["keys", "recover", "--passphrase-file", file.to_str().unwrap()];
+    fresh.json(&args, &shares(&report)[..2].join("\n"));
+    let wrong = fresh.run(&["keys", "shares"], "wrong horse battery\n");
+    assert!(!wrong.status.success());
+
+    // What needs no passphrase afterwards: the same key in a file.
+    std::fs::write(fresh.home().join("cairn.toml"), "[server]\ntls = \"off\"\n").unwrap();
+    fresh.json(&["keys", "recover"], &shares(&report)[1..].join("\n"));
+    let trail = fresh.json(&["audit", "list"], "");
+    let made = noted(&trail, "appliance.shares");
+    assert_eq!(made.len(), 2, "{trail:#}");
+    assert_eq!(
+        (&made[0]["detail"]["shares"], &made[1]["detail"]["threshold"]),
+        (&3.into(), &3.into())
+    );
+    assert!(made.iter().all(|entry| entry["actor"]["kind"] == "console"), "{trail:#}");
+    assert_eq!(noted(&trail, "appliance.recover").len(), 2, "{trail:#}");
+    assert_eq!(fresh.json(&["audit", "verify"], "")["ok"], true);
+}
+
+#[test]
+fn every_key_event_is_on_record_with_and_without_a_server() {
+    let home = Home::new();
+    let events = |home: &Home| {
+        home.run(&["tenant", "lock", "demo"]);
+        home.run(&["tenant", "unlock", "demo"]);
+        home.run(&["keys", "rotate", "demo"]);
+        home.run(&["keys", "rotate-kek"]);
+        home.run(&["keys", "shares"]);
+    };
+    events(&home);
+    let server = home.serve();
+    events(&home);
+    home.run(&["keys", "seal"]);
+    home.run(&["keys", "shares"]);
+    home.run(&["keys", "unseal"]);
+    drop(server);
+    let trail = home.json(&["audit", "list", "--all"]);
+    for (action, times) in [
+        ("tenant.lock", 2),
+        ("tenant.unlock", 2),
+        ("tenant.rotate_key", 2),
+        ("appliance.rotate_kek", 2),
+        // One of `init`, and one that waited until there was a trail again.
+        ("appliance.shares", 4),
+        ("appliance.seal", 1),
+        ("appliance.unseal", 1),
+    ] {
+        let found = noted(&trail, action);
+        assert_eq!(found.len(), times, "{action}: {trail:#}");
+        assert!(found.iter().all(|entry| entry["result"] == "ok"), "{action}: {found:#?}");
+    }
+    assert_eq!(home.json(&["audit", "verify"])["ok"], true);
+}
+
+#[test]
+fn a_certificate_that_is_renewed_by_itself_is_on_record() {
+    let fresh = Fresh::new();
+    fresh.configure("[server]\nnames = ['one.lan']\n");
+    fresh.json(&["init"], "");
+    let certificates = |fresh: &Fresh| {
+        noted(&fresh.json(&["audit", "list", "--all"], ""), "appliance.certificate")
+    };
+    let before = certificates(&fresh);
+    assert_eq!(before.len(), 1, "{before:#?}");
+    assert_eq!(before[0]["detail"]["by"], "init");
+    assert_eq!(certificates(&fresh).len(), 1, "looking after what is sound is no event");
+    fresh.configure("[server]\nnames = ['two.lan']\n");
+    let after = certificates(&fresh);
+    assert_eq!(after.len(), 2, "{after:#?}");
+    let (entry, detail) = (&after[1], &after[1]["detail"]);
+    assert_eq!((&entry["actor"]["kind"], &detail["by"]), (&"system".into(), &"automatic".into()));
+    let made = detail["certificates"].to_string();
+    assert!(made.contains("server ") && made.contains("door ") && made.contains("until"), "{made}");
+    assert!(!made.contains("authority"), "the authority stays: {made}");
+}
+
 #[test]
 fn a_credential_opens_the_home_and_its_absence_is_told() {
     let fresh = Fresh::new();
