@@ -103,6 +103,29 @@ pub fn tree_bytes(path: &Path) -> u64 {
         .sum()
 }
 
+/// Regular files below `path` whose names and folders' names do not start with a dot, `most` of
+/// them at most; links are not followed.
+pub fn count_files(path: &Path, most: u64) -> u64 {
+    let mut folders = vec![path.to_owned()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if files >= most {
+                return files;
+            }
+            if entry.file_name().as_bytes().starts_with(b".") {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => files += 1,
+                _ => {}
+            }
+        }
+    }
+    files
+}
+
 /// A file name as text. One that is not UTF-8 has its odd bytes written as `%XX` and its percent
 /// signs as `%25`, so that two names never become one.
 pub fn name_text(name: &OsStr) -> String {

@@ -17,7 +17,7 @@ use crate::auth::{Access, Actor, Audit, Manage, SystemActor};
 use crate::error::Kind;
 use crate::tenant::TenantHandle;
 use crate::tls::Issued;
-use crate::types::TenantId;
+use crate::types::{Feature, TenantId};
 
 pub use crate::audit::{Action, Entry, Event, Occasion, Origin, Outcome, Party, Record, Verdict};
 pub use crate::system::TrailQuery;
@@ -336,6 +336,21 @@ impl Trail {
             Self::Tenant(tenant) => record(tenant, event).await,
             Self::Appliance(app, actor) => record_appliance(app, actor, event).await,
         }
+    }
+}
+
+/// Refuses the trail as a file to members of a tenant whose tier does not include it. Whoever runs
+/// the machine gets it in any case: a trail must not be out of reach of those who examine it.
+///
+/// # Errors
+/// `NotInTier`.
+pub async fn allow_export(app: &Arc<App>, tenant: &TenantHandle<Audit>) -> Result<(), Error> {
+    if *tenant.actor() == Actor::Console {
+        return Ok(());
+    }
+    match app.standing(tenant.id()).await?.require(Feature::AuditExport) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(refused(tenant, Event::new(Action::AuditExport), error).await),
     }
 }
 

@@ -29,7 +29,6 @@ pub mod tenants;
 pub mod tls;
 pub mod transfer;
 pub mod usage;
-pub mod vault;
 
 use std::sync::Arc;
 

@@ -178,6 +178,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tenants::unlock_tenant))
         .routes(routes!(tenants::rotate_tenant_key))
         .routes(routes!(tenants::list_deletions))
+        .routes(routes!(tenants::get_signer))
         .routes(routes!(transfer::export_tenant))
         .routes(routes!(transfer::import_tenant))
         .routes(routes!(usage::list_tiers))

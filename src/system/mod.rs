@@ -150,7 +150,8 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), SystemError> 
         1 => migration::from_format_1(connection, schema).map_err(open),
         HOME_FORMAT => Ok(()),
         found => Err(SystemError::Format { path: path.to_owned(), found }),
-    }
+    }?;
+    connection.execute_batch(include_str!("locks.sql")).map_err(open)
 }
 
 fn failed(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> SystemError {

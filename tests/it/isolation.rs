@@ -115,6 +115,7 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("POST", "/api/v1/tls/import", Need::Admin),
     ("GET", "/api/v1/tiers", Need::SignedIn),
     ("GET", "/api/v1/deletions", Need::Admin),
+    ("GET", "/api/v1/signer", Need::SignedIn),
     ("GET", "/api/v1/tenants", Need::SignedIn),
     ("POST", "/api/v1/tenants", Need::Admin),
     ("GET", "/api/v1/tenants/{tenant}", Need::Sight),

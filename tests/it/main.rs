@@ -21,6 +21,7 @@ mod inbox;
 mod isolation;
 mod keys;
 mod ledger;
+mod lifecycle;
 mod mail;
 mod main_job;
 mod model;
