@@ -28,6 +28,6 @@ pub use item::{DateBasis, Dates, ItemState, LedgerItem, LedgerTotals, Throughput
 pub use language::Language;
 pub use search::{
     Answer, Citation, Evidence, Passage, ScoreParts, SearchFilter, SearchMode, SearchResponse,
-    SearchResult, SimilarResult,
+    SearchResult, SimilarResult, VisibleItems,
 };
 pub use tier::{Feature, LimitProblem, Limits, UNLIMITED, check_limits};

@@ -26,6 +26,12 @@ const VIEWS: &str = "
         SELECT * FROM main.text WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW chunk AS
         SELECT * FROM main.chunk WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW embedding AS
+        SELECT * FROM main.embedding WHERE input IN (SELECT input FROM temp.chunk);
+    CREATE TEMP VIEW nested AS
+        SELECT * FROM main.nested WHERE top IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW document_password AS
+        SELECT * FROM main.document_password WHERE document IN (SELECT key FROM temp.document);
     CREATE TEMP VIEW date_mention AS
         SELECT * FROM main.date_mention WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW signature AS
@@ -54,5 +60,37 @@ impl Catalog {
             .transaction_with_behavior(TransactionBehavior::Deferred)
             .map_err(failed("begin snapshot"))?;
         work(&CatalogReader { transaction: &transaction, audit: &self.audit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::testing;
+
+    /// Tables that hold nothing of any document: settings, and the trail, which has a door of its
+    /// own.
+    const WITHOUT_DOCUMENTS: [&str; 3] = ["setting", "audit", "audit_head"];
+
+    #[test]
+    fn no_table_with_something_of_documents_is_open_to_a_limited_reader() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tenant.db");
+        let catalog = Catalog::open(&path, &testing::keyring("tenant", 1)).unwrap();
+        let tables = "SELECT name FROM main.sqlite_master \
+                      WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let views = "SELECT name FROM temp.sqlite_master WHERE type = 'view'";
+        let names = |of: &'static str| {
+            let read = catalog.read_limited([], |reader| {
+                reader.all("list names", of, [], |row| row.get::<_, String>(0))
+            });
+            read.unwrap()
+        };
+        let (tables, views) = (names(tables), names(views));
+        assert!(tables.len() > 8, "{tables:?}");
+        for table in tables {
+            let open = !views.contains(&table) && !WITHOUT_DOCUMENTS.contains(&table.as_str());
+            assert!(!open, "{table} needs a view that holds what is in sight");
+        }
     }
 }
