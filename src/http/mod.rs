@@ -18,6 +18,7 @@ mod extract;
 mod host;
 mod keys;
 mod ledger;
+mod linger;
 mod maintain;
 mod me;
 mod members;
@@ -129,6 +130,7 @@ fn dressed(router: Router, seal: Seal, tls: Arc<Tls>) -> Router {
         .layer(map_response(security_headers))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(axum::middleware::from_fn(request_id))
+        .layer(axum::middleware::from_fn(linger::linger))
 }
 
 fn api() -> OpenApiRouter<Arc<App>> {
