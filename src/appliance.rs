@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 use self::gate::{Door, Gate};
 use crate::app::audit::{Action, Event, certificates, console, here, itself};
 use crate::app::seal::KeyEvent;
+use crate::app::status::clock_behind;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
 use crate::disk;
@@ -80,12 +81,16 @@ pub struct InitReport {
 
 /// Makes a home: private directories, the key where the source has none yet, the appliance's data
 /// key, its database and its certificates, among them the one it is reached by before it is first
-/// unsealed. Repeating it is harmless. Blocks.
+/// unsealed. `name` is what people call it. Repeating it is harmless. Blocks.
 ///
 /// # Errors
 /// `HomeLocked` while another process holds the home; when the key cannot be had, or a directory
 /// or the database cannot be made.
-pub fn init_home(config: &Config, passphrase: Option<&str>) -> Result<InitReport, ApplianceError> {
+pub fn init_home(
+    config: &Config,
+    passphrase: Option<&str>,
+    name: Option<&str>,
+) -> Result<InitReport, ApplianceError> {
     let home = &config.home;
     for path in [home.path.clone(), home.tenants_path(), home.scratch_path()] {
         disk::create_private_dir(&path).map_err(|source| ApplianceError::Io {
@@ -103,6 +108,9 @@ pub fn init_home(config: &Config, passphrase: Option<&str>) -> Result<InitReport
         .and_then(|keys| keys.ensure_keyring(SYSTEM_SCOPE))
         .map_err(ApplianceError::Keys)?;
     let system = System::open(&home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
+    if let Some(name) = name {
+        system.name_appliance(name).map_err(ApplianceError::System)?;
+    }
     let issued = tls::prepare(home, &config.server, keyring);
     if let Some(event) = certificates(&issued) {
         append(&system, event.with("by", "init"))?;
@@ -202,7 +210,19 @@ impl Appliance {
         let event = Event::new(action)
             .with("version", env!("CARGO_PKG_VERSION"))
             .with("sealed", self.gate.app().is_none());
+        let event = match self.clock_behind().await {
+            Some(said) => {
+                tracing::warn!("{said}");
+                event.with("clock_behind", true)
+            }
+            None => event,
+        };
         self.gate.note(itself(), event).await;
+    }
+
+    /// What is to be said of a clock that stands before what is on record.
+    async fn clock_behind(&self) -> Option<String> {
+        clock_behind(&self.gate.app()?).await.ok()?
     }
 
     /// Finishes units of work in progress and closes the home.

@@ -3,6 +3,8 @@
 //! Called by: `keys`, `system`, `tenant`, `appliance`. Talks to: the file system.
 //! Invariants: a file written here is either complete under its final name or absent.
 
+mod devices;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -10,6 +12,8 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+
+pub use devices::{clear_swap_areas, on_one_disk};
 
 /// How names of files begin that are not complete yet; after a crash they may be left over.
 pub const TEMP_PREFIX: &str = ".tmp-";

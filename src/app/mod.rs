@@ -147,6 +147,8 @@ pub struct App {
     pub scratch: Option<std::path::PathBuf>,
     pub schedule: Schedule,
     pub quotas: quota::Quotas,
+    /// The file that holds the key of the home, where it is in a file.
+    pub key_file: Option<std::path::PathBuf>,
     /// The configuration in force, masked.
     pub settings: serde_json::Value,
     /// The server's certificate and the hosts it answers to.

@@ -18,7 +18,7 @@ use crate::error::chain;
 use crate::extract::ExtractLimits;
 use crate::extraction::{ExtractionConfig, ExtractionPool};
 use crate::inference::{Embedder, InferenceConfig, InferenceError};
-use crate::keys::{KeyStore, SYSTEM_SCOPE};
+use crate::keys::{KekSource, KeyStore, SYSTEM_SCOPE};
 use crate::scratch;
 use crate::system::System;
 use crate::tenant::{Registry, ResidentBudget, VectorSettings};
@@ -67,6 +67,10 @@ pub(super) fn compose(
         authority: Authority::new(system.clone(), clock.clone(), session_limits(&config)),
         quotas: app::quota::Quotas::new(system.clone()),
         settings: config.shown(),
+        key_file: match KekSource::of(&config.keys, &home) {
+            KekSource::File(path) => Some(path),
+            KekSource::Passphrase | KekSource::Credential(_) => None,
+        },
         started_at: clock.now(),
         home,
         server: config.server,

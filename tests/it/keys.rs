@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::Home;
+use crate::harness::{Home, find};
 
 /// A home that only `init` has touched, and its key beside it.
 struct Fresh {
@@ -184,6 +184,68 @@ fn a_passphrase_opens_the_key_and_shares_outlive_it() {
     fresh.json(&args, &shares(&report)[..2].join("\n"));
     let renewed = fresh.json(&["keys", "shares"], "an entirely new one\n");
     assert_eq!(renewed["kek"], report["kek"]);
+}
+
+#[test]
+fn a_damaged_wrapped_key_stops_what_it_opens_and_nothing_is_lost() {
+    let home = Home::new();
+    home.add_text("heron.txt", "A heron stands in the reeds.");
+    let id = home.json(&["tenant", "show", "demo"])["id"].as_str().unwrap().to_owned();
+    home.run(&["tenant", "create", "other"]);
+    let keys = home.path().join("keys");
+    let search = |tenant: &str| home.output(&["search", tenant, "heron", "--mode", "keyword"]);
+
+    let file = keys.join(format!("{id}.json"));
+    let whole = std::fs::read(&file).unwrap();
+    for broken in [&whole[..whole.len() / 2], b"", b"{}"] {
+        std::fs::write(&file, broken).unwrap();
+        let refused = search("demo");
+        assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+        assert!(text(&refused).contains("key is damaged"), "{}", text(&refused));
+        assert_eq!(search("other").status.code(), Some(0), "another tenant does not notice");
+        let status = home.output(&["keys", "status"]);
+        assert_eq!(status.status.code(), Some(1));
+        assert!(text(&status).contains(&id), "{}", text(&status));
+    }
+    std::fs::write(&file, &whole).unwrap();
+    let found = text(&search("demo"));
+    assert!(found.contains("heron.txt"), "{found}");
+
+    let file = keys.join("system.json");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let refused = search("demo");
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+    assert!(text(&refused).contains("system.json is damaged"), "{}", text(&refused));
+    std::fs::write(&file, &whole).unwrap();
+    assert!(text(&search("demo")).contains("heron.txt"));
+    assert_eq!(home.json(&["audit", "verify"])["ok"], true);
+}
+
+#[test]
+fn an_appliance_has_the_name_it_was_given_and_a_theft_of_its_disk_is_warned_of() {
+    let fresh = Fresh::new();
+    fresh.configure("[server]\ntls = \"off\"\n");
+    for name in ["", "  ", "two\nlines", &"n".repeat(65)] {
+        let refused = fresh.run(&["init", "--name", name], "");
+        assert_eq!(refused.status.code(), Some(2), "{name:?}: {}", text(&refused));
+    }
+    assert!(!fresh.key_file().exists());
+    fresh.json(&["init", "--name", " Records of the museum "], "");
+    assert_eq!(fresh.json(&["status"], "")["name"], "Records of the museum");
+    assert!(text(&fresh.run(&["status"], "")).contains("Records of the museum"));
+
+    let doctor = fresh.run(&["doctor", "--json"], "");
+    let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let check = |name: &str| find(&report["checks"], "name", name);
+    let place = check("key_place");
+    assert_eq!(place["ok"], true, "a warning is no failure: {place:#}");
+    assert!(place["detail"].as_str().unwrap().contains("share one disk"), "{place:#}");
+    assert!(place["hint"].as_str().unwrap().contains("keys.source"), "{place:#}");
+    assert_eq!(check("swap")["ok"], true);
+    assert_eq!(check("clock")["ok"], true);
+    let said = text(&fresh.run(&["doctor"], ""));
+    assert!(said.contains("warn    key_place"), "{said}");
 }
 
 /// Entries of the appliance's trail about an action, oldest first.

@@ -9,6 +9,7 @@ mod at_rest;
 mod audit;
 mod browser;
 mod bundle;
+mod collections;
 mod dependencies;
 mod evaluation;
 mod extraction;
