@@ -21,7 +21,10 @@ use axum::Router;
 use tokio::net::TcpListener;
 
 use self::gate::{Door, Gate};
-use crate::app::audit::{Action, Event, Party};
+use crate::app::audit::{Action, Event, certificates, console, here, itself};
+use crate::app::seal::KeyEvent;
+use crate::app::status::clock_behind;
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Home};
 use crate::disk;
 use crate::error::Kind;
@@ -78,12 +81,16 @@ pub struct InitReport {
 
 /// Makes a home: private directories, the key where the source has none yet, the appliance's data
 /// key, its database and its certificates, among them the one it is reached by before it is first
-/// unsealed. Repeating it is harmless. Blocks.
+/// unsealed. `name` is what people call it. Repeating it is harmless. Blocks.
 ///
 /// # Errors
 /// `HomeLocked` while another process holds the home; when the key cannot be had, or a directory
 /// or the database cannot be made.
-pub fn init_home(config: &Config, passphrase: Option<&str>) -> Result<InitReport, ApplianceError> {
+pub fn init_home(
+    config: &Config,
+    passphrase: Option<&str>,
+    name: Option<&str>,
+) -> Result<InitReport, ApplianceError> {
     let home = &config.home;
     for path in [home.path.clone(), home.tenants_path(), home.scratch_path()] {
         disk::create_private_dir(&path).map_err(|source| ApplianceError::Io {
@@ -100,9 +107,35 @@ pub fn init_home(config: &Config, passphrase: Option<&str>) -> Result<InitReport
     let keyring = KeyStore::create(&dir, &kek)
         .and_then(|keys| keys.ensure_keyring(SYSTEM_SCOPE))
         .map_err(ApplianceError::Keys)?;
-    System::open(&home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
-    tls::prepare(home, &config.server, keyring);
+    let system = System::open(&home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
+    if let Some(name) = name {
+        system.name_appliance(name).map_err(ApplianceError::System)?;
+    }
+    let issued = tls::prepare(home, &config.server, keyring);
+    if let Some(event) = certificates(&issued) {
+        append(&system, event.with("by", "init"))?;
+    }
     Ok(InitReport { home: home.path.clone(), kek })
+}
+
+/// Puts on record what the console has done with the key while no server runs. Blocks.
+///
+/// # Errors
+/// `HomeLocked` while another process holds the home; when `kek` does not open the home or its
+/// database cannot be written.
+pub fn record_key_event(config: &Config, kek: &Kek, event: KeyEvent) -> Result<(), ApplianceError> {
+    let _lock = take_lock(config)?;
+    let keyring = KeyStore::create(&config.home.keys_path(), kek)
+        .and_then(|keys| keys.ensure_keyring(SYSTEM_SCOPE))
+        .map_err(ApplianceError::Keys)?;
+    let system =
+        System::open(&config.home.system_db_path(), &keyring).map_err(ApplianceError::System)?;
+    append(&system, event.event())
+}
+
+fn append(system: &System, event: Event) -> Result<(), ApplianceError> {
+    let record = here(SystemClock.now(), console()).record(event);
+    system.append_audit(vec![record]).map_err(ApplianceError::System)
 }
 
 /// A running appliance.
@@ -150,7 +183,7 @@ impl Appliance {
         let listener = tls::Listener::new(&certificate, listener).map_err(ApplianceError::Tls)?;
         self.gate.serve().await;
         self.note(Action::ApplianceStart).await;
-        let renewals = tls::Renewals::start(certificate.clone());
+        let renewals = tls::Renewals::start(self.gate.clone());
         tracing::info!("serving on {}", certificate.names().origin());
         let handle = listener.handle();
         let mut server = tokio::spawn(listener.serve(self.gate.router(Door::Network)));
@@ -174,11 +207,22 @@ impl Appliance {
     }
 
     async fn note(&self, action: Action) {
-        let itself = Party::new("system", None, Some("appliance".to_owned()));
         let event = Event::new(action)
             .with("version", env!("CARGO_PKG_VERSION"))
             .with("sealed", self.gate.app().is_none());
-        self.gate.note(itself, event).await;
+        let event = match self.clock_behind().await {
+            Some(said) => {
+                tracing::warn!("{said}");
+                event.with("clock_behind", true)
+            }
+            None => event,
+        };
+        self.gate.note(itself(), event).await;
+    }
+
+    /// What is to be said of a clock that stands before what is on record.
+    async fn clock_behind(&self) -> Option<String> {
+        clock_behind(&self.gate.app()?).await.ok()?
     }
 
     /// Finishes units of work in progress and closes the home.

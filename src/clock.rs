@@ -22,8 +22,24 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        shifted(Timestamp::now())
     }
+}
+
+#[cfg(not(feature = "fault-injection"))]
+fn shifted(now: Timestamp) -> Timestamp {
+    now
+}
+
+/// As by a clock that is wrong by as many seconds as `CAIRN_CLOCK_SHIFT` says.
+#[cfg(feature = "fault-injection")]
+fn shifted(now: Timestamp) -> Timestamp {
+    static SHIFT: std::sync::OnceLock<SignedDuration> = std::sync::OnceLock::new();
+    let shift = SHIFT.get_or_init(|| {
+        let seconds = std::env::var("CAIRN_CLOCK_SHIFT").ok().and_then(|text| text.parse().ok());
+        SignedDuration::from_secs(seconds.unwrap_or(0))
+    });
+    now.saturating_add(*shift).unwrap_or(now)
 }
 
 /// A clock that moves only when told to.

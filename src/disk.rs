@@ -3,6 +3,8 @@
 //! Called by: `keys`, `system`, `tenant`, `appliance`. Talks to: the file system.
 //! Invariants: a file written here is either complete under its final name or absent.
 
+mod devices;
+
 use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -10,6 +12,8 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+
+pub use devices::{clear_swap_areas, on_one_disk};
 
 /// How names of files begin that are not complete yet; after a crash they may be left over.
 pub const TEMP_PREFIX: &str = ".tmp-";
@@ -101,6 +105,29 @@ pub fn tree_bytes(path: &Path) -> u64 {
             _ => 0,
         })
         .sum()
+}
+
+/// Regular files below `path` whose names and folders' names do not start with a dot, `most` of
+/// them at most; links are not followed.
+pub fn count_files(path: &Path, most: u64) -> u64 {
+    let mut folders = vec![path.to_owned()];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if files >= most {
+                return files;
+            }
+            if entry.file_name().as_bytes().starts_with(b".") {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_file() => files += 1,
+                _ => {}
+            }
+        }
+    }
+    files
 }
 
 /// A file name as text. One that is not UTF-8 has its odd bytes written as `%XX` and its percent

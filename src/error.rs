@@ -50,6 +50,7 @@ pub enum ErrorCode {
     TenantLocked,
     Sealed,
     WrongKey,
+    KeyUnusable,
     VectorsUnavailable,
     NotReady,
     StorageFull,
@@ -194,6 +195,15 @@ impl ErrorCode {
                 Kind::Invalid,
                 "This does not open the appliance",
                 Some("Check the passphrase, or use recovery shares."),
+            ),
+            Self::KeyUnusable => (
+                "key_unusable",
+                Kind::Locked,
+                "The tenant's key is damaged or missing",
+                Some(
+                    "Nothing is lost while the key can be restored: `cairn keys status` names its \
+                     file, which a backup has.",
+                ),
             ),
             Self::VectorsUnavailable => (
                 "vectors_unavailable",

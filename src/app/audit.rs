@@ -16,7 +16,8 @@ use super::{App, Error, blocking};
 use crate::auth::{Access, Actor, Audit, Manage, SystemActor};
 use crate::error::Kind;
 use crate::tenant::TenantHandle;
-use crate::types::TenantId;
+use crate::tls::Issued;
+use crate::types::{Feature, TenantId};
 
 pub use crate::audit::{Action, Entry, Event, Occasion, Origin, Outcome, Party, Record, Verdict};
 pub use crate::system::TrailQuery;
@@ -59,6 +60,23 @@ pub fn party(actor: &Actor) -> Party {
             Party::new(actor.kind(), None, Some("source".to_owned()))
         }
     }
+}
+
+/// This machine's console as the trail names it.
+pub fn console() -> Party {
+    party(&Actor::Console)
+}
+
+/// The appliance as the trail names it.
+pub fn itself() -> Party {
+    Party::new("system", None, Some("appliance".to_owned()))
+}
+
+/// Certificates that were made; `None` where none was.
+pub fn certificates(issued: &[Issued]) -> Option<Event> {
+    let issued: Vec<String> = issued.iter().map(ToString::to_string).collect();
+    (!issued.is_empty())
+        .then(|| Event::new(Action::ApplianceCertificate).with("certificates", issued))
 }
 
 /// Now, by the holder of this handle: for an entry that goes into a transaction of its own.
@@ -321,6 +339,21 @@ impl Trail {
             Self::Tenant(tenant) => record(tenant, event).await,
             Self::Appliance(app, actor) => record_appliance(app, actor, event).await,
         }
+    }
+}
+
+/// Refuses the trail as a file to members of a tenant whose tier does not include it. Whoever runs
+/// the machine gets it in any case: a trail must not be out of reach of those who examine it.
+///
+/// # Errors
+/// `NotInTier`.
+pub async fn allow_export(app: &Arc<App>, tenant: &TenantHandle<Audit>) -> Result<(), Error> {
+    if *tenant.actor() == Actor::Console {
+        return Ok(());
+    }
+    match app.standing(tenant.id()).await?.require(Feature::AuditExport) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(refused(tenant, Event::new(Action::AuditExport), error).await),
     }
 }
 

@@ -1,17 +1,21 @@
 //! The end of a tenant, and the certificate that says so.
 //!
-//! Called by: `http`. Talks to: `system`, registry, catalogue.
+//! Called by: `http`, `cli` (to check one). Talks to: `system`, registry, catalogue.
 //! Invariants: the certificate is recorded before anything goes and shown once the tenant is gone;
-//! it says how much there was and proves what by one digest, and holds nothing of the content.
+//! it says how much there was and proves what by one digest, and holds nothing of the content. It
+//! is signed by the appliance, so that whoever knows the appliance's fingerprint can check it
+//! anywhere.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::audit::{self, Action, Event};
 use super::{App, Error, blocking, tenants};
+use crate::archive::{ArchiveError, Fingerprint, Signature};
 use crate::auth::{Actor, Administer, Grant, SystemActor};
 use crate::error::chain;
 use crate::system::{Deletion, TenantRecord};
@@ -41,6 +45,10 @@ pub struct DeletionCertificate {
     pub destroyed_key: DestroyedKey,
     /// All of it in words.
     pub statement: String,
+    /// The appliance's signature of all the other fields, as JSON with its keys in order and no
+    /// white space. Certificates of older releases have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
 }
 
 /// Which key is gone; not the key.
@@ -50,6 +58,58 @@ pub struct DestroyedKey {
     pub scope: String,
     /// Epochs of the key, newest first.
     pub epochs: Vec<u32>,
+    /// What the key of each epoch was called. Whoever still had such a key could tell by it which
+    /// one it is; nothing can be learned of the key from it.
+    #[serde(default)]
+    pub key_ids: Vec<String>,
+}
+
+/// The public part of the key that an appliance signs with.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Signer {
+    #[schema(value_type = String)]
+    pub appliance: ApplianceId,
+    /// `ed25519`.
+    pub algorithm: String,
+    /// Lower-case hexadecimal.
+    pub public_key: String,
+    /// SHA-256 of the public key: what people compare.
+    pub fingerprint: String,
+}
+
+/// Why a certificate is not to be trusted.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    #[error("this is no certificate of a deletion")]
+    NotOne,
+    #[error("the certificate is not signed")]
+    Unsigned,
+    #[error("the certificate was changed, or the signature is of another one")]
+    Changed(#[source] ArchiveError),
+}
+
+/// Checks the signature of a certificate as it was handed out, and gives it back with who signed
+/// it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check(certificate: &Value) -> Result<(DeletionCertificate, Fingerprint), CertificateError> {
+    let parsed: DeletionCertificate =
+        serde_json::from_value(certificate.clone()).map_err(|_| CertificateError::NotOne)?;
+    let signature = parsed.signature.as_ref().ok_or(CertificateError::Unsigned)?;
+    // Of what is there, not of what this release knows: a field more must not go unsigned.
+    let signer = signature.signer_of(&signed(certificate)).map_err(CertificateError::Changed)?;
+    Ok((parsed, signer))
+}
+
+/// The bytes that are signed: every field but the signature.
+fn signed(certificate: &Value) -> Vec<u8> {
+    let mut fields = certificate.clone();
+    if let Some(fields) = fields.as_object_mut() {
+        fields.remove("signature");
+    }
+    fields.sort_all_objects();
+    fields.to_string().into_bytes()
 }
 
 /// Removes a tenant with everything it holds.
@@ -151,6 +211,7 @@ fn certify(
         content_digest: summary.map(|summary| summary.digest),
         destroyed_key: key_of(app, record.id),
         statement: String::new(),
+        signature: None,
     };
     if let Some(before) = before {
         certificate.documents = certificate.documents.or(before.documents);
@@ -161,15 +222,36 @@ fn certify(
         }
     }
     certificate.statement = statement(&certificate);
-    let json = serde_json::to_string(&certificate)
-        .map_err(|error| Error::invalid(format!("the certificate cannot be written: {error}")))?;
+    let unwritable = |error| Error::invalid(format!("the certificate cannot be written: {error}"));
+    let unsigned = serde_json::to_value(&certificate).map_err(unwritable)?;
+    certificate.signature = Some(app.registry.signing_key()?.sign(&signed(&unsigned)));
+    let json = serde_json::to_string(&certificate).map_err(unwritable)?;
     app.system.record_deletion(&Deletion { tenant: record.id, certificate: json })?;
     Ok(certificate)
 }
 
 /// What is known of the key that goes with the tenant.
 fn key_of(app: &App, tenant: TenantId) -> DestroyedKey {
-    DestroyedKey { scope: tenant.to_string(), epochs: app.registry.key_epochs(tenant) }
+    let (epochs, key_ids) = app.registry.key_ids(tenant).into_iter().unzip();
+    DestroyedKey { scope: tenant.to_string(), epochs, key_ids }
+}
+
+/// Who signs here.
+///
+/// # Errors
+/// When the appliance's keys or its database cannot be read.
+pub async fn signer(app: &Arc<App>) -> Result<Signer, Error> {
+    let app = app.clone();
+    blocking(move || {
+        let key = app.registry.signing_key()?;
+        Ok(Signer {
+            appliance: app.system.appliance_id()?,
+            algorithm: "ed25519".to_owned(),
+            public_key: key.public_key(),
+            fingerprint: key.fingerprint().to_string(),
+        })
+    })
+    .await
 }
 
 /// Who did it, in words.
@@ -190,8 +272,11 @@ fn statement(certificate: &DeletionCertificate) -> String {
     let key = if certificate.destroyed_key.epochs.is_empty() {
         "Its files were removed."
     } else {
-        "Its data key was destroyed first, then its files were removed: copies of them that may be \
-         elsewhere cannot be read with anything that this appliance holds."
+        &format!(
+            "Its data key {} was destroyed first, then its files were removed: copies of them that \
+             may be elsewhere cannot be read with anything that this appliance holds.",
+            certificate.destroyed_key.key_ids.join(", ")
+        )
     };
     format!(
         "The tenant {} ({}) was deleted from the appliance {} at {} by {}. {held} {key}",
@@ -220,14 +305,16 @@ mod tests {
             content_digest: None,
             destroyed_key: DestroyedKey::default(),
             statement: String::new(),
+            signature: None,
         };
         let said = statement(&certificate);
         assert!(said.contains("could not be counted") && !said.contains("key"), "{said}");
         certificate.documents = Some(3);
         certificate.stored_bytes = Some(70);
         certificate.destroyed_key.epochs = vec![1];
+        certificate.destroyed_key.key_ids = vec!["00ff".to_owned()];
         let said = statement(&certificate);
         assert!(said.contains("3 documents in 70 bytes"), "{said}");
-        assert!(said.contains("Its data key was destroyed first"), "{said}");
+        assert!(said.contains("Its data key 00ff was destroyed first"), "{said}");
     }
 }

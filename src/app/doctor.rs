@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::{App, Error, Inference, blocking, status};
 use crate::crypto::PASS_THROUGH;
+use crate::disk;
 use crate::error::chain;
 use crate::extract::{ExtractRequest, Passwords};
 use crate::extraction::{ChildSink, OcrAbsence};
@@ -32,8 +33,9 @@ impl Check {
         Self { name: name.to_owned(), ok: true, detail: detail.into(), hint: None }
     }
 
-    /// Something that may be missing, and what adding it would bring.
-    fn optional(name: &str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// Works, and still something that people should know and may want to change: the hint says
+    /// what.
+    fn warned(name: &str, detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..Self::passed(name, detail) }
     }
 
@@ -76,6 +78,8 @@ pub async fn examine(app: &Arc<App>) -> Result<Vec<Check>, Error> {
     checks.push(ocr(app).await);
     checks.push(space(app).await?);
     checks.push(certificate(app).await?);
+    checks.extend(theft(app).await?);
+    checks.push(clock(app).await?);
     if PASS_THROUGH {
         checks.push(Check::failed(
             "encryption",
@@ -211,7 +215,7 @@ async fn ocr(app: &App) -> Check {
             format!("the OCR program does not work: {why}"),
             "Install tesseract-ocr again, or turn OCR off: `enabled = false` under `[ocr]`.",
         ),
-        Err(absence) => Check::optional(
+        Err(absence) => Check::warned(
             NAME,
             format!("{absence} Pictures and scanned pages are listed as needs_ocr."),
             OCR_REMEDY,
@@ -257,6 +261,53 @@ async fn certificate(app: &Arc<App>) -> Result<Check, Error> {
         shown.warnings.join("; "),
         "`cairn tls import` takes a better one; `names` in cairn.toml are those it is checked for.",
     ))
+}
+
+/// What somebody could read who takes the disk of this machine.
+async fn theft(app: &Arc<App>) -> Result<Vec<Check>, Error> {
+    let (home, key_file) = (app.home.path.clone(), app.key_file.clone());
+    blocking(move || {
+        let mut checks = Vec::new();
+        if let Some(key) = key_file {
+            let place = key.display();
+            checks.push(match disk::on_one_disk(&key, &home) {
+                false => Check::passed("key_place", format!("{place} lies on another disk")),
+                true => Check::warned(
+                    "key_place",
+                    format!("{place} and the home share one disk: whoever takes it has both"),
+                    "Put the key on another medium, or set keys.source to \"passphrase\" or \
+                     \"credential\" in cairn.toml.",
+                ),
+            });
+        }
+        let swap = disk::clear_swap_areas();
+        checks.push(match swap.is_empty() {
+            true => Check::passed("swap", "none that could be read from a disk"),
+            false => Check::warned(
+                "swap",
+                format!(
+                    "{} is not encrypted: text that is read and keys may end up there in the clear",
+                    swap.join(", ")
+                ),
+                "Encrypt it with a random key (crypttab: swap), use zram, or turn it off (swapoff -a).",
+            ),
+        });
+        Ok(checks)
+    })
+    .await
+}
+
+/// The clock, by the latest time that was put on record here.
+async fn clock(app: &Arc<App>) -> Result<Check, Error> {
+    Ok(match super::status::clock_behind(app).await? {
+        None => Check::passed("clock", app.clock.now().to_string()),
+        Some(behind) => Check::failed(
+            "clock",
+            behind,
+            "Set this machine's clock; where the record is wrong, it will be right once that time \
+             has passed.",
+        ),
+    })
 }
 
 async fn space(app: &Arc<App>) -> Result<Check, Error> {

@@ -111,6 +111,14 @@ impl Error {
                 Kind::Conflict => ErrorCode::Conflict,
                 _ => ErrorCode::Internal,
             },
+            Self::Registry(RegistryError::Keys {
+                source:
+                    KeyError::Missing { .. }
+                    | KeyError::Damaged { .. }
+                    | KeyError::Format { .. }
+                    | KeyError::WrongKey { .. },
+                ..
+            }) => ErrorCode::KeyUnusable,
             Self::Registry(RegistryError::Name { .. }) => ErrorCode::InvalidRequest,
             Self::Registry(RegistryError::Locked { .. }) => ErrorCode::TenantLocked,
             Self::Registry(RegistryError::Absent { .. }) => ErrorCode::NotFound,
@@ -180,6 +188,7 @@ fn sign_in_code(error: &SignInError) -> ErrorCode {
         SignInError::BadCredentials | SignInError::WrongPassword => ErrorCode::BadCredentials,
         SignInError::CodeRequired
         | SignInError::CodeWrong
+        | SignInError::CodeOrClockWrong { .. }
         | SignInError::CodeUsed
         | SignInError::CodeSkewed { .. } => ErrorCode::TotpRequired,
         SignInError::TooManyAttempts { .. } => ErrorCode::TooManyAttempts,

@@ -1,14 +1,15 @@
-//! The life of a tenant between its making and its end: renamed, given another tier, suspended,
-//! locked, and back.
+//! The life of a tenant between its making and its end: renamed, given another tier or data key,
+//! suspended, locked, and back.
 //!
-//! Called by: `http`. Talks to: `system`, `app::vault`, `app::quota`, the schedule.
+//! Called by: `http`. Talks to: `system`, registry, `app::quota`, the schedule.
 //! Invariants: a suspended or locked tenant keeps all it has, and its jobs wait; what was decided
-//! is written down before it takes effect, and is on record.
+//! is written down before it takes effect, outlives the process, and is on record. Once a tenant
+//! is locked nothing of it is left in memory that could be put away.
 
 use std::sync::Arc;
 
 use super::audit::{self, Action, Event};
-use super::{App, Error, blocking, maintain, tenants, vault};
+use super::{App, Error, blocking, maintain, tenants};
 use crate::auth::{Actor, Administer, Grant, Operate, SystemActor};
 use crate::error::chain;
 use crate::system::{TenantRecord, TenantUpdate};
@@ -57,7 +58,7 @@ pub async fn suspend(app: &Arc<App>, grant: &Grant<Administer>) -> Result<Tenant
     Ok(record)
 }
 
-/// Opens a suspended tenant to its members again.
+/// Opens a suspended tenant to its members again. One that was locked besides stays locked.
 ///
 /// # Errors
 /// `Conflict` for one that is locked.
@@ -67,7 +68,9 @@ pub async fn resume(app: &Arc<App>, grant: &Grant<Administer>) -> Result<TenantR
         TenantState::Locked => return Err(conflict("the tenant is locked; unlock it instead")),
         TenantState::Active => record,
         TenantState::Suspended => {
-            let record = turn(app, record.id, TenantState::Active).await?;
+            // Whoever suspended it did not lock it, and cannot undo that by resuming it.
+            let back = if record.locked { TenantState::Locked } else { TenantState::Active };
+            let record = turn(app, record.id, back).await?;
             note(app, record.id, grant.actor(), Event::new(Action::TenantResume)).await?;
             record
         }
@@ -87,9 +90,17 @@ pub async fn lock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord
     // Its state before its stores: nothing opens it again between the two.
     let record = match record.state {
         TenantState::Active => turn(app, record.id, TenantState::Locked).await?,
-        TenantState::Suspended | TenantState::Locked => record,
+        TenantState::Suspended => lock_besides(app, record.id, true).await?,
+        TenantState::Locked => record,
     };
-    vault::lock(app, grant).await?;
+    let (shared, tenant) = (app.clone(), record.id);
+    blocking(move || {
+        shared.registry.lock(tenant);
+        Ok(())
+    })
+    .await?;
+    app.extraction.forget(tenant);
+    app.statistics.forget(tenant);
     Ok(record)
 }
 
@@ -101,11 +112,48 @@ pub async fn unlock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantReco
     let record = tenants::record(app, grant).await?;
     let record = match record.state {
         TenantState::Locked => turn(app, record.id, TenantState::Active).await?,
-        TenantState::Active | TenantState::Suspended => record,
+        TenantState::Suspended => lock_besides(app, record.id, false).await?,
+        TenantState::Active => record,
     };
-    let unlocked = vault::unlock(app, grant).await;
+    let unlocked = open_again(app, record.id).await;
     let event = Event::new(Action::TenantUnlock);
     audit::concluded_about(app, record.id, grant.actor(), event, unlocked).await?;
+    Ok(record)
+}
+
+/// Opens a tenant that was locked; its work goes on, and what waits in its drop folder is taken in.
+async fn open_again(app: &Arc<App>, tenant: TenantId) -> Result<(), Error> {
+    let shared = app.clone();
+    blocking(move || {
+        shared.registry.unlock(tenant);
+        Ok(())
+    })
+    .await?;
+    let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
+    maintain::prepare(app, &handle).await
+}
+
+/// Changes a tenant's data key: returns when catalogue and projections have the new one. Its
+/// originals follow beside everything else, also after a restart.
+///
+/// # Errors
+/// Where something goes on in the tenant that does not end; when a file cannot be written.
+pub async fn rotate_key(app: &Arc<App>, grant: Grant<Administer>) -> Result<TenantRecord, Error> {
+    let record = tenants::record(app, &grant).await?;
+    let (shared, tenant, actor) = (app.clone(), record.id, grant.actor().clone());
+    let rotated = blocking(move || Ok(shared.registry.rotate(&grant).map(drop)?)).await;
+    let event = Event::new(Action::TenantRotateKey);
+    audit::concluded_about(app, tenant, &actor, event, rotated).await?;
+    // What was going on failed and has to be begun again.
+    app.schedule.wake(tenant);
+    let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = handle.finish_rotation() {
+            tracing::warn!(
+                tenant = %tenant, "a change of the data key goes on later: {}", chain(&error)
+            );
+        }
+    });
     Ok(record)
 }
 
@@ -131,8 +179,21 @@ fn changes(update: &TenantUpdate) -> Vec<Event> {
     events
 }
 
+/// Writes another state down; a lock beside it ends, or has become the state.
 async fn turn(app: &Arc<App>, tenant: TenantId, state: TenantState) -> Result<TenantRecord, Error> {
-    write_down(app, tenant, TenantUpdate { state: Some(state), ..TenantUpdate::default() }).await
+    let locked_besides = Some(false);
+    let update = TenantUpdate { state: Some(state), locked_besides, ..TenantUpdate::default() };
+    write_down(app, tenant, update).await
+}
+
+/// Writes down whether a suspended tenant is locked as well.
+async fn lock_besides(
+    app: &Arc<App>,
+    tenant: TenantId,
+    locked: bool,
+) -> Result<TenantRecord, Error> {
+    let update = TenantUpdate { locked_besides: Some(locked), ..TenantUpdate::default() };
+    write_down(app, tenant, update).await
 }
 
 async fn write_down(

@@ -32,7 +32,6 @@ pub mod tls;
 pub mod transfer;
 pub mod uploads;
 pub mod usage;
-pub mod vault;
 
 use std::sync::Arc;
 
@@ -156,6 +155,8 @@ pub struct App {
     pub streams: stream::Places,
     /// Who writes to which upload at present.
     pub uploads: uploads::Turns,
+    /// The file that holds the key of the home, where it is in a file.
+    pub key_file: Option<std::path::PathBuf>,
     /// The configuration in force, masked.
     pub settings: serde_json::Value,
     /// The server's certificate and the hosts it answers to.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::Error;
-use super::audit::Party;
+use super::audit::{Action, Event, Party};
 
 /// Whether the appliance holds its keys.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -43,6 +43,28 @@ impl Unseal {
     }
 }
 
+/// What was done with the key at this machine's console, where the server has no part in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
+pub enum KeyEvent {
+    /// Recovery shares were made.
+    Shares { shares: u8, threshold: u8 },
+    /// The key was made again from recovery shares.
+    Recovered {},
+}
+
+impl KeyEvent {
+    /// How the audit trail has it.
+    pub fn event(self) -> Event {
+        match self {
+            Self::Shares { shares, threshold } => Event::new(Action::ApplianceShares)
+                .with("shares", u32::from(shares))
+                .with("threshold", u32::from(threshold)),
+            Self::Recovered {} => Event::new(Action::ApplianceRecover),
+        }
+    }
+}
+
 /// The control over an appliance's keys. Whoever asks for a change is said in the audit trail.
 #[async_trait]
 pub trait SealControl: Send + Sync + 'static {
@@ -57,6 +79,10 @@ pub trait SealControl: Send + Sync + 'static {
     /// # Errors
     /// `WrongKey`, or why the key or the stores cannot be opened; it stays sealed then.
     async fn unseal(&self, by: Party, with: Unseal) -> Result<(), Error>;
+
+    /// Puts on record what was done with the key beside the server; while sealed, once there is a
+    /// trail to write to.
+    async fn record(&self, by: Party, event: KeyEvent);
 
     /// Wraps every data key anew under a fresh key-encryption key. `passphrase` is the new one
     /// where the key is kept under a passphrase. Returns new recovery shares; old ones are void.

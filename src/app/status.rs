@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +15,9 @@ use crate::auth::Actor;
 /// State of an appliance.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
+    /// What people call this appliance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub version: String,
     #[schema(value_type = String)]
     pub started_at: Timestamp,
@@ -60,8 +63,11 @@ const LOW_SPACE: u64 = 2 << 30;
 /// When the appliance database cannot be read.
 pub async fn status(app: &Arc<App>, actor: &Actor) -> Result<Status, Error> {
     let (shared, whose) = (app.clone(), actor.clone());
-    let (home_free_bytes, own) =
-        blocking(move || Ok((free_bytes(&shared), tenants::belonging(&shared, &whose)?))).await?;
+    let (home_free_bytes, own, name) = blocking(move || {
+        let own = tenants::belonging(&shared, &whose)?;
+        Ok((free_bytes(&shared), own, shared.system.appliance_name()?))
+    })
+    .await?;
     let model = model_status(&app.inference);
     let ocr = ocr_status(app).await;
     let mut notices = Vec::new();
@@ -90,10 +96,12 @@ pub async fn status(app: &Arc<App>, actor: &Actor) -> Result<Status, Error> {
             home_free_bytes >> 20
         ));
     }
+    notices.extend(clock_behind(app).await?);
     // Of other tenants nobody learns here that they are there.
     let all = app.authority.may_operate(actor);
     notices.extend(app.quotas.warnings(|tenant| all || own.contains(&tenant)));
     Ok(Status {
+        name,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at: app.started_at,
         home_free_bytes,
@@ -102,6 +110,27 @@ pub async fn status(app: &Arc<App>, actor: &Actor) -> Result<Status, Error> {
         ocr,
         notices,
     })
+}
+
+/// How far the clock may be behind the record: it is set back by as much every autumn night that
+/// somebody sets it by hand.
+const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(5);
+
+/// A sentence where the clock stands before what was put on record last.
+///
+/// # Errors
+/// When the appliance database cannot be read.
+pub async fn clock_behind(app: &Arc<App>) -> Result<Option<String>, Error> {
+    let shared = app.clone();
+    let latest = blocking(move || Ok(shared.system.latest_audit()?)).await?;
+    let now = app.clock.now();
+    Ok(latest.filter(|latest| latest.duration_since(now) > CLOCK_TOLERANCE).map(|latest| {
+        format!(
+            "This machine's clock says {now:.0}, but something was put on record at {latest:.0}: \
+             the clock was set back or its battery is empty. Until it is right, dates of what is \
+             added are wrong, and codes of authenticators are refused."
+        )
+    }))
 }
 
 /// What the kernel does not give the processes that read files.

@@ -10,15 +10,25 @@ use std::time::Duration;
 use super::audit::{self, Action, Event};
 use super::{App, Error, blocking, ledger};
 use crate::auth::{Access, Actor, Audit, CanRead, Grant, Operate, Read};
+use crate::disk;
 use crate::tenant::{IndexKind, StoreBytes, TenantHandle};
-use crate::types::{LedgerTotals, TenantId, Tier};
+use crate::types::{CollectionScope, LedgerTotals, TenantId, TenantState, Tier};
 
 pub use crate::system::{TenantRecord, TenantUpdate};
+
+/// A tenant as the appliance knows it.
+#[derive(Debug)]
+pub struct Listed {
+    pub record: TenantRecord,
+    /// Files that lie in the clear in the drop folder of a tenant that is locked or suspended;
+    /// `None` for one that is served, and for callers whom it does not concern.
+    pub inbox_waiting: Option<u64>,
+}
 
 /// A tenant with its numbers.
 #[derive(Debug)]
 pub struct TenantDetail {
-    pub record: TenantRecord,
+    pub listed: Listed,
     pub totals: LedgerTotals,
     pub bytes: StoreBytes,
     pub inbox: std::path::PathBuf,
@@ -77,10 +87,11 @@ pub async fn list(
     actor: Actor,
     cursor: Option<TenantId>,
     limit: usize,
-) -> Result<(Vec<TenantRecord>, Option<TenantId>), Error> {
+) -> Result<(Vec<Listed>, Option<TenantId>), Error> {
     let app = app.clone();
     blocking(move || {
-        let mut found = if app.authority.may_operate(&actor) {
+        let above = app.authority.may_operate(&actor);
+        let mut found = if above {
             app.system.list_tenants(cursor, limit + 1)?
         } else {
             let mut own = belonging(&app, &actor)?;
@@ -93,9 +104,32 @@ pub async fn list(
         let more = found.len() > limit;
         found.truncate(limit);
         let next = if more { found.last().map(|tenant| tenant.id) } else { None };
-        Ok((found, next))
+        let listed =
+            found.into_iter().map(|record| match !above && is_limited(&app, &actor, record.id)? {
+                true => Ok(Listed { record, inbox_waiting: None }),
+                false => Ok(listed(&app, record)),
+            });
+        Ok((listed.collect::<Result<_, Error>>()?, next))
     })
     .await
+}
+
+/// Files counted in a drop folder; where there are more, it is that many.
+const MOST_WAITING: u64 = 10_000;
+
+/// A tenant with what waits in its drop folder while nobody takes it in. Blocks.
+fn listed(app: &App, record: TenantRecord) -> Listed {
+    let waits = record.state != TenantState::Active;
+    let inbox_waiting =
+        waits.then(|| disk::count_files(&app.registry.inbox(record.id), MOST_WAITING));
+    Listed { record, inbox_waiting }
+}
+
+/// True where an actor sees only some collections of a tenant. Blocks.
+fn is_limited(app: &App, actor: &Actor, tenant: TenantId) -> Result<bool, Error> {
+    let Actor::User { id, .. } = actor else { return Ok(false) };
+    let membership = app.system.find_membership(tenant, *id)?;
+    Ok(membership.is_some_and(|membership| membership.collections != CollectionScope::All))
 }
 
 /// Tenants that an actor is a member of. Blocks.
@@ -140,11 +174,12 @@ pub async fn detail<A: CanRead>(
     tenant: &TenantHandle<A>,
 ) -> Result<TenantDetail, Error> {
     let (shared, handle) = (app.clone(), tenant.clone());
-    let (record, bytes) = blocking(move || {
+    let (listed, bytes) = blocking(move || {
         let record = shared.system.find_tenant(&handle.id().to_string())?.ok_or(Error::NotFound)?;
         // What all collections take together is not for a caller who sees some of them.
         let bytes = if handle.is_limited() { StoreBytes::default() } else { handle.store_bytes() };
-        Ok((record, bytes))
+        // A limited reader gets no further than to a tenant that is served.
+        Ok((listed(&shared, record), bytes))
     })
     .await?;
     let (totals, _) = ledger::totals(tenant).await?;
@@ -161,7 +196,7 @@ pub async fn detail<A: CanRead>(
             })
         }
     };
-    Ok(TenantDetail { record, totals, bytes, inbox: tenant.inbox(), vectors })
+    Ok(TenantDetail { listed, totals, bytes, inbox: tenant.inbox(), vectors })
 }
 
 /// How long a tenant stays open that nobody uses. Longer than the pause between two rounds of
@@ -185,7 +220,7 @@ pub enum Sight {
     /// With its numbers, for whoever may read it.
     Whole(Box<TenantDetail>),
     /// What the appliance knows, for those who stand above tenants and for auditors.
-    Record(TenantRecord),
+    Record(Listed),
 }
 
 /// A tenant as far as `actor` may see it.
@@ -199,12 +234,18 @@ pub async fn sight(app: &Arc<App>, actor: Actor, tenant: String) -> Result<Sight
         Err(error) => return Err(error),
     };
     match app.grant::<Operate>(actor.clone(), tenant.clone()).await {
-        Ok(grant) => return Ok(Sight::Record(record(app, &grant).await?)),
+        Ok(grant) => {
+            let (record, app) = (record(app, &grant).await?, app.clone());
+            return Ok(Sight::Record(blocking(move || Ok(listed(&app, record))).await?));
+        }
         Err(Error::NotFound) => {}
         Err(error) => return Err(error),
     }
     match app.grant::<Audit>(actor, tenant).await {
-        Ok(grant) => Ok(Sight::Record(record(app, &grant).await?)),
+        Ok(grant) => {
+            let record = record(app, &grant).await?;
+            Ok(Sight::Record(Listed { record, inbox_waiting: None }))
+        }
         Err(Error::NotFound) => Err(unread),
         Err(error) => Err(error),
     }

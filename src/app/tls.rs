@@ -32,8 +32,11 @@ pub async fn renew(app: &Arc<App>, actor: &Actor, what: Renewal) -> Result<Shown
         shared.tls.renew(what)?;
         Ok(shared.tls.show()?)
     });
-    let event = Event::new(Action::ApplianceCertificate).with("by", "renewal");
-    audit::concluded_for_appliance(app, actor, event, renewed.await).await
+    let renewed = renewed.await;
+    let event = audit::certificates(&app.tls.take_issued())
+        .unwrap_or_else(|| Event::new(Action::ApplianceCertificate))
+        .with("by", "renewal");
+    audit::concluded_for_appliance(app, actor, event, renewed).await
 }
 
 /// Takes the site's own certificate, PEM with its chain, and its private key.

@@ -80,7 +80,7 @@ pub async fn usage(app: &Arc<App>, actor: Actor, tenant: String) -> Result<Usage
     let id = blocking(move || visible_to(&shared, &actor, &tenant)).await?;
     let standing = app.standing(id).await?;
     let policy = standing.policy();
-    let used = if policy.state == TenantState::Locked {
+    let used = if policy.locked {
         standing.used()
     } else {
         let handle = app.open_for_work(id, SystemActor::Worker).await?;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use crate::app::audit::{Action, Event, Outcome, Party, Record, here};
+use crate::app::audit::{Action, Event, Outcome, Record, here, itself};
 
 /// Records kept in memory.
 const MOST: usize = 256;
@@ -44,11 +44,10 @@ impl Backlog {
     pub(super) fn take(&self, now: Timestamp) -> Vec<Record> {
         let Waiting { mut records, left_out } = std::mem::take(&mut *self.waiting());
         if left_out > 0 {
-            let itself = Party::new("system", None, Some("appliance".to_owned()));
             let event = Event::new(Action::ApplianceUnseal)
                 .ended(Outcome::Refused)
                 .with("left_out", left_out);
-            records.push(here(now, itself).record(event));
+            records.push(here(now, itself()).record(event));
         }
         records
     }
@@ -62,6 +61,7 @@ impl Backlog {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::audit::Party;
 
     #[test]
     fn a_flood_is_cut_off_and_counted() {

@@ -18,7 +18,7 @@ use crate::error::chain;
 use crate::extract::ExtractLimits;
 use crate::extraction::{ExtractionConfig, ExtractionPool, Ocr, OcrConfig};
 use crate::inference::{Embedder, InferenceConfig, InferenceError};
-use crate::keys::{KeyStore, SYSTEM_SCOPE};
+use crate::keys::{KekSource, KeyStore, SYSTEM_SCOPE};
 use crate::scratch;
 use crate::system::System;
 use crate::tenant::{Registry, ResidentBudget, VectorSettings};
@@ -71,6 +71,10 @@ pub(super) fn compose(
         streams: app::stream::Places::default(),
         uploads: app::uploads::Turns::default(),
         settings: config.shown(),
+        key_file: match KekSource::of(&config.keys, &home) {
+            KekSource::File(path) => Some(path),
+            KekSource::Passphrase | KekSource::Credential(_) => None,
+        },
         started_at: clock.now(),
         home,
         server: config.server,

@@ -23,7 +23,7 @@ use super::ApplianceError;
 use super::backlog::Backlog;
 use super::compose::compose;
 use crate::app::audit::{self, Action, Event, Party, here};
-use crate::app::seal::{SealControl, SealStatus, Unseal};
+use crate::app::seal::{KeyEvent, SealControl, SealStatus, Unseal};
 use crate::app::{App, Error, blocking};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -202,7 +202,15 @@ impl Gate {
             self.serving.load(Ordering::Relaxed).then(|| Synchroniser::start(app.clone()));
         let work = tokio::sync::Mutex::new(Some(Work { workers, inboxes, synchroniser }));
         self.set(State::Open(Arc::new(Open { app, network, console, work })));
+        self.note_certificates().await;
         Ok(())
+    }
+
+    /// Puts certificates on record that were made without anybody asking for it.
+    pub(super) async fn note_certificates(&self) {
+        if let Some(event) = audit::certificates(&self.tls.take_issued()) {
+            self.note(audit::itself(), event.with("by", "automatic")).await;
+        }
     }
 
     /// Takes the key in and opens the stores.
@@ -312,6 +320,10 @@ impl SealControl for Gate {
         let outcome = self.open_with(with).await;
         self.note(by, audit::told(event, &outcome)).await;
         outcome
+    }
+
+    async fn record(&self, by: Party, event: KeyEvent) {
+        self.note(by, event.event()).await;
     }
 
     async fn rotate_kek(

@@ -19,20 +19,22 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::gate::Gate;
 use crate::app::blocking;
 use crate::clock::SystemClock;
 use crate::config::{Home, ServerConfig};
 use crate::crypto::Keyring;
 use crate::error::chain;
 use crate::http;
-use crate::tls::{ListenerConfig, Tls, TlsError};
+use crate::tls::{Issued, ListenerConfig, Tls, TlsError};
 
 /// A peer that has not said what it wants by then is disconnected.
 const FIRST_WORD: Duration = Duration::from_secs(30);
 
-/// Makes what a home still lacks in certificates; what goes wrong is logged. Blocks.
-pub(super) fn prepare(home: &Home, server: &ServerConfig, keyring: Arc<Keyring>) {
-    drop(crate::tls::prepare(home, server, Some(keyring), Arc::new(SystemClock)));
+/// Makes what a home still lacks in certificates, and says what that was; what goes wrong is
+/// logged. Blocks.
+pub(super) fn prepare(home: &Home, server: &ServerConfig, keyring: Arc<Keyring>) -> Vec<Issued> {
+    crate::tls::prepare(home, server, Some(keyring), Arc::new(SystemClock)).take_issued()
 }
 
 /// How often the certificate is looked at.
@@ -121,17 +123,18 @@ impl<S: Send + 'static> Accept<TcpStream, S> for TlsOnly {
 pub(super) struct Renewals(JoinHandle<()>);
 
 impl Renewals {
-    pub(super) fn start(certificate: Arc<Tls>) -> Self {
+    pub(super) fn start(gate: Arc<Gate>) -> Self {
         Self(tokio::spawn(async move {
             loop {
                 tokio::time::sleep(LOOK).await;
-                let certificate = certificate.clone();
+                let certificate = gate.tls();
                 match blocking(move || Ok(certificate.refresh()?)).await {
                     Ok(()) | Err(crate::app::Error::Tls(TlsError::Sealed)) => {}
                     Err(error) => {
                         tracing::warn!("the certificate was not looked after: {}", chain(&error));
                     }
                 }
+                gate.note_certificates().await;
             }
         }))
     }

@@ -1,6 +1,6 @@
 //! Tenant archives: one encrypted, signed file that holds everything of a tenant.
 //!
-//! Called by: `app::transfer`. Talks to: whatever reader or writer it is given.
+//! Called by: `app::transfer`; `app::deletion` and `cli` for signatures. Talks to: whatever reader or writer it is given.
 //! Invariants: content passes through and is never held as a whole; what is read counts only once
 //! [`read`] has returned, because only then every entry and the signature have been checked; a
 //! name, an entry list or a passphrase's cost that an archive asks for is bounded.
@@ -27,7 +27,7 @@ use std::io;
 
 pub use manifest::{EntryRecord, Manifest, Provenance};
 pub use reader::{Verified, read};
-pub use signing::{Fingerprint, NotAFingerprint, SigningKey};
+pub use signing::{Fingerprint, NotAFingerprint, Signature, SigningKey};
 pub use writer::ArchiveWriter;
 
 /// The format written and read.

@@ -1,6 +1,6 @@
-//! Who wrote an archive: an Ed25519 key of the appliance, known by its fingerprint.
+//! Who wrote an archive or a certificate: an Ed25519 key of the appliance, known by its fingerprint.
 //!
-//! Called by: the rest of `archive`, `app::transfer`. Talks to: nothing.
+//! Called by: the rest of `archive`, `app`, `cli`. Talks to: nothing.
 //! Invariants: the seed never leaves the key; a fingerprint is the SHA-256 of the public key, so
 //! that it can be read out over the telephone and compared.
 
@@ -10,13 +10,14 @@ use std::str::FromStr;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::ArchiveError;
 use crate::crypto::{SecretKey, hex, unhex};
 
 const ALGORITHM: &str = "ed25519";
 
-/// The key that an appliance signs its archives with.
+/// The key that an appliance signs with what leaves it.
 pub struct SigningKey(Ed25519KeyPair);
 
 impl SigningKey {
@@ -26,15 +27,21 @@ impl SigningKey {
         Self(pair.expect("invariant: a seed has 32 bytes"))
     }
 
+    /// Its public part, lower-case hexadecimal.
+    pub fn public_key(&self) -> String {
+        hex(self.0.public_key().as_ref())
+    }
+
     /// By what its archives are recognised.
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(self.0.public_key().as_ref())
     }
 
-    pub(super) fn sign(&self, message: &[u8]) -> Signature {
+    /// Signs a message.
+    pub fn sign(&self, message: &[u8]) -> Signature {
         Signature {
             algorithm: ALGORITHM.to_owned(),
-            public_key: hex(self.0.public_key().as_ref()),
+            public_key: self.public_key(),
             signature: hex(self.0.sign(message).as_ref()),
         }
     }
@@ -46,18 +53,25 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// `manifest.sig`.
-#[derive(Serialize, Deserialize)]
+/// A signature with the key that it can be checked by. `manifest.sig` is one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Signature {
+pub struct Signature {
+    /// `ed25519`.
     algorithm: String,
+    /// Lower-case hexadecimal.
     public_key: String,
+    /// Lower-case hexadecimal.
     signature: String,
 }
 
 impl Signature {
-    /// Whose signature of `message` this is.
-    pub(super) fn signer_of(&self, message: &[u8]) -> Result<Fingerprint, ArchiveError> {
+    /// Whose signature of `message` this is. Whether that is who it should be is for the caller to
+    /// say.
+    ///
+    /// # Errors
+    /// `Signature` where it is none of this message.
+    pub fn signer_of(&self, message: &[u8]) -> Result<Fingerprint, ArchiveError> {
         let wrong = || ArchiveError::Signature;
         if self.algorithm != ALGORITHM {
             return Err(wrong());
@@ -76,6 +90,7 @@ impl Signature {
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
+    /// Of a public key.
     fn of(public_key: &[u8]) -> Self {
         Self(Sha256::digest(public_key).into())
     }

@@ -101,6 +101,8 @@ actions! {
     ApplianceRotateKek = "appliance.rotate_kek",
     /// Recovery shares were made.
     ApplianceShares = "appliance.shares",
+    /// The key was made again from recovery shares.
+    ApplianceRecover = "appliance.recover",
     /// A certificate of the server was made, imported or renewed.
     ApplianceCertificate = "appliance.certificate",
     ApplianceSupportArchive = "appliance.support_archive",

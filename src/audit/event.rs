@@ -102,6 +102,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        self.occasion.at
+    }
+
     /// The entry that follows `previous`.
     pub(super) fn into_entry(
         self,

@@ -97,7 +97,7 @@ impl Authority {
             return Ok(None);
         };
         if may_on_appliance(actor, A::LEVEL) {
-            let opens = found.state != TenantState::Locked || !needs_keys(A::LEVEL);
+            let opens = !found.locked || !needs_keys(A::LEVEL);
             return match opens {
                 true => Ok(Some(Grant::mint(found.id, actor.clone(), CollectionScope::All))),
                 false => Err(AuthError::TenantLocked),

@@ -5,7 +5,7 @@
 //! attempt is counted before it is tried; the second factor is asked for only after the right
 //! password, and a code is taken once.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::authority::{AuthError, Authority};
 use super::session::{Peer, SignedIn};
@@ -26,6 +26,11 @@ pub enum SignInError {
     CodeRequired,
     #[error("this code is wrong")]
     CodeWrong,
+    #[error(
+        "this code is wrong, and so seems the appliance's clock: it says {now:.0}, which is before \
+         what is on record here; have it set, or use a recovery code"
+    )]
+    CodeOrClockWrong { now: Timestamp },
     #[error("this code was used already; wait for the next one")]
     CodeUsed,
     #[error(

@@ -62,6 +62,7 @@ impl Site {
             name: name.to_owned(),
             tier: Tier::Pro,
             state: TenantState::Active,
+            locked: false,
             limits: serde_json::Map::new(),
             created_at: self.clock.now(),
         };

@@ -4,6 +4,8 @@
 //! Invariants: an exported file is checked line by line and never held as a whole; what a file
 //! cannot prove is said.
 
+mod certificate;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::ops::ControlFlow;
@@ -19,6 +21,7 @@ use super::error::{CliError, Exit};
 use super::output::Output;
 use super::pages::{Page, each_page, whole_list};
 use super::terminal::{printable, table};
+use crate::app::transfer::Fingerprint;
 use crate::audit::{Entry, HeadCheck, Verifier};
 
 /// What `audit` takes.
@@ -44,13 +47,20 @@ enum Action {
     #[command(after_help = "Examples:
   cairn audit verify
   cairn audit verify demo
-  cairn audit verify --file demo-audit.jsonl")]
+  cairn audit verify --file demo-audit.jsonl
+  cairn audit verify --certificate deletion.json --signer 4f5c…")]
     Verify {
         /// Tenant, by name or id; without it the appliance's own trail and those of all tenants
         tenant: Option<String>,
         /// Check an exported file instead, wherever it is; needs no home
-        #[arg(long, value_name = "FILE", conflicts_with = "tenant")]
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["tenant", "certificate"])]
         file: Option<PathBuf>,
+        /// Check the certificate of a deletion instead, wherever it is; needs no home
+        #[arg(long, value_name = "FILE", conflicts_with = "tenant")]
+        certificate: Option<PathBuf>,
+        /// Fingerprint of the appliance that must have signed it
+        #[arg(long, value_name = "FINGERPRINT", requires = "certificate")]
+        signer: Option<Fingerprint>,
     },
     /// Write a whole trail with its chain as JSON Lines, oldest entry first
     #[command(after_help = "Example:\n  cairn audit export demo --out demo-audit.jsonl")]
@@ -88,13 +98,20 @@ struct ListArgs {
 }
 
 impl AuditArgs {
-    /// The exported file to check, where that is all that is asked for.
-    pub fn file(&self) -> Option<&Path> {
-        match &self.action {
-            Action::Verify { file, .. } => file.as_deref(),
-            Action::List(_) | Action::Export { .. } => None,
-        }
+    /// The file to check, where that is all that is asked for.
+    pub fn file(&self) -> Option<ToCheck<'_>> {
+        let Action::Verify { file, certificate, signer, .. } = &self.action else { return None };
+        let trail = file.as_deref().map(ToCheck::Trail);
+        trail.or_else(|| Some(ToCheck::Certificate(certificate.as_deref()?, *signer)))
     }
+}
+
+/// A file that is checked without a home.
+pub enum ToCheck<'a> {
+    /// An exported trail.
+    Trail(&'a Path),
+    /// The certificate of a deletion, and who must have signed it.
+    Certificate(&'a Path, Option<Fingerprint>),
 }
 
 /// What the API says of a trail, and what is said of a file.
@@ -327,12 +344,23 @@ async fn export(
 ///
 /// # Errors
 /// When the file cannot be read.
-pub fn verify_file(output: Output, path: &Path) -> Result<Exit, CliError> {
-    let file = File::open(path).map_err(|error| {
+pub fn verify_file(output: Output, file: &ToCheck<'_>) -> Result<Exit, CliError> {
+    match file {
+        ToCheck::Trail(path) => verify_trail(output, path),
+        ToCheck::Certificate(path, signer) => certificate::verify(output, path, *signer),
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> CliError + '_ {
+    |error| {
         let failed = CliError::because(path.display().to_string(), &error);
         let missing = error.kind() == io::ErrorKind::NotFound;
         if missing { CliError { exit: Exit::NotFound, ..failed } } else { failed }
-    })?;
+    }
+}
+
+fn verify_trail(output: Output, path: &Path) -> Result<Exit, CliError> {
+    let file = File::open(path).map_err(unreadable(path))?;
     let verdict = check_lines(BufReader::new(file))
         .map_err(|error| CliError::because(path.display().to_string(), &error))?;
     let exit = conclude(output, &[verdict])?;

@@ -57,7 +57,11 @@ fn print(output: Output, report: &Report) -> Result<(), CliError> {
     }
     let width = report.checks.iter().map(|check| check.name.chars().count()).max().unwrap_or(0);
     for check in &report.checks {
-        let word = if check.ok { "ok    " } else { "FAILED" };
+        let word = match (check.ok, &check.hint) {
+            (true, None) => "ok    ",
+            (true, Some(_)) => "warn  ",
+            (false, _) => "FAILED",
+        };
         let detail = printable(&check.detail);
         output.line(format!("{word}  {:<width$}  {detail}", check.name))?;
         if let Some(hint) = &check.hint {

@@ -11,21 +11,25 @@ use zeroize::Zeroizing;
 use super::Session;
 use super::client::Client;
 use super::error::{CliError, Exit};
-use super::keys::{Shares, SharesArgs, check_one_share, make_shares, print_shares};
+use super::keys::{Shares, SharesArgs, check_one_share, make_shares, print_shares, record};
 use super::link::{Link, make};
 use super::prompt::PassphraseArgs;
 use crate::appliance::init_home;
 use crate::config::Config;
-use crate::keys::{Kek, KekSource, inspect, on_one_disk};
+use crate::disk::on_one_disk;
+use crate::keys::{Kek, KekSource, inspect};
 
 /// What `init` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cairn init --home ~/cairn
-  cairn init --shares 5 --threshold 3
+  cairn init --name 'Records of the museum' --shares 5 --threshold 3
 The key lies in /etc/cairn/kek.key for the default home, else beside the home; cairn.toml may
 name another file, a passphrase or a systemd credential under [keys].")]
 pub struct InitArgs {
+    /// What people call this appliance; status and page show it
+    #[arg(long, value_name = "NAME", value_parser = appliance_name)]
+    name: Option<String>,
     #[command(flatten)]
     shares: SharesArgs,
     /// Print no recovery shares; `cairn keys shares` prints them later
@@ -33,6 +37,19 @@ pub struct InitArgs {
     no_shares: bool,
     #[command(flatten)]
     passphrase: PassphraseArgs,
+}
+
+/// Longest name, in letters.
+const MAX_NAME_CHARS: usize = 64;
+
+/// A name as it was typed, without white space around it.
+fn appliance_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    let sound = (1..=MAX_NAME_CHARS).contains(&name.chars().count());
+    match sound && !name.chars().any(char::is_control) {
+        true => Ok(name.to_owned()),
+        false => Err(format!("a name has 1 to {MAX_NAME_CHARS} letters on one line")),
+    }
 }
 
 #[derive(Serialize)]
@@ -74,6 +91,9 @@ pub async fn run(session: &Session, args: &InitArgs) -> Result<Exit, CliError> {
     args.shares.check()?;
     let made = make_home(&config, &source, args).await?;
     let shares = (!args.no_shares).then(|| make_shares(&made, &args.shares)).transpose()?;
+    if shares.is_some() {
+        record(&config, &made, args.shares.event()).await?;
+    }
     let mut warnings = Vec::new();
     if let KekSource::File(path) = &source
         && on_one_disk(path, &config.home.path)
@@ -117,9 +137,9 @@ async fn make_home(config: &Config, source: &KekSource, args: &InitArgs) -> Resu
         KekSource::Passphrase => Some(args.passphrase.chosen().await?),
         _ => None,
     };
-    let target = config.clone();
+    let (target, name) = (config.clone(), args.name.clone());
     let report = tokio::task::spawn_blocking(move || {
-        init_home(&target, passphrase.as_ref().map(|text| text.as_str()))
+        init_home(&target, passphrase.as_ref().map(|text| text.as_str()), name.as_deref())
     })
     .await
     .map_err(|error| CliError::because("the home could not be made", &error))??;

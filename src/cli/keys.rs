@@ -20,10 +20,11 @@ use super::output::Output;
 use super::prompt::PassphraseArgs;
 use super::terminal::{count, printable};
 use crate::config::{Config, KekSourceKind};
+use crate::disk::on_one_disk;
 use crate::error::chain;
-use crate::keys::{KekSource, KeyError, KeyReport, inspect, on_one_disk};
+use crate::keys::{KekSource, KeyError, KeyReport, inspect};
 
-pub(super) use recovery::{Shares, SharesArgs, check_one_share, make_shares, print_shares};
+pub(super) use recovery::{Shares, SharesArgs, check_one_share, make_shares, print_shares, record};
 
 /// What `keys` takes.
 #[derive(Debug, Args)]

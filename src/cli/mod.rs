@@ -263,7 +263,7 @@ async fn request(session: &Session, command: Request) -> Result<Exit, CliError> 
     if let Request::Audit(args) = &command
         && let Some(file) = args.file()
     {
-        return audit::verify_file(session.output, file);
+        return audit::verify_file(session.output, &file);
     }
     let config = session.config(None)?;
     let client = Client::connect(&config).await?;

@@ -17,6 +17,7 @@ use super::terminal::printable;
 
 #[derive(Deserialize)]
 struct Status {
+    name: Option<String>,
     version: String,
     started_at: String,
     home_free_bytes: u64,
@@ -64,6 +65,9 @@ pub async fn run(client: &Client, output: Output, home: &Path) -> Result<Exit, C
     } else {
         "not running; start it with `cairn serve`".to_owned()
     };
+    if let Some(name) = &status.name {
+        output.line(format!("{:<11} {}", "name", printable(name)))?;
+    }
     let rows = [
         ("server", running),
         ("version", status.version),

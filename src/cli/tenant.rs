@@ -17,8 +17,9 @@ use super::output::Output;
 use super::pages::whole_list;
 use super::prompt::{ask, is_interactive};
 use super::tenant_change;
-use super::terminal::{printable, table};
+use super::terminal::{count, printable, table};
 use super::transfer;
+use crate::app::deletion::Signer;
 use crate::types::{LedgerTotals, TenantState, Tier};
 
 /// What `tenant` takes.
@@ -64,6 +65,11 @@ enum Action {
     /// List the certificates of deleted tenants
     #[command(after_help = "Example:\n  cairn tenant deletions --json")]
     Deletions,
+    /// Show by what certificates and archives of this appliance are known
+    #[command(after_help = "Example:\n  cairn tenant signer --json
+Keep the fingerprint where the appliance cannot change it, and check certificates against it with
+`cairn audit verify --certificate FILE --signer FINGERPRINT`.")]
+    Signer,
     /// Add, list and remove members
     #[command(after_help = "Example:\n  cairn tenant member add demo ada --role editor")]
     Member {
@@ -85,7 +91,36 @@ struct Tenant {
     name: String,
     tier: Tier,
     state: TenantState,
+    locked: bool,
+    /// Files that lie unencrypted in its drop folder while nobody takes them in.
+    inbox_waiting: Option<u64>,
     created_at: String,
+}
+
+impl Tenant {
+    /// The state in words.
+    fn state(&self) -> String {
+        match (self.state, self.locked) {
+            (TenantState::Suspended, true) => "suspended, locked".to_owned(),
+            (state, _) => state.to_string(),
+        }
+    }
+
+    /// What is said about files that wait, where some do.
+    fn warning(&self) -> Option<String> {
+        let files = self.inbox_waiting.filter(|files| *files > 0)?;
+        let (lie, done) = match (files, self.state) {
+            (1, TenantState::Locked) => ("lies", "unlocked"),
+            (_, TenantState::Locked) => ("lie", "unlocked"),
+            (1, _) => ("lies", "resumed"),
+            (_, _) => ("lie", "resumed"),
+        };
+        Some(format!(
+            "{} {lie} unencrypted in the drop folder of {} until it is {done}",
+            count(files, "file"),
+            printable(&self.name)
+        ))
+    }
 }
 
 #[derive(Deserialize)]
@@ -134,6 +169,7 @@ pub async fn run(client: &Client, output: Output, args: &TenantArgs) -> Result<E
         Action::Transfer(action) => Box::pin(transfer::run(client, output, action)).await?,
         Action::Delete { tenant, yes } => delete(client, output, tenant, *yes).await?,
         Action::Deletions => deletions(client, output).await?,
+        Action::Signer => signer(client, output).await?,
         Action::Member { action } => member::run(client, output, action).await?,
     }
     Ok(Exit::Done)
@@ -164,14 +200,16 @@ async fn list(client: &Client, output: Output) -> Result<(), CliError> {
     if tenants.is_empty() {
         return output.line("no tenants yet; create one with `cairn tenant create <name>`");
     }
+    let warnings: Vec<String> = tenants.iter().filter_map(Tenant::warning).collect();
     let rows: Vec<Vec<String>> = tenants
         .into_iter()
         .map(|tenant| {
-            let (tier, state) = (tenant.tier.to_string(), tenant.state.to_string());
+            let (tier, state) = (tenant.tier.to_string(), tenant.state());
             vec![printable(&tenant.name), tier, state, tenant.id, tenant.created_at]
         })
         .collect();
-    output.line(table(&["name", "tier", "state", "id", "created"], &rows))
+    output.line(table(&["name", "tier", "state", "id", "created"], &rows))?;
+    warnings.iter().try_for_each(|warning| output.line(format!("warning: {warning}")))
 }
 
 async fn show(client: &Client, output: Output, tenant: &str) -> Result<(), CliError> {
@@ -180,10 +218,11 @@ async fn show(client: &Client, output: Output, tenant: &str) -> Result<(), CliEr
         return output.value(&client.get::<Value>(&endpoint).await?);
     }
     let TenantDetail { tenant, numbers } = client.get(&endpoint).await?;
+    let warning = tenant.warning();
     let mut rows = vec![
         ("tenant", format!("{} ({})", printable(&tenant.name), tenant.id)),
         ("tier", tenant.tier.to_string()),
-        ("state", tenant.state.to_string()),
+        ("state", tenant.state()),
         ("created", tenant.created_at),
     ];
     if let Some(numbers) = numbers {
@@ -205,7 +244,7 @@ async fn show(client: &Client, output: Output, tenant: &str) -> Result<(), CliEr
     for (name, value) in rows {
         output.line(format!("{name:<12} {value}"))?;
     }
-    Ok(())
+    warning.map_or(Ok(()), |warning| output.line(format!("warning: {warning}")))
 }
 
 fn vectors_line(vectors: Option<&Vectors>) -> String {
@@ -253,6 +292,16 @@ async fn deletions(client: &Client, output: Output) -> Result<(), CliError> {
         return output.line("no tenant was deleted here");
     }
     certificates.iter().try_for_each(|certificate| print_certificate(output, certificate))
+}
+
+async fn signer(client: &Client, output: Output) -> Result<(), CliError> {
+    let signer: Signer = client.get(&api(["signer"])).await?;
+    if output.json() {
+        return output.value(&signer);
+    }
+    output.line(format!("appliance    {}", signer.appliance))?;
+    output.line(format!("public key   {} ({})", signer.public_key, signer.algorithm))?;
+    output.line(format!("fingerprint  {}", signer.fingerprint))
 }
 
 fn print_certificate(output: Output, certificate: &Value) -> Result<(), CliError> {

@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::secret::SecretKey;
 
 /// What a sub-key is for. One purpose never opens what another one sealed.
@@ -30,6 +32,8 @@ pub enum KeyPurpose {
     Audit,
     /// Archives that leave the appliance.
     Export,
+    /// Names of the key itself.
+    KeyId,
 }
 
 impl KeyPurpose {
@@ -54,6 +58,7 @@ impl KeyPurpose {
             Self::System => ("system", 7),
             Self::Audit => ("audit", 8),
             Self::Export => ("export", 9),
+            Self::KeyId => ("key-id", 10),
         }
     }
 }
@@ -91,6 +96,13 @@ impl Keyring {
         self.keys.keys().rev().copied().collect()
     }
 
+    /// What the epoch's key is called: 16 bytes in lower-case hexadecimal, made of the key and
+    /// telling nothing of it; `None` without that key.
+    pub fn key_id(&self, epoch: u32) -> Option<String> {
+        let subkey = self.subkey(epoch, KeyPurpose::KeyId)?;
+        Some(super::hex(&Sha256::digest(subkey.expose())[..16]))
+    }
+
     /// HKDF-SHA256 of the epoch's DEK over scope and purpose; `None` without that DEK.
     pub fn subkey(&self, epoch: u32, purpose: KeyPurpose) -> Option<SecretKey> {
         let scope = self.scope.as_bytes();
@@ -116,7 +128,7 @@ mod tests {
 
     use super::*;
 
-    const ALL: [KeyPurpose; 9] = [
+    const ALL: [KeyPurpose; 10] = [
         KeyPurpose::Catalogue,
         KeyPurpose::Blobs,
         KeyPurpose::BlobNames,
@@ -126,11 +138,20 @@ mod tests {
         KeyPurpose::System,
         KeyPurpose::Audit,
         KeyPurpose::Export,
+        KeyPurpose::KeyId,
     ];
 
     fn ring(scope: &str) -> Keyring {
         let keys = [(1, SecretKey::from_bytes([1; 32])), (7, SecretKey::from_bytes([7; 32]))];
         Keyring::new(scope, 7, keys)
+    }
+
+    #[test]
+    fn a_key_is_called_by_what_it_is_and_where_it_belongs() {
+        let ids = [ring("a").key_id(1), ring("a").key_id(7), ring("b").key_id(7)];
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 3, "{ids:?}");
+        assert_eq!(ring("a").key_id(7), ids[1]);
+        assert_eq!(ring("a").key_id(2), None);
     }
 
     #[test]

@@ -129,11 +129,14 @@ pub(super) async fn get_audit(
 /// The tenant's audit trail with its chain, oldest first, one entry a line.
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/audit/export", tag = "audit",
     params(("tenant" = String, Path), ExportParams),
-    responses((status = 200, body = String, content_type = "application/jsonl"), (status = 404, body = Problem)))]
+    responses((status = 200, body = String, content_type = "application/jsonl"),
+        (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn export_audit(
+    State(app): State<Arc<App>>,
     Tenant(tenant): Tenant<Audit>,
     Params(params): Params<ExportParams>,
 ) -> Result<Response, Failure> {
+    audit::allow_export(&app, &tenant).await?;
     export(Trail::Tenant(tenant), params).await
 }
 

@@ -69,6 +69,9 @@ impl From<app::Error> for Failure {
             tracing::error!(code = code.as_str(), "{}", chain(&error));
             return Self::new(code, code.title());
         }
+        if code == ErrorCode::KeyUnusable {
+            tracing::error!(code = code.as_str(), "{}", chain(&error));
+        }
         if code.kind() == Kind::Locked {
             return Self::new(code, code.title());
         }

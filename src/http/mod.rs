@@ -18,6 +18,7 @@ mod extract;
 mod host;
 mod keys;
 mod ledger;
+mod linger;
 mod maintain;
 mod me;
 mod members;
@@ -106,6 +107,7 @@ pub fn sealed_router(seal: Seal, tls: Arc<Tls>) -> Router {
         .route("/ready", get(seal::not_ready))
         .route("/api/v1/seal", get(seal::get_seal).post(seal::get_seal))
         .route("/api/v1/unseal", post(seal::unseal))
+        .route("/api/v1/keys/events", post(seal::key_event_sealed).fallback(seal::sealed))
         .route("/api/{*rest}", any(seal::sealed))
         .route("/metrics", any(seal::sealed))
         .fallback(dashboard::asset)
@@ -132,6 +134,7 @@ fn dressed(router: Router, seal: Seal, tls: Arc<Tls>) -> Router {
         .layer(map_response(security_headers))
         .layer(TraceLayer::new_for_http().make_span_with(span))
         .layer(axum::middleware::from_fn(request_id))
+        .layer(axum::middleware::from_fn(linger::linger))
 }
 
 fn api() -> OpenApiRouter<Arc<App>> {
@@ -174,6 +177,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(seal::get_seal, seal::seal))
         .routes(routes!(seal::unseal))
         .routes(routes!(seal::rotate_kek))
+        .routes(routes!(seal::key_event))
         .routes(routes!(status::get_status))
         .routes(routes!(status::get_doctor))
         .routes(routes!(support::list_support))
@@ -192,6 +196,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tenants::unlock_tenant))
         .routes(routes!(tenants::rotate_tenant_key))
         .routes(routes!(tenants::list_deletions))
+        .routes(routes!(tenants::get_signer))
         .routes(routes!(transfer::export_tenant))
         .routes(routes!(transfer::import_tenant))
         .routes(routes!(usage::list_tiers))

@@ -12,13 +12,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::caller::{Administrator, AtConsole};
+use super::caller::{Administrator, AtConsole, Console};
 use super::error::{Failure, Problem};
 use super::extract::Body;
 use super::status::Health;
-use crate::app::audit::{Party, party};
-use crate::app::seal::{SealControl, SealStatus, Unseal};
-use crate::auth::Actor;
+use crate::app::audit::{Party, console, party};
+use crate::app::seal::{KeyEvent, SealControl, SealStatus, Unseal};
 use crate::error::ErrorCode;
 
 /// The control, as routers carry it.
@@ -59,7 +58,7 @@ pub(super) async fn get_seal(Extension(Seal(seal)): Extension<Seal>) -> Json<Sea
 #[utoipa::path(post, path = "/api/v1/unseal", tag = "appliance", request_body = UnsealRequest,
     responses((status = 200, body = SealStatus), (status = 400, body = Problem)))]
 pub(super) async fn unseal(
-    AtConsole(console): AtConsole,
+    AtConsole(here): AtConsole,
     Extension(Seal(seal)): Extension<Seal>,
     Body(request): Body<UnsealRequest>,
 ) -> Result<Json<SealStatus>, Failure> {
@@ -68,7 +67,7 @@ pub(super) async fn unseal(
         None if request.shares.is_empty() => Unseal::Source,
         None => Unseal::Shares(request.shares.into_iter().map(Zeroizing::new).collect()),
     };
-    let by = if console { party(&Actor::Console) } else { Party::anonymous() };
+    let by = if here { console() } else { Party::anonymous() };
     seal.unseal(by, with).await?;
     Ok(Json(seal.status()))
 }
@@ -95,6 +94,31 @@ pub(super) async fn rotate_kek(
     let passphrase = request.passphrase.map(Zeroizing::new);
     let shares = seal.rotate_kek(party(&actor), passphrase).await?;
     Ok(Json(Rotated { shares }))
+}
+
+/// Puts on record what the console has done with the key beside the server.
+#[utoipa::path(post, path = "/api/v1/keys/events", tag = "appliance", request_body = KeyEvent,
+    responses((status = 200, body = SealStatus), (status = 404, body = Problem)))]
+pub(super) async fn key_event(
+    _console: Console,
+    Extension(Seal(seal)): Extension<Seal>,
+    Body(event): Body<KeyEvent>,
+) -> Json<SealStatus> {
+    seal.record(console(), event).await;
+    Json(seal.status())
+}
+
+/// The same of a sealed appliance, which knows no other caller than the console.
+pub(super) async fn key_event_sealed(
+    AtConsole(here): AtConsole,
+    Extension(Seal(seal)): Extension<Seal>,
+    Body(event): Body<KeyEvent>,
+) -> Result<Json<SealStatus>, Failure> {
+    if !here {
+        return Err(sealed(Extension(Seal(seal))).await);
+    }
+    seal.record(console(), event).await;
+    Ok(Json(seal.status()))
 }
 
 /// A sealed appliance does not serve.

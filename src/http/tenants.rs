@@ -17,9 +17,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::caller::{Administrator, Caller};
 use super::error::{Failure, Problem};
 use super::extract::{Body, Granted, Params, TenantName, cursor, page_limit};
-use crate::app::deletion::{self, DeletionCertificate};
-use crate::app::tenants::{self, TenantDetail, TenantRecord, TenantUpdate};
-use crate::app::{App, lifecycle, vault};
+use crate::app::deletion::{self, DeletionCertificate, Signer};
+use crate::app::tenants::{self, Listed, TenantDetail, TenantRecord, TenantUpdate};
+use crate::app::{App, lifecycle};
 use crate::auth::{Administer, Operate};
 use crate::types::{LedgerTotals, TenantId, TenantState, Tier};
 
@@ -30,17 +30,30 @@ pub(super) struct TenantSummary {
     name: String,
     tier: Tier,
     state: TenantState,
+    /// True while its keys may not be used: it is locked, or suspended and locked besides.
+    locked: bool,
+    /// Files that lie unencrypted in the drop folder of a tenant that is locked or suspended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inbox_waiting: Option<u64>,
     #[schema(value_type = String)]
     created_at: Timestamp,
 }
 
 impl From<TenantRecord> for TenantSummary {
     fn from(record: TenantRecord) -> Self {
+        Listed { record, inbox_waiting: None }.into()
+    }
+}
+
+impl From<Listed> for TenantSummary {
+    fn from(Listed { record, inbox_waiting }: Listed) -> Self {
         Self {
             id: record.id,
             name: record.name,
             tier: record.tier,
             state: record.state,
+            locked: record.locked,
+            inbox_waiting,
             created_at: record.created_at,
         }
     }
@@ -122,7 +135,7 @@ impl From<TenantDetail> for TenantView {
                 index_lacks_room: state.index_lacks_room,
             }),
         };
-        Self { summary: detail.record.into(), numbers: Some(numbers) }
+        Self { summary: detail.listed.into(), numbers: Some(numbers) }
     }
 }
 
@@ -130,7 +143,7 @@ impl From<tenants::Sight> for TenantView {
     fn from(sight: tenants::Sight) -> Self {
         match sight {
             tenants::Sight::Whole(detail) => (*detail).into(),
-            tenants::Sight::Record(record) => Self { summary: record.into(), numbers: None },
+            tenants::Sight::Record(listed) => Self { summary: listed.into(), numbers: None },
         }
     }
 }
@@ -236,9 +249,7 @@ pub(super) async fn rotate_tenant_key(
     State(app): State<Arc<App>>,
     Granted(grant): Granted<Administer>,
 ) -> Result<Json<TenantSummary>, Failure> {
-    let record = tenants::record(&app, &grant).await?;
-    vault::rotate(&app, grant).await?;
-    Ok(Json(record.into()))
+    Ok(Json(lifecycle::rotate_key(&app, grant).await?.into()))
 }
 
 /// Removes a tenant with everything it holds; the answer certifies it.
@@ -250,6 +261,16 @@ pub(super) async fn delete_tenant(
     Granted(grant): Granted<Administer>,
 ) -> Result<Json<DeletionCertificate>, Failure> {
     Ok(Json(deletion::remove(&app, grant).await?))
+}
+
+/// By what certificates and archives of this appliance are known.
+#[utoipa::path(get, path = "/api/v1/signer", tag = "tenants",
+    responses((status = 200, body = Signer), (status = 401, body = Problem)))]
+pub(super) async fn get_signer(
+    State(app): State<Arc<App>>,
+    _anybody: Caller,
+) -> Result<Json<Signer>, Failure> {
+    Ok(Json(deletion::signer(&app).await?))
 }
 
 #[derive(Serialize, ToSchema)]

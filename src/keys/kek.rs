@@ -202,12 +202,6 @@ pub fn write_key_file(path: &Path, kek: &Kek) -> Result<(), KeyError> {
     })
 }
 
-/// True where a key file and a home lie on one file system: whoever takes the disk has both.
-pub fn on_one_disk(key_file: &Path, home: &Path) -> bool {
-    let device = |path: &Path| std::fs::metadata(path).ok().map(|meta| meta.dev());
-    device(key_file).is_some_and(|found| Some(found) == device(home))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -309,12 +303,5 @@ mod tests {
     fn debug_shows_no_key() {
         let text = format!("{:?}", kek(0xab));
         assert!(!text.contains("abab"), "{text}");
-    }
-
-    #[test]
-    fn one_folder_is_one_disk() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(on_one_disk(dir.path(), dir.path()));
-        assert!(!on_one_disk(&dir.path().join("absent"), dir.path()));
     }
 }

@@ -25,10 +25,10 @@ use crate::crypto::RandomError;
 use crate::error::Kind;
 
 pub use inspect::{KeyReport, inspect};
-pub use kek::{Kek, KekId, on_one_disk, read_key_file, write_key_file};
+pub use kek::{Kek, KekId, read_key_file, write_key_file};
 pub use passphrase::{MIN_PASSPHRASE_CHARS, write_passphrase_file};
 pub use shares::{Share, ShareError, check_counts, combine, split};
-pub use source::{KekSource, KekTarget, open_at_start};
+pub use source::{KekSource, KekTarget};
 pub use store::{KeyStore, SYSTEM_SCOPE};
 
 /// A key could not be had, made or kept. Each says what to do.

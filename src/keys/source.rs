@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::kek::{Kek, KekId, read_credential, read_key_file, write_key_file};
 use super::scope_file::scopes;
-use super::{KeyError, KeyStore, erase, failed, passphrase};
+use super::{KeyError, erase, failed, passphrase};
 use crate::config::{Home, KekSourceKind, KeysConfig};
 use crate::disk;
 
@@ -156,26 +156,13 @@ impl std::fmt::Debug for KekTarget<'_> {
     }
 }
 
-/// Opens the keys folder as a server starts: unsealed where nobody has to be asked, else sealed.
-///
-/// # Errors
-/// Those of `KekSource::read` and of `KeyStore::unseal`.
-pub fn open_at_start(source: &KekSource, dir: &Path) -> Result<KeyStore, KeyError> {
-    let store = KeyStore::open(dir)?;
-    match source.read(dir, None) {
-        Ok(kek) => store.unseal(kek)?,
-        Err(KeyError::PassphraseNeeded) => {}
-        Err(error) => return Err(error),
-    }
-    Ok(store)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::keys::KeyStore;
 
     const PASSPHRASE: Option<&str> = Some("a long enough passphrase");
 
@@ -248,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_starts_unsealed_by_file_and_sealed_by_passphrase() {
+    fn a_file_is_read_without_asking_and_a_passphrase_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let keys = dir.path().join("home/keys");
         for (source, sealed) in
@@ -257,10 +244,13 @@ mod tests {
             let _ = fs::remove_dir_all(&keys);
             let kek = source.establish(&keys, PASSPHRASE).unwrap();
             KeyStore::create(&keys, &kek).unwrap().create_keyring("system").unwrap();
-            let store = open_at_start(&source, &keys).unwrap();
-            assert_eq!(store.is_sealed(), sealed, "{source:?}");
+            match source.read(&keys, None) {
+                Ok(found) => assert!(!sealed && found.id() == kek.id(), "{source:?}"),
+                Err(KeyError::PassphraseNeeded) => assert!(sealed, "{source:?}"),
+                Err(error) => panic!("{source:?}: {error}"),
+            }
         }
-        let lost = open_at_start(&KekSource::File(dir.path().join("lost")), &keys);
+        let lost = KekSource::File(dir.path().join("lost")).read(&keys, None);
         assert!(matches!(lost, Err(KeyError::KekMissing { .. })));
     }
 

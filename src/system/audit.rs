@@ -4,6 +4,10 @@
 //! Invariants: no name or text of any document gets here; an entry is durable when the call
 //! returns.
 
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+
 use super::trail::{self, Check, Step, TrailQuery};
 use super::{System, SystemError, failed};
 use crate::audit::{Entry, Record, Verdict};
@@ -17,9 +21,31 @@ impl System {
     /// # Errors
     /// When the database cannot be written.
     pub fn append_audit(&self, records: Vec<Record>) -> Result<(), SystemError> {
+        let latest = records.iter().map(|record| record.at().as_microsecond()).max();
         self.transaction("append to the audit trail", |transaction| {
             trail::append(transaction, &self.audit, records, false)
-        })
+        })?;
+        // Nobody has asked yet: then the trail is, whole.
+        if self.latest_audit.load(Ordering::Relaxed) != i64::MIN {
+            self.latest_audit.fetch_max(latest.unwrap_or(i64::MIN), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The latest time on record; `None` before the first entry.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn latest_audit(&self) -> Result<Option<Timestamp>, SystemError> {
+        let connection = self.connection();
+        let mut latest = self.latest_audit.load(Ordering::Relaxed);
+        let read = failed("read the audit trail");
+        if latest == i64::MIN {
+            let asked = connection.query_row("SELECT max(at) FROM audit", [], |row| row.get(0));
+            let Some(found) = asked.map_err(read)? else { return Ok(None) };
+            latest = self.latest_audit.fetch_max(found, Ordering::Relaxed).max(found);
+        }
+        Ok(Timestamp::from_microsecond(latest).ok())
     }
 
     /// Entries of the appliance's trail, newest first.

@@ -1,5 +1,5 @@
 //! What is left of tenants that were deleted: their certificates. And the appliance's own id,
-//! which stands in them.
+//! which stands in them, and its name.
 //!
 //! Called by: `app::deletion`, `app::support`. Talks to: `system.db`.
 //! Invariants: a certificate is recorded before anything is deleted and shown only once the tenant
@@ -37,6 +37,32 @@ impl System {
                 })
             })
             .map_err(failed("read the appliance's id"))
+    }
+
+    /// What people call this appliance, where they have said so.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn appliance_name(&self) -> Result<Option<String>, SystemError> {
+        self.connection()
+            .query_row("SELECT name FROM appliance_name WHERE key = 1", [], |row| row.get(0))
+            .optional()
+            .map_err(failed("read the appliance's name"))
+    }
+
+    /// Names this appliance.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn name_appliance(&self, name: &str) -> Result<(), SystemError> {
+        self.connection()
+            .execute(
+                "INSERT INTO appliance_name (key, name) VALUES (1, ?1) \
+                 ON CONFLICT (key) DO UPDATE SET name = excluded.name",
+                [name],
+            )
+            .map(drop)
+            .map_err(failed("name the appliance"))
     }
 
     /// Records the certificate of a deletion that is about to happen, in place of one that was

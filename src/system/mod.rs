@@ -23,6 +23,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::AtomicI64;
 use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
@@ -70,6 +71,9 @@ pub enum SystemError {
 pub struct System {
     connection: Mutex<Connection>,
     audit: ChainKeys,
+    /// The latest time in the audit trail, in microseconds; the smallest number until it is asked
+    /// for.
+    latest_audit: AtomicI64,
 }
 
 impl System {
@@ -98,7 +102,11 @@ impl System {
         let audit = ChainKeys::of(keyring);
         trail::open(&connection, &audit)
             .map_err(|source| SystemError::Open { path: path.to_owned(), source })?;
-        Ok(Self { connection: Mutex::new(connection), audit })
+        Ok(Self {
+            connection: Mutex::new(connection),
+            audit,
+            latest_audit: AtomicI64::new(i64::MIN),
+        })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -150,7 +158,8 @@ fn prepare(connection: &mut Connection, path: &Path) -> Result<(), SystemError> 
         1 => migration::from_format_1(connection, schema).map_err(open),
         HOME_FORMAT => Ok(()),
         found => Err(SystemError::Format { path: path.to_owned(), found }),
-    }
+    }?;
+    connection.execute_batch(include_str!("additions.sql")).map_err(open)
 }
 
 fn failed(operation: &'static str) -> impl FnOnce(rusqlite::Error) -> SystemError {

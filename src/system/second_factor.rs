@@ -1,8 +1,8 @@
 //! The second factor: its secret, the last code taken, and the recovery codes.
 //!
 //! Called by: `auth`. Talks to: `system.db`.
-//! Invariants: a code's time step is taken at most once and steps only go up; a recovery code is
-//! used at most once.
+//! Invariants: a code's time step is taken at most once and steps only go up, unless the clock was
+//! put back far; a recovery code is used at most once.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -10,6 +10,9 @@ use rusqlite::params;
 use super::{System, SystemError, failed};
 use crate::crypto::TokenDigest;
 use crate::types::UserId;
+
+/// Time steps of half a minute that no clock is put back by in passing: an hour of them.
+const FAR_AHEAD: i64 = 120;
 
 impl System {
     /// Keeps a secret that the user has been shown; it counts once they have proved to have it.
@@ -72,15 +75,18 @@ impl System {
         })
     }
 
-    /// Takes the code of a time step; false where that step or a later one was taken before.
+    /// Takes the code of a time step; false where that step or a later one was taken before. A
+    /// step from far ahead was taken by a clock that has been put back since, and must not keep
+    /// its user out until that time comes again.
     ///
     /// # Errors
     /// When the database cannot be written.
     pub fn take_totp_step(&self, user: UserId, step: u64) -> Result<bool, SystemError> {
         self.connection()
             .execute(
-                "UPDATE user SET totp_last_step = ?2 WHERE id = ?1 AND totp_last_step < ?2",
-                params![user.to_string(), step as i64],
+                "UPDATE user SET totp_last_step = ?2 \
+                 WHERE id = ?1 AND (totp_last_step < ?2 OR totp_last_step > ?2 + ?3)",
+                params![user.to_string(), step as i64, FAR_AHEAD],
             )
             .map(|rows| rows > 0)
             .map_err(failed("take second factor"))

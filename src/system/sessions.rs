@@ -68,28 +68,34 @@ impl System {
             .prepare_cached(
                 "SELECT session.id, user.id, user.name, user.appliance_role, session.last_seen_at \
                  FROM session JOIN user ON user.id = session.user \
-                 WHERE digest = ?1 AND expires_at > ?2 AND last_seen_at > ?3 AND NOT disabled",
+                 WHERE digest = ?1 AND expires_at > ?2 AND last_seen_at > ?3 \
+                 AND session.created_at <= ?4 AND NOT disabled",
             )
             .and_then(|mut statement| {
                 statement
-                    .query_row(params![digest.as_str(), now.as_microsecond(), used_since], |row| {
-                        let (session, user): (String, String) = (row.get(0)?, row.get(1)?);
-                        let role: Option<String> = row.get(3)?;
-                        let holder = SessionHolder {
-                            session: parsed(0, &session)?,
-                            user: parsed(1, &user)?,
-                            name: row.get(2)?,
-                            appliance_role: role.map(|role| parsed(3, &role)).transpose()?,
-                        };
-                        Ok((holder, row.get::<_, i64>(4)?))
-                    })
+                    .query_row(
+                        params![digest.as_str(), now.as_microsecond(), used_since, begun_by(now)],
+                        |row| {
+                            let (session, user): (String, String) = (row.get(0)?, row.get(1)?);
+                            let role: Option<String> = row.get(3)?;
+                            let holder = SessionHolder {
+                                session: parsed(0, &session)?,
+                                user: parsed(1, &user)?,
+                                name: row.get(2)?,
+                                appliance_role: role.map(|role| parsed(3, &role)).transpose()?,
+                            };
+                            Ok((holder, row.get::<_, i64>(4)?))
+                        },
+                    )
                     .optional()
             })
             .map_err(failed("find session"))?;
         let Some((holder, last_seen)) = found else {
             return Ok(None);
         };
-        if noting && last_seen < before(now, LAST_SEEN_STEP) {
+        // One from the future would keep an idle session alive until then.
+        let stale = last_seen < before(now, LAST_SEEN_STEP) || last_seen > now.as_microsecond();
+        if noting && stale {
             // A stamp that cannot be written, on a full disk say, must not sign the user out.
             let _ = connection.execute(
                 "UPDATE session SET last_seen_at = ?2 WHERE digest = ?1",
@@ -112,10 +118,16 @@ impl System {
         self.connection()
             .prepare_cached(
                 "SELECT id, source, agent, created_at, last_seen_at, expires_at FROM session \
-                 WHERE user = ?1 AND expires_at > ?2 AND last_seen_at > ?3 ORDER BY id",
+                 WHERE user = ?1 AND expires_at > ?2 AND last_seen_at > ?3 AND created_at <= ?4 \
+                 ORDER BY id",
             )
             .and_then(|mut list| {
-                let limits = params![user.to_string(), now.as_microsecond(), before(now, idle)];
+                let limits = params![
+                    user.to_string(),
+                    now.as_microsecond(),
+                    before(now, idle),
+                    begun_by(now)
+                ];
                 list.query_map(limits, |row| {
                     let id: String = row.get(0)?;
                     Ok(SessionRecord {
@@ -172,6 +184,14 @@ impl System {
 }
 
 /// The moment `span` before `now`, as stored.
+/// How far ahead of the clock a session may have begun: the clock was put back a little since.
+/// One from further ahead would last longer than sessions may, so it counts no more.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
+
+fn begun_by(now: Timestamp) -> i64 {
+    now.saturating_add(AHEAD).unwrap_or(Timestamp::MAX).as_microsecond()
+}
+
 fn before(now: Timestamp, span: SignedDuration) -> i64 {
     now.saturating_sub(span).unwrap_or(Timestamp::MIN).as_microsecond()
 }

@@ -17,6 +17,8 @@ pub struct TenantRecord {
     pub name: String,
     pub tier: Tier,
     pub state: TenantState,
+    /// True while its keys may not be used: it is locked, or suspended and locked besides.
+    pub locked: bool,
     /// What differs from the limits of the tier.
     pub limits: Map<String, Value>,
     pub created_at: Timestamp,
@@ -28,10 +30,13 @@ pub struct TenantUpdate {
     pub name: Option<String>,
     pub tier: Option<Tier>,
     pub state: Option<TenantState>,
+    /// Whether a tenant that is suspended is locked besides.
+    pub locked_besides: Option<bool>,
     pub limits: Option<Map<String, Value>>,
 }
 
-const COLUMNS: &str = "id, name, tier, state, limits, created_at";
+const COLUMNS: &str = "id, name, tier, state, limits, created_at, \
+     state = 'locked' OR id IN (SELECT tenant FROM tenant_lock)";
 
 impl System {
     /// Records a tenant.
@@ -96,7 +101,10 @@ impl System {
         tenant: TenantId,
         change: &TenantUpdate,
     ) -> Result<bool, SystemError> {
-        self.connection()
+        let name = change.name.as_deref().unwrap_or_default();
+        let mut connection = self.connection();
+        let transaction = connection.transaction().map_err(failed("change tenant"))?;
+        let rows = transaction
             .execute(
                 "UPDATE tenant SET name = coalesce(?2, name), tier = coalesce(?3, tier), \
                  state = coalesce(?4, state), limits = coalesce(?5, limits) WHERE id = ?1",
@@ -108,8 +116,18 @@ impl System {
                     change.limits.as_ref().map(json)
                 ],
             )
-            .map(|rows| rows > 0)
-            .map_err(taken("change tenant", change.name.as_deref().unwrap_or_default()))
+            .map_err(taken("change tenant", name))?;
+        if let Some(locked) = change.locked_besides.filter(|_| rows > 0) {
+            let statement = match locked {
+                true => "INSERT INTO tenant_lock (tenant) VALUES (?1) ON CONFLICT DO NOTHING",
+                false => "DELETE FROM tenant_lock WHERE tenant = ?1",
+            };
+            transaction
+                .execute(statement, [tenant.to_string()])
+                .map_err(failed("note a tenant's lock"))?;
+        }
+        transaction.commit().map_err(failed("change tenant"))?;
+        Ok(rows > 0)
     }
 
     /// Forgets a tenant together with its keys and memberships; false where there is none.
@@ -138,5 +156,6 @@ fn read_tenant(row: &Row<'_>) -> rusqlite::Result<TenantRecord> {
         state: parsed(3, &state)?,
         limits: serde_json::from_str(&limits).map_err(|error| unreadable(4, error))?,
         created_at: timestamp(5, row.get(5)?)?,
+        locked: row.get(6)?,
     })
 }

@@ -56,6 +56,7 @@ fn tenant(name: &str) -> TenantRecord {
         name: name.to_owned(),
         tier: Tier::Pro,
         state: TenantState::Active,
+        locked: false,
         limits: serde_json::Map::new(),
         created_at: at(0),
     }

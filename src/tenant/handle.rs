@@ -213,6 +213,11 @@ impl<A: Access> TenantHandle<A> {
 }
 
 impl<A: CanRead> TenantHandle<A> {
+    /// The collections in sight.
+    pub fn collections(&self) -> &CollectionScope {
+        &self.collections
+    }
+
     /// True where only some collections are in sight, so that numbers of the whole tenant are not
     /// for this caller.
     pub fn is_limited(&self) -> bool {

@@ -158,6 +158,7 @@ impl Registry {
             name: name.to_owned(),
             tier: Tier::Pro,
             state: TenantState::Active,
+            locked: false,
             limits: serde_json::Map::new(),
             created_at: self.context.clock.now(),
         };
@@ -222,11 +223,11 @@ impl Registry {
 
     fn open_stores(&self, id: TenantId) -> Result<Unlocked, RegistryError> {
         let known = self.system.find_tenant(&id.to_string()).map_err(RegistryError::System)?;
-        match known.map(|record| record.state) {
+        match known.map(|record| record.locked) {
             None => return Err(RegistryError::Absent { tenant: id }),
             // Locked before this process began.
-            Some(TenantState::Locked) => return Err(RegistryError::Locked { tenant: id }),
-            Some(TenantState::Active | TenantState::Suspended) => {}
+            Some(true) => return Err(RegistryError::Locked { tenant: id }),
+            Some(false) => {}
         }
         Unlocked::open(id, self.root.join(id.to_string()), &self.context)
     }
@@ -266,10 +267,14 @@ impl Registry {
         Ok(SigningKey::from_seed(&seed.expect("invariant: a keyring holds its current epoch")))
     }
 
-    /// Epochs of a tenant's data key, newest first; none where its keys cannot be had.
-    pub fn key_epochs(&self, tenant: TenantId) -> Vec<u32> {
-        let keyring = self.context.keys.keyring(&tenant.to_string());
-        keyring.map(|keyring| keyring.epochs()).unwrap_or_default()
+    /// Epochs of a tenant's data key with what the key of each is called, newest first; none where
+    /// its keys cannot be had.
+    pub fn key_ids(&self, tenant: TenantId) -> Vec<(u32, String)> {
+        let Ok(keyring) = self.context.keys.keyring(&tenant.to_string()) else {
+            return Vec::new();
+        };
+        let epochs = keyring.epochs().into_iter();
+        epochs.filter_map(|epoch| Some((epoch, keyring.key_id(epoch)?))).collect()
     }
 
     /// Closes every tenant under whoever works with it, and lets none arrive any more, as when the

@@ -22,6 +22,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -92,6 +93,35 @@ pub struct Renewal {
     pub new_authority: bool,
 }
 
+/// A certificate that was made, or taken from the configured files again.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// What it is for.
+    what: &'static str,
+    fingerprint_sha256: String,
+    not_after: Timestamp,
+}
+
+impl Issued {
+    fn new(what: &'static str, chain: &Chain) -> Self {
+        let facts = chain.first();
+        Self {
+            what,
+            fingerprint_sha256: facts.fingerprint_sha256.clone(),
+            not_after: facts.not_after,
+        }
+    }
+}
+
+impl fmt::Display for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} until {}", self.what, self.fingerprint_sha256, self.not_after)
+    }
+}
+
+/// Certificates kept for whoever asks what was made; far more than one look at them makes.
+const ISSUED: usize = 16;
+
 struct InUse {
     source: Source,
     chain: Chain,
@@ -109,6 +139,8 @@ pub struct Tls {
     current: Arc<Current>,
     /// Held while a certificate is replaced.
     changing: Mutex<()>,
+    /// What was made and nobody has asked for yet.
+    issued: Mutex<Vec<Issued>>,
 }
 
 /// Prepares the certificate of an appliance: makes what is missing, renews what ends soon. Without
@@ -130,6 +162,7 @@ pub fn prepare(
         in_use: RwLock::new(None),
         current: Arc::default(),
         changing: Mutex::new(()),
+        issued: Mutex::default(),
     };
     match tls.refresh() {
         Ok(()) | Err(TlsError::Sealed) => {}
@@ -220,6 +253,11 @@ impl Tls {
         let certified = site::certify(&chain, &key)?;
         self.put(Source::Cairn, chain, certified);
         Ok(())
+    }
+
+    /// What was made since this was asked last, for the audit trail.
+    pub fn take_issued(&self) -> Vec<Issued> {
+        std::mem::take(&mut *self.issued.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Makes a new certificate now, or reads the configured one again.
@@ -355,13 +393,23 @@ impl Tls {
         }
         let authority_key = self.store.key(Role::Authority, &authority, cipher)?;
         let (chain, key) = authority::issue(&authority, &authority_key, &hosts, now)?;
-        self.store.keep_door(&chain, &key)
+        self.store.keep_door(&chain, &key)?;
+        self.note(Issued::new("door", &chain));
+        Ok(())
+    }
+
+    fn note(&self, made: Issued) {
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        if issued.len() < ISSUED {
+            issued.push(made);
+        }
     }
 
     fn make_authority(&self, cipher: &FileCipher, now: Timestamp) -> Result<Chain, TlsError> {
         let hosts = self.names.hosts();
         let (chain, key) = authority::generate(&hosts[0], now)?;
         self.store.keep(Role::Authority, &chain, &key, cipher)?;
+        self.note(Issued::new("authority", &chain));
         tracing::info!(
             fingerprint = chain.first().fingerprint_sha256,
             "made a certificate authority; `cairn tls ca` says how to install it"
@@ -378,6 +426,7 @@ impl Tls {
         let authority_key = self.store.key(Role::Authority, authority, cipher)?;
         let (chain, key) = authority::issue(authority, &authority_key, &self.names.hosts(), now)?;
         self.store.keep(Role::Server, &chain, &key, cipher)?;
+        self.note(Issued::new("server", &chain));
         tracing::info!(
             fingerprint = chain.first().fingerprint_sha256,
             "made a certificate that lasts until {}",
@@ -402,8 +451,18 @@ impl Tls {
                 certified
             }
         };
+        if self.configured_in_use().is_some_and(|used| used != chain.first().fingerprint_sha256) {
+            self.note(Issued::new("configured", &chain));
+        }
         self.put(Source::Configured, chain, certified);
         Ok(())
+    }
+
+    /// Fingerprint of the configured certificate as it was read last.
+    fn configured_in_use(&self) -> Option<String> {
+        let in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
+        let in_use = in_use.as_ref().filter(|in_use| in_use.source == Source::Configured)?;
+        Some(in_use.chain.first().fingerprint_sha256.clone())
     }
 
     fn put(&self, source: Source, chain: Chain, certified: rustls::sign::CertifiedKey) {

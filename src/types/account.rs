@@ -117,7 +117,7 @@ words!(
 );
 
 /// Which collections of a tenant are in sight; `null` in JSON is all of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CollectionScope {
     All,
     /// Only documents of these; with none, nothing.

@@ -29,7 +29,7 @@ pub use item::{DateBasis, Dates, ItemState, LedgerItem, LedgerTotals, Throughput
 pub use language::Language;
 pub use search::{
     Answer, Citation, Evidence, Passage, ScoreParts, SearchFilter, SearchMode, SearchResponse,
-    SearchResult, SimilarResult,
+    SearchResult, SimilarResult, VisibleItems,
 };
 pub use source::{Deletions, RunCounts, RunOutcome, RunProblem, SourceKind, SourceRun};
 pub use tier::{Feature, LimitProblem, Limits, UNLIMITED, check_limits};

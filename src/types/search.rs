@@ -4,11 +4,14 @@
 //! Invariants: `start` and `end` count Unicode scalar values of the document's text, so that
 //! every language can slice with them; `text` is exactly that slice.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::ids::DocumentId;
+use super::ids::{DocumentId, ItemKey};
 use super::item::{DateBasis, Dates};
 
 /// Which evidence ranks the documents.
@@ -31,6 +34,9 @@ impl SearchMode {
         }
     }
 }
+
+/// The items that a caller may see who is limited to some collections of a tenant.
+pub type VisibleItems = Arc<HashSet<ItemKey>>;
 
 /// Restricts a search; an empty filter admits everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

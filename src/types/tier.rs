@@ -62,7 +62,7 @@ pub enum Feature {
     ApiKeys,
     /// Readers who see some collections only.
     CollectionAccess,
-    /// The audit trail as a file.
+    /// The audit trail as a file, for members.
     AuditExport,
 }
 
@@ -91,8 +91,7 @@ impl Tier {
     pub fn features(self) -> &'static [Feature] {
         match self {
             Self::Casual => &[],
-            Self::Pro => &[Feature::ApiKeys, Feature::CollectionAccess],
-            Self::Enterprise => {
+            Self::Pro | Self::Enterprise => {
                 &[Feature::ApiKeys, Feature::CollectionAccess, Feature::AuditExport]
             }
         }

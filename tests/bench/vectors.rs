@@ -94,7 +94,7 @@ async fn latencies(vectors: &Vectors, queries: &[Vec<f32>]) -> String {
     let mut taken = Vec::new();
     for query in queries {
         let started = Instant::now();
-        assert!(!vectors.nearest(query, &filter, DEPTH).await.unwrap().is_empty());
+        assert!(!vectors.nearest(query, &filter, None, DEPTH).await.unwrap().is_empty());
         taken.push(started.elapsed().as_secs_f64() * 1e3);
     }
     taken.sort_by(f64::total_cmp);

@@ -5,6 +5,7 @@
 //! the appliance is held to afterwards: nothing lost, nothing twice, totals that add up, no blob
 //! that nobody names.
 
+mod clock;
 mod confinement;
 mod disk_full;
 #[path = "../it/harness/mod.rs"]

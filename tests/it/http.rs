@@ -310,6 +310,56 @@ fn a_form_with_two_files_is_taken_in_whole() {
 }
 
 #[test]
+fn a_client_that_is_still_sending_gets_to_read_why_it_is_refused() {
+    let home = Home::with_config("[server]\nmax_upload_bytes = 1000\n");
+    let server = home.serve();
+    let key = server.key("demo");
+    // It sends everything before it reads anything, as simple clients do; far more than fits into
+    // the buffers between the two.
+    let answer = |key: &str, headers: &str, body: &[u8], last: &[u8]| {
+        let mut stream = TcpStream::connect(&server.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!(
+            "POST /api/v1/tenants/demo/documents?source=large.bin HTTP/1.1\r\nHost: {}\r\n\
+             Authorization: Bearer {key}\r\nConnection: close\r\n{headers}\r\n\r\n",
+            server.address
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        for _ in 0..640 {
+            stream.write_all(body).expect("the server lets its client finish");
+        }
+        stream.write_all(last).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("the answer is not taken back");
+        Response::parse(&answer)
+    };
+    let piece = vec![b'x'; 100_000];
+    let chunk = [b"186a0\r\n".as_slice(), &piece, b"\r\n"].concat();
+    for _ in 0..3 {
+        let told = answer(&key, "Content-Length: 64000000", &piece, b"");
+        assert_problem(&told, 413, "too_large", "64 MB that were announced");
+        let untold = answer(&key, "Transfer-Encoding: chunked", &chunk, b"0\r\n\r\n");
+        assert_problem(&untold, 413, "too_large", "64 MB in pieces");
+    }
+    let stranger = answer("cairn_none", "Content-Length: 64000000", &piece, b"");
+    assert_problem(&stranger, 401, "unauthenticated", "64 MB of a stranger");
+
+    // Who waits to be asked is not asked for what is not wanted.
+    let mut stream = TcpStream::connect(&server.address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST /api/v1/tenants/demo/documents?source=large.bin HTTP/1.1\r\nHost: {}\r\n\
+         Authorization: Bearer {key}\r\nContent-Length: 64000000\r\nExpect: 100-continue\r\n\r\n",
+        server.address
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 413");
+    assert_eq!(home.ledger()["received"], 0);
+}
+
+#[test]
 fn an_upload_over_the_limit_is_refused_and_nothing_of_it_kept() {
     let home = Home::with_config("[server]\nmax_upload_bytes = 1000\n");
     let server = home.serve();

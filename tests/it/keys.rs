@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::Home;
+use crate::harness::{Home, find};
 
 /// A home that only `init` has touched, and its key beside it.
 struct Fresh {
@@ -184,6 +184,159 @@ fn a_passphrase_opens_the_key_and_shares_outlive_it() {
     fresh.json(&args, &shares(&report)[..2].join("\n"));
     let renewed = fresh.json(&["keys", "shares"], "an entirely new one\n");
     assert_eq!(renewed["kek"], report["kek"]);
+}
+
+#[test]
+fn a_damaged_wrapped_key_stops_what_it_opens_and_nothing_is_lost() {
+    let home = Home::new();
+    home.add_text("heron.txt", "A heron stands in the reeds.");
+    let id = home.json(&["tenant", "show", "demo"])["id"].as_str().unwrap().to_owned();
+    home.run(&["tenant", "create", "other"]);
+    let keys = home.path().join("keys");
+    let search = |tenant: &str| home.output(&["search", tenant, "heron", "--mode", "keyword"]);
+
+    let file = keys.join(format!("{id}.json"));
+    let whole = std::fs::read(&file).unwrap();
+    for broken in [&whole[..whole.len() / 2], b"", b"{}"] {
+        std::fs::write(&file, broken).unwrap();
+        let refused = search("demo");
+        assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+        assert!(text(&refused).contains("key is damaged"), "{}", text(&refused));
+        assert_eq!(search("other").status.code(), Some(0), "another tenant does not notice");
+        let status = home.output(&["keys", "status"]);
+        assert_eq!(status.status.code(), Some(1));
+        assert!(text(&status).contains(&id), "{}", text(&status));
+    }
+    std::fs::write(&file, &whole).unwrap();
+    let found = text(&search("demo"));
+    assert!(found.contains("heron.txt"), "{found}");
+
+    let file = keys.join("system.json");
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let refused = search("demo");
+    assert_eq!(refused.status.code(), Some(4), "{}", text(&refused));
+    assert!(text(&refused).contains("system.json is damaged"), "{}", text(&refused));
+    std::fs::write(&file, &whole).unwrap();
+    assert!(text(&search("demo")).contains("heron.txt"));
+    assert_eq!(home.json(&["audit", "verify"])["ok"], true);
+}
+
+#[test]
+fn an_appliance_has_the_name_it_was_given_and_a_theft_of_its_disk_is_warned_of() {
+    let fresh = Fresh::new();
+    fresh.configure("[server]\ntls = \"off\"\n");
+    for name in ["", "  ", "two\nlines", &"n".repeat(65)] {
+        let refused = fresh.run(&["init", "--name", name], "");
+        assert_eq!(refused.status.code(), Some(2), "{name:?}: {}", text(&refused));
+    }
+    assert!(!fresh.key_file().exists());
+    fresh.json(&["init", "--name", " Records of the museum "], "");
+    assert_eq!(fresh.json(&["status"], "")["name"], "Records of the museum");
+    assert!(text(&fresh.run(&["status"], "")).contains("Records of the museum"));
+
+    let doctor = fresh.run(&["doctor", "--json"], "");
+    let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let check = |name: &str| find(&report["checks"], "name", name);
+    let place = check("key_place");
+    assert_eq!(place["ok"], true, "a warning is no failure: {place:#}");
+    assert!(place["detail"].as_str().unwrap().contains("share one disk"), "{place:#}");
+    assert!(place["hint"].as_str().unwrap().contains("keys.source"), "{place:#}");
+    assert_eq!(check("swap")["ok"], true);
+    assert_eq!(check("clock")["ok"], true);
+    let said = text(&fresh.run(&["doctor"], ""));
+    assert!(said.contains("warn    key_place"), "{said}");
+}
+
+/// Entries of the appliance's trail about an action, oldest first.
+fn noted(trail: &Value, action: &str) -> Vec<Value> {
+    let entries = trail["entries"].as_array().unwrap().iter().rev();
+    entries.filter(|entry| entry["action"] == action).cloned().collect()
+}
+
+#[test]
+fn shares_printed_and_keys_recovered_while_no_server_runs_are_on_record() {
+    let fresh = Fresh::new();
+    fresh.configure("[keys]\nsource = \"passphrase\"\n[server]\ntls = \"off\"\n");
+    let report = fresh.json(&["init"], "correct horse battery\n");
+    fresh.json(&["keys", "shares", "--shares", "5", "--threshold", "3"], "correct horse battery\n");
+    let file = fresh.dir.path().join("passphrase");
+    std::fs::write(&file, "an entirely new one\n").unwrap();
+    let args = ["keys", "recover", "--passphrase-file", file.to_str().unwrap()];
+    fresh.json(&args, &shares(&report)[..2].join("\n"));
+    let wrong = fresh.run(&["keys", "shares"], "wrong horse battery\n");
+    assert!(!wrong.status.success());
+
+    // What needs no passphrase afterwards: the same key in a file.
+    std::fs::write(fresh.home().join("cairn.toml"), "[server]\ntls = \"off\"\n").unwrap();
+    fresh.json(&["keys", "recover"], &shares(&report)[1..].join("\n"));
+    let trail = fresh.json(&["audit", "list"], "");
+    let made = noted(&trail, "appliance.shares");
+    assert_eq!(made.len(), 2, "{trail:#}");
+    assert_eq!(
+        (&made[0]["detail"]["shares"], &made[1]["detail"]["threshold"]),
+        (&3.into(), &3.into())
+    );
+    assert!(made.iter().all(|entry| entry["actor"]["kind"] == "console"), "{trail:#}");
+    assert_eq!(noted(&trail, "appliance.recover").len(), 2, "{trail:#}");
+    assert_eq!(fresh.json(&["audit", "verify"], "")["ok"], true);
+}
+
+#[test]
+fn every_key_event_is_on_record_with_and_without_a_server() {
+    let home = Home::new();
+    let events = |home: &Home| {
+        home.run(&["tenant", "lock", "demo"]);
+        home.run(&["tenant", "unlock", "demo"]);
+        home.run(&["keys", "rotate", "demo"]);
+        home.run(&["keys", "rotate-kek"]);
+        home.run(&["keys", "shares"]);
+    };
+    events(&home);
+    let server = home.serve();
+    events(&home);
+    home.run(&["keys", "seal"]);
+    home.run(&["keys", "shares"]);
+    home.run(&["keys", "unseal"]);
+    drop(server);
+    let trail = home.json(&["audit", "list", "--all"]);
+    for (action, times) in [
+        ("tenant.lock", 2),
+        ("tenant.unlock", 2),
+        ("tenant.rotate_key", 2),
+        ("appliance.rotate_kek", 2),
+        // One of `init`, and one that waited until there was a trail again.
+        ("appliance.shares", 4),
+        ("appliance.seal", 1),
+        ("appliance.unseal", 1),
+    ] {
+        let found = noted(&trail, action);
+        assert_eq!(found.len(), times, "{action}: {trail:#}");
+        assert!(found.iter().all(|entry| entry["result"] == "ok"), "{action}: {found:#?}");
+    }
+    assert_eq!(home.json(&["audit", "verify"])["ok"], true);
+}
+
+#[test]
+fn a_certificate_that_is_renewed_by_itself_is_on_record() {
+    let fresh = Fresh::new();
+    fresh.configure("[server]\nnames = ['one.lan']\n");
+    fresh.json(&["init"], "");
+    let certificates = |fresh: &Fresh| {
+        noted(&fresh.json(&["audit", "list", "--all"], ""), "appliance.certificate")
+    };
+    let before = certificates(&fresh);
+    assert_eq!(before.len(), 1, "{before:#?}");
+    assert_eq!(before[0]["detail"]["by"], "init");
+    assert_eq!(certificates(&fresh).len(), 1, "looking after what is sound is no event");
+    fresh.configure("[server]\nnames = ['two.lan']\n");
+    let after = certificates(&fresh);
+    assert_eq!(after.len(), 2, "{after:#?}");
+    let (entry, detail) = (&after[1], &after[1]["detail"]);
+    assert_eq!((&entry["actor"]["kind"], &detail["by"]), (&"system".into(), &"automatic".into()));
+    let made = detail["certificates"].to_string();
+    assert!(made.contains("server ") && made.contains("door ") && made.contains("until"), "{made}");
+    assert!(!made.contains("authority"), "the authority stays: {made}");
 }
 
 #[test]

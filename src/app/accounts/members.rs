@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::app::audit::{self, Action, Event};
 use crate::app::{App, Error, blocking};
 use crate::auth::{Admit, Grant};
-use crate::types::{CollectionScope, Role};
+use crate::types::{CollectionScope, Feature, Role};
 
 pub use crate::system::Membership;
 
@@ -24,7 +24,9 @@ pub async fn list(app: &Arc<App>, grant: &Grant<Admit>) -> Result<Vec<Membership
 /// Makes the user of this id or name a member, or changes what they may do.
 ///
 /// # Errors
-/// `NotFound` for an unknown user; `Invalid` for a limit that the role does not know.
+/// `NotFound` for an unknown user; `Invalid` for a limit that the role does not know; `NotInTier`
+/// for a limit in a tenant whose tier has none. Limits that were set under another tier stay: what
+/// somebody may not see does not come into sight because less is paid for.
 pub async fn set(
     app: &Arc<App>,
     grant: &Grant<Admit>,
@@ -38,6 +40,9 @@ pub async fn set(
     let (shared, tenant) = (app.clone(), grant.tenant());
     let set = blocking(move || {
         let app = shared;
+        if collections != CollectionScope::All {
+            app.quotas.standing(tenant)?.require(Feature::CollectionAccess)?;
+        }
         let user = app.system.find_user(&user)?.ok_or(Error::NotFound)?;
         let before = app.system.find_membership(tenant, user.id)?;
         app.system.set_membership(tenant, user.id, role, &collections, app.clock.now())?;

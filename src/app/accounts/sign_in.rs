@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::app::audit::{self, Action, Event};
-use crate::app::{App, Error, blocking};
-use crate::auth::{Actor, Peer, SignedIn, UseBy};
+use crate::app::{App, Error, blocking, status};
+use crate::auth::{Actor, Peer, SignInError, SignedIn, UseBy};
 use crate::types::{Role, TenantId};
 
 pub use crate::system::User;
@@ -52,9 +52,18 @@ pub async fn sign_in(app: &Arc<App>, given: Presented, peer: Peer) -> Result<Sig
         }
         Err(error) => {
             super::not_let_in(app, claimed, &error).await?;
-            Err(error)
+            Err(told_of_clock(app, error).await)
         }
     }
+}
+
+/// A wrong code, told with the likely reason where the clock is far off: then no code is right.
+async fn told_of_clock(app: &Arc<App>, error: Error) -> Error {
+    let wrong = matches!(error, Error::SignIn(SignInError::CodeWrong));
+    if wrong && matches!(status::clock_behind(app).await, Ok(Some(_))) {
+        return SignInError::CodeOrClockWrong { now: app.clock.now() }.into();
+    }
+    error
 }
 
 /// Records that a session was opened, and a recovery code that was used up for it.

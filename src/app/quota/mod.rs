@@ -31,6 +31,8 @@ pub struct Policy {
     pub name: String,
     pub tier: Tier,
     pub state: TenantState,
+    /// True while its keys may not be used, whatever else it is.
+    pub locked: bool,
     pub limits: Limits,
 }
 
@@ -40,6 +42,7 @@ impl From<&TenantRecord> for Policy {
             name: record.name.clone(),
             tier: record.tier,
             state: record.state,
+            locked: record.locked,
             limits: record.tier.limits().with(&record.limits),
         }
     }

@@ -1,7 +1,8 @@
 //! The two legs of retrieval.
 //!
 //! Called by: `app::search`. Talks to: full-text index, vector table, inference.
-//! Invariants: both legs honour the same filter and the same required, excluded and field clauses.
+//! Invariants: both legs honour the same filter and the same required, excluded and field clauses,
+//! and count nothing that the caller may not see.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,15 +11,11 @@ use super::statistics::Background;
 use crate::app::{App, Error, blocking};
 use crate::auth::CanRead;
 use crate::tenant::{KeywordHits, Query, TenantHandle, VectorHit};
-use crate::types::{ItemKey, Language, SearchFilter};
+use crate::types::{ItemKey, Language, SearchFilter, VisibleItems};
 
 /// Hits each leg contributes. Fusion normalises over what both legs found, so the depth matters
 /// as much as the formula; a thousand is where quality stops growing on the measured sets.
 pub(super) const DEPTH: usize = 1000;
-
-/// The same for a caller who sees some collections only: the legs search the whole tenant and
-/// what is out of sight is taken out afterwards, so they have to look further.
-pub(super) const LIMITED_DEPTH: usize = 20_000;
 
 /// What both legs need to know.
 pub(super) struct Legs<'a, A> {
@@ -26,6 +23,8 @@ pub(super) struct Legs<'a, A> {
     pub(super) tenant: &'a TenantHandle<A>,
     pub(super) query: Arc<Query>,
     pub(super) filter: SearchFilter,
+    /// What a limited caller may see: both legs look at nothing else.
+    pub(super) visible: Option<VisibleItems>,
     pub(super) languages: Vec<Language>,
     pub(super) depth: usize,
 }
@@ -41,15 +40,17 @@ pub(super) struct VectorLeg {
 impl<A: CanRead> Legs<'_, A> {
     /// BM25 over whole documents.
     pub(super) async fn keyword(&self) -> Result<KeywordHits, Error> {
-        let (handle, query, filter, languages, depth) = (
+        let (handle, query, filter, visible, languages, depth) = (
             self.tenant.clone(),
             self.query.clone(),
             self.filter.clone(),
+            self.visible.clone(),
             self.languages.clone(),
             self.depth,
         );
         blocking(move || {
-            Ok(handle.fulltext()?.search_documents(&query, &filter, &languages, depth)?)
+            let (fulltext, visible) = (handle.fulltext()?, visible.as_deref());
+            Ok(fulltext.search_documents(&query, &filter, visible, &languages, depth)?)
         })
         .await
     }
@@ -63,7 +64,8 @@ impl<A: CanRead> Legs<'_, A> {
                 detail: "No embedding model is available.".to_owned(),
             });
         };
-        let mut hits = vectors.nearest(&embedded, &self.filter, self.depth).await?;
+        let mut hits =
+            vectors.nearest(&embedded, &self.filter, self.visible.as_ref(), self.depth).await?;
         if self.query.has_constraints() {
             let admitted = self.admitted(&hits).await?;
             hits.retain(|hit| admitted.contains(&hit.item));

@@ -21,7 +21,7 @@ use crate::auth::CanRead;
 use crate::tenant::{CatalogError, HitDocument, Query, TenantHandle, VectorHit};
 use crate::types::{
     ChunkKey, DocumentId, ItemKey, Language, ScoreParts, SearchFilter, SearchMode, SearchResponse,
-    SearchResult,
+    SearchResult, VisibleItems,
 };
 
 pub(crate) use passages::choose_chunks;
@@ -52,6 +52,8 @@ pub(crate) struct Ranked {
 pub(crate) struct Retrieved {
     pub(crate) query: Arc<Query>,
     pub(crate) languages: Vec<Language>,
+    /// What the caller may see, where that is not everything.
+    pub(crate) visible: Option<VisibleItems>,
     pub(crate) ranked: Vec<Ranked>,
     pub(crate) notices: Vec<String>,
     /// The embedded query, where vectors took part.
@@ -150,9 +152,14 @@ pub(crate) async fn retrieve<A: CanRead>(
     let parsed = Query::parse(&request.query);
     let query = Arc::new(parsed.query);
     let filter = merged(&request.filter, parsed.filter);
-    let (codes, awaiting) = tenant
-        .read(|catalog| Ok((catalog.languages()?, catalog.documents_without_vectors()?)))
+    let limited = tenant.is_limited();
+    let (codes, awaiting, visible) = tenant
+        .read(move |catalog| {
+            let visible = if limited { Some(catalog.searchable_items()?) } else { None };
+            Ok((catalog.languages()?, catalog.documents_without_vectors()?, visible))
+        })
         .await?;
+    let visible: Option<VisibleItems> = visible.map(Arc::new);
     let languages: Vec<Language> =
         codes.iter().filter_map(|code| Language::from_code(code)).collect();
     let legs = legs::Legs {
@@ -160,11 +167,9 @@ pub(crate) async fn retrieve<A: CanRead>(
         tenant,
         query: query.clone(),
         filter,
+        visible: visible.clone(),
         languages: languages.clone(),
-        depth: match tenant.is_limited() {
-            true => legs::LIMITED_DEPTH,
-            false => request.limit.max(legs::DEPTH),
-        },
+        depth: request.limit.max(legs::DEPTH),
     };
     let wants_keyword = request.mode != SearchMode::Vector;
     // A query of exclusions and filters only has no meaning to embed: words alone decide.
@@ -208,6 +213,7 @@ pub(crate) async fn retrieve<A: CanRead>(
         notices: notices(&query, wants_vector, awaiting),
         query,
         languages,
+        visible,
         ranked,
         embedded: vector.map(|leg| leg.embedded),
     })

@@ -64,10 +64,15 @@ pub(crate) async fn choose_chunks<A: CanRead>(
     retrieved: &Retrieved,
 ) -> Result<Vec<Vec<(StoredChunk, f64)>>, Error> {
     let items: Vec<ItemKey> = retrieved.ranked.iter().map(|ranked| ranked.document.item).collect();
-    let (handle, query, languages) =
-        (tenant.clone(), retrieved.query.clone(), retrieved.languages.clone());
+    let (handle, query, languages, visible) = (
+        tenant.clone(),
+        retrieved.query.clone(),
+        retrieved.languages.clone(),
+        retrieved.visible.clone(),
+    );
     let by_word = blocking(move || {
-        Ok(handle.fulltext()?.search_passages(&query, &languages, &items, PER_DOCUMENT)?)
+        let (fulltext, visible) = (handle.fulltext()?, visible.as_deref());
+        Ok(fulltext.search_passages(&query, visible, &languages, &items, PER_DOCUMENT)?)
     })
     .await?;
     let wanted: Vec<Vec<(ChunkKey, f64)>> = retrieved

@@ -2,7 +2,8 @@
 //!
 //! Called by: `app::search`. Talks to: catalogue.
 //! Invariants: the sample is fixed by content (the embeddings with the smallest digests), so the
-//! same tenant gives the same scores; memory is bounded in tenants and vectors.
+//! same tenant gives the same scores; it holds nothing that the caller may not see; memory is
+//! bounded in samples and vectors.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::app::Error;
 use crate::auth::CanRead;
 use crate::tenant::TenantHandle;
-use crate::types::TenantId;
+use crate::types::{CollectionScope, TenantId};
 
 /// Vectors in a sample: the mean and deviation of a thousand similarities are known to about 3 %.
 const SAMPLE: usize = 1000;
@@ -19,8 +20,8 @@ const SAMPLE: usize = 1000;
 /// A sample is read again after this long.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// Tenants whose sample is kept.
-const TENANTS: usize = 64;
+/// Samples kept, one for each tenant and each limit of sight in it.
+const SAMPLES: usize = 64;
 
 /// Mean and deviation of the similarity of unrelated English texts under the shipped model, and
 /// how many observations that knowledge is worth. It steadies tenants of a few documents.
@@ -59,8 +60,11 @@ impl Background {
 /// Samples of the tenants searched lately.
 #[derive(Default)]
 pub struct StatisticsCache {
-    samples: Mutex<HashMap<TenantId, Sample>>,
+    samples: Mutex<HashMap<Whose, Sample>>,
 }
+
+/// A tenant, and what of it is in sight.
+type Whose = (TenantId, CollectionScope);
 
 #[derive(Clone)]
 struct Sample {
@@ -75,7 +79,8 @@ impl StatisticsCache {
         model: &str,
         query: &[f32],
     ) -> Result<Background, Error> {
-        let known = self.lock().get(&tenant.id()).cloned();
+        let whose = (tenant.id(), tenant.collections().clone());
+        let known = self.lock().get(&whose).cloned();
         let vectors = match known.filter(|sample| sample.read_at.elapsed() < FRESH) {
             Some(sample) => sample.vectors,
             None => {
@@ -83,7 +88,7 @@ impl StatisticsCache {
                 let read =
                     tenant.read(move |catalog| catalog.embedding_sample(&model, SAMPLE)).await?;
                 let vectors = Arc::new(read);
-                self.keep(tenant.id(), vectors.clone());
+                self.keep(whose, vectors.clone());
                 vectors
             }
         };
@@ -92,21 +97,21 @@ impl StatisticsCache {
 
     /// Drops what is known of a tenant.
     pub(crate) fn forget(&self, tenant: TenantId) {
-        self.lock().remove(&tenant);
+        self.lock().retain(|(of, _), _| *of != tenant);
     }
 
-    fn keep(&self, tenant: TenantId, vectors: Arc<Vec<Vec<f32>>>) {
+    fn keep(&self, whose: Whose, vectors: Arc<Vec<Vec<f32>>>) {
         let mut samples = self.lock();
-        if samples.len() >= TENANTS
+        if samples.len() >= SAMPLES
             && let Some(oldest) =
-                samples.iter().min_by_key(|(_, sample)| sample.read_at).map(|(id, _)| *id)
+                samples.iter().min_by_key(|(_, sample)| sample.read_at).map(|(of, _)| of.clone())
         {
             samples.remove(&oldest);
         }
-        samples.insert(tenant, Sample { read_at: Instant::now(), vectors });
+        samples.insert(whose, Sample { read_at: Instant::now(), vectors });
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<TenantId, Sample>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Whose, Sample>> {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

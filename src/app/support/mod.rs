@@ -24,7 +24,7 @@ use crate::config::{Config, Home};
 use crate::error::chain;
 use crate::inference::Embedder;
 use crate::system::HOME_FORMAT;
-use crate::types::{TenantId, TenantState};
+use crate::types::TenantId;
 
 use redact::Redactor;
 
@@ -236,7 +236,7 @@ async fn tenant_facts(app: &Arc<App>, number: usize, tenant: TenantId) -> Value 
     let found = async {
         let standing = app.standing(tenant).await?;
         let policy = standing.policy();
-        if policy.state == TenantState::Locked {
+        if policy.locked {
             return Ok(json!({ "tier": policy.tier, "state": policy.state }));
         }
         let handle = app.open_for_work(tenant, SystemActor::Worker).await?;

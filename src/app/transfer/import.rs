@@ -239,6 +239,7 @@ impl Intake {
             name,
             tier,
             state: TenantState::Active,
+            locked: false,
             limits: Map::new(),
             created_at: app.clock.now(),
         };

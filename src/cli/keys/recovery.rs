@@ -1,17 +1,22 @@
 //! Recovery shares on paper: printing them, checking one, and making the key again from them.
 //!
-//! Called by: `cli::keys`, `cli::init`. Talks to: `keys`.
+//! Called by: `cli::keys`, `cli::init`. Talks to: `keys`, `appliance` or the API for the record.
 //! Invariants: what is recovered is written only if it opens this home; an existing key file is
 //! never overwritten.
 
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::report;
+use crate::app::seal::KeyEvent;
+use crate::appliance::record_key_event;
+use crate::cli::client::Client;
+use crate::cli::endpoint::api;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::output::Output;
 use crate::cli::prompt::{PassphraseArgs, ask, is_interactive};
@@ -33,6 +38,11 @@ pub struct SharesArgs {
 }
 
 impl SharesArgs {
+    /// The making of such shares, for the audit trail.
+    pub fn event(&self) -> KeyEvent {
+        KeyEvent::Shares { shares: self.shares, threshold: self.threshold }
+    }
+
     /// Refuses counts that make no sense, before anything is made.
     ///
     /// # Errors
@@ -58,6 +68,21 @@ pub struct Shares {
 pub fn make_shares(kek: &Kek, args: &SharesArgs) -> Result<Shares, CliError> {
     let shares = split(kek, args.threshold, args.shares).map_err(KeyError::Share)?;
     Ok(Shares { kek: kek.id().to_string(), threshold: args.threshold, shares })
+}
+
+/// Puts on record what is done with the key here, before anybody gets anything of it.
+///
+/// # Errors
+/// When the audit trail cannot be written.
+pub async fn record(config: &Config, kek: &Kek, event: KeyEvent) -> Result<(), CliError> {
+    if let Some(client) = Client::of_server(config).await? {
+        return client.post::<Value>(&api(["keys", "events"]), &event).await.map(drop);
+    }
+    let (config, kek) = (config.clone(), kek.clone());
+    tokio::task::spawn_blocking(move || record_key_event(&config, &kek, event))
+        .await
+        .map_err(|error| CliError::because("the audit trail was not written", &error))?
+        .map_err(CliError::from)
 }
 
 /// Prints shares for people.
@@ -127,6 +152,7 @@ pub async fn shares(
         source.read(&config.home.keys_path(), passphrase.as_ref().map(|text| text.as_str()))?;
     demand(&report(config)?, &kek)?;
     let shares = make_shares(&kek, args)?;
+    record(config, &kek, args.event()).await?;
     if output.json() {
         return output.value(&shares);
     }
@@ -158,6 +184,10 @@ pub async fn recover(
             "the new passphrase".to_owned()
         }
     };
+    // The key is back by now, and that must not fail for want of a trail that may be damaged too.
+    if let Err(error) = record(config, &kek, KeyEvent::Recovered {}).await {
+        let _ = writeln!(io::stderr(), "note: not in the audit trail: {}", error.message);
+    }
     if output.json() {
         return output.value(&json!({ "kek": kek.id(), "place": place }));
     }

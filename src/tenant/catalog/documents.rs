@@ -4,7 +4,7 @@
 //! Invariants: a deleted document is not found; what a search shows is the ready revision of the
 //! projection that found it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use rusqlite::{Row, params, params_from_iter};
 use serde::{Deserialize, Serialize};
@@ -260,6 +260,18 @@ impl CatalogReader<'_> {
             )?);
         }
         Ok(ready)
+    }
+
+    /// Every item that a search may show.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn searchable_items(&self) -> Result<HashSet<ItemKey>, CatalogError> {
+        let items =
+            self.all("list searchable items", &format!("SELECT i.key {READY}"), [], |row| {
+                Ok(ItemKey(row.get(0)?))
+            })?;
+        Ok(items.into_iter().collect())
     }
 
     /// The documents behind items that a search shows, without items that are no ready revision

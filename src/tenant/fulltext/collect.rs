@@ -6,12 +6,14 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::Column;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 
 use super::schema::{CHUNK, ITEM};
+use super::seen::{Mask, Seen};
 
 /// The best entries seen so far, best first.
 #[derive(Clone)]
@@ -56,21 +58,23 @@ pub(super) struct Scored {
     pub(super) square_sum: f64,
 }
 
-/// Collects the best `limit` items and sums over all matches.
-pub(super) struct BestItems {
+/// Collects the best `limit` items and sums over all matches, as far as they are in sight.
+pub(super) struct BestItems<'a> {
     pub(super) limit: usize,
+    pub(super) seen: Option<&'a Seen>,
 }
 
-impl Collector for BestItems {
+impl Collector for BestItems<'_> {
     type Fruit = Scored;
     type Child = SegmentBestItems;
 
     fn for_segment(
         &self,
-        _: SegmentOrdinal,
+        ordinal: SegmentOrdinal,
         segment: &SegmentReader,
     ) -> tantivy::Result<SegmentBestItems> {
         Ok(SegmentBestItems {
+            mask: self.seen.and_then(|seen| seen.mask(ordinal)),
             items: segment.fast_fields().i64(ITEM)?,
             best: Best::new(self.limit),
             sums: Scored::default(),
@@ -96,6 +100,8 @@ impl Collector for BestItems {
 }
 
 pub(super) struct SegmentBestItems {
+    /// What is in sight; `None` where everything is.
+    mask: Option<Arc<Mask>>,
     items: Column<i64>,
     best: Best,
     sums: Scored,
@@ -105,6 +111,9 @@ impl SegmentCollector for SegmentBestItems {
     type Fruit = Scored;
 
     fn collect(&mut self, doc: DocId, score: Score) {
+        if self.mask.as_ref().is_some_and(|mask| !mask.contains(doc)) {
+            return;
+        }
         self.sums.matched += 1;
         self.sums.sum += f64::from(score);
         self.sums.square_sum += f64::from(score) * f64::from(score);

@@ -23,6 +23,7 @@ use super::analysis::Analysis;
 use super::bm25::WordQuery;
 use super::query::{Clause, Occurrence, Query, Scope};
 use super::schema::{DocumentFields, LanguageFields, PassageFields};
+use super::seen::Seen;
 use super::statistics::Statistics;
 use crate::types::{ItemKey, Language, SearchFilter};
 
@@ -116,17 +117,17 @@ impl<'a> Compiler<'a> {
     pub(super) fn new(
         analysis: &'a Analysis,
         corpus: Corpus<'a>,
-        searcher: &'a Searcher,
+        (searcher, seen): (&'a Searcher, Option<&'a Seen>),
         query: &'a Query,
         languages: &[Language],
     ) -> tantivy::Result<Self> {
         let mut languages = languages.to_vec();
         languages.sort_unstable();
         languages.dedup();
-        let mut statistics = Statistics::new(searcher);
+        let mut statistics = Statistics::new(searcher, seen);
         for &language in &languages {
             let of_language = Term::from_field_text(corpus.language_field(), language.code());
-            let documents = searcher.doc_freq(&of_language)?;
+            let documents = statistics.holders_of(&of_language)?;
             for field in corpus.fields_of(language) {
                 statistics.set_holders(field, documents);
             }

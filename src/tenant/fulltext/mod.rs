@@ -18,6 +18,7 @@ mod highlight;
 mod porter;
 mod query;
 mod schema;
+mod seen;
 mod statistics;
 mod store;
 
@@ -27,13 +28,14 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use tantivy::schema::Schema;
-use tantivy::{IndexWriter, TantivyDocument, Term};
+use tantivy::{IndexWriter, Searcher, TantivyDocument, Term};
 
 use self::analysis::Analysis;
 use self::collect::{BestChunks, BestItems, MatchingItems};
 use self::compile::{Compiler, Corpus};
 use self::files::Files;
 use self::schema::{DocumentFields, PassageFields};
+use self::seen::Seen;
 use self::store::Store;
 use super::latch::Latch;
 use crate::crypto::FileCipher;
@@ -200,7 +202,8 @@ impl Fulltext {
 
     /// Ranks documents by the words of `query`, in the `languages` the tenant's documents have.
     /// A query that asks for nothing lists what `filter` and its exclusions leave, unranked; one
-    /// that limits nothing either finds nothing.
+    /// that limits nothing either finds nothing. Of `visible` documents alone, where they are
+    /// given, with scores as if there were no others.
     ///
     /// # Errors
     /// When the index cannot be read.
@@ -208,18 +211,21 @@ impl Fulltext {
         &self,
         query: &Query,
         filter: &SearchFilter,
+        visible: Option<&HashSet<ItemKey>>,
         languages: &[Language],
         limit: usize,
     ) -> Result<KeywordHits, FulltextError> {
         let fields = &self.document_fields;
         let corpus = Corpus::Documents(fields);
         let searcher = self.documents.searcher();
-        let scored = Compiler::new(&self.analysis, corpus, &searcher, query, languages)
+        let seen = seen(&self.documents, &searcher, visible)?;
+        let seen = seen.as_ref();
+        let scored = Compiler::new(&self.analysis, corpus, (&searcher, seen), query, languages)
             .and_then(|compiler| compiler.documents(fields, filter))
             .and_then(|compiled| match compiled {
                 Some(compiled) => searcher.search_with_statistics_provider(
                     &compiled.query,
-                    &BestItems { limit },
+                    &BestItems { limit, seen },
                     &compiled.statistics,
                 ),
                 None => Ok(collect::Scored::default()),
@@ -228,7 +234,7 @@ impl Fulltext {
         let hit = |(item, score)| KeywordHit { item: ItemKey(item), score };
         Ok(KeywordHits {
             hits: scored.best.into_iter().map(hit).collect(),
-            documents: searcher.num_docs(),
+            documents: seen.map_or_else(|| searcher.num_docs(), Seen::documents),
             matched: scored.matched,
             score_sum: scored.sum,
             score_square_sum: scored.square_sum,
@@ -253,7 +259,7 @@ impl Fulltext {
         let fields = &self.document_fields;
         let corpus = Corpus::Documents(fields);
         let searcher = self.documents.searcher();
-        let found = Compiler::new(&self.analysis, corpus, &searcher, query, languages)
+        let found = Compiler::new(&self.analysis, corpus, (&searcher, None), query, languages)
             .and_then(|compiler| compiler.admitted(fields, filter, items))
             .and_then(|query| searcher.search(&query, &MatchingItems))
             .map_err(|source| self.documents.search_error(source))?;
@@ -269,13 +275,15 @@ impl Fulltext {
     }
 
     /// The best `per_item` chunks of each of `items` that have a word of `query`, best first.
-    /// Items without such a chunk are left out.
+    /// Items without such a chunk are left out. Where `visible` documents are given, scores are as
+    /// if there were no others.
     ///
     /// # Errors
     /// When the index cannot be read.
     pub fn search_passages(
         &self,
         query: &Query,
+        visible: Option<&HashSet<ItemKey>>,
         languages: &[Language],
         items: &[ItemKey],
         per_item: usize,
@@ -286,7 +294,9 @@ impl Fulltext {
         let fields = &self.passage_fields;
         let corpus = Corpus::Passages(fields);
         let searcher = self.passages.searcher();
-        let best = Compiler::new(&self.analysis, corpus, &searcher, query, languages)
+        let seen = seen(&self.passages, &searcher, visible)?;
+        let sight = (&searcher, seen.as_ref());
+        let best = Compiler::new(&self.analysis, corpus, sight, query, languages)
             .and_then(|compiler| compiler.passages(fields, items))
             .and_then(|compiled| match compiled {
                 Some(compiled) => searcher.search_with_statistics_provider(
@@ -348,6 +358,16 @@ impl Fulltext {
     pub fn bytes(&self) -> u64 {
         disk::tree_bytes(self.documents.path()) + disk::tree_bytes(self.passages.path())
     }
+}
+
+/// What is in sight of an index, where that is not all of it.
+fn seen(
+    store: &Store,
+    searcher: &Searcher,
+    visible: Option<&HashSet<ItemKey>>,
+) -> Result<Option<Seen>, FulltextError> {
+    let seen = visible.map(|visible| Seen::of(searcher, visible)).transpose();
+    seen.map_err(|source| store.search_error(source))
 }
 
 fn chunk_keys(chunks: Vec<(i64, f32)>) -> Vec<(ChunkKey, f32)> {

@@ -1,7 +1,8 @@
 //! The numbers BM25 scores with, where the index's own would mislead.
 //!
 //! Called by: `compile`, and tantivy while it scores. Talks to: tantivy.
-//! Invariants: with one language in use, every number is the index's own.
+//! Invariants: with one language in use and everything in sight, every number is the index's own;
+//! with some documents in sight, no number counts any other.
 //! Why: tantivy divides a field's length and a term's documents by all documents, but a field of
 //! one language holds the documents of that language alone. Among many English documents a few
 //! German ones would count as endless, and each of their words as rare. So a field's length is
@@ -17,9 +18,13 @@ use tantivy::query::Bm25StatisticsProvider;
 use tantivy::schema::Field;
 use tantivy::{Searcher, Term};
 
+use super::seen::Seen;
+
 /// Statistics of one searcher, adjusted for languages.
 pub(super) struct Statistics<'a> {
     searcher: &'a Searcher,
+    /// What counts, where that is not everything.
+    seen: Option<&'a Seen>,
     /// Documents in a word's forms, for terms that are forms of one word.
     frequencies: HashMap<Term, u64>,
     /// Documents that can have the field.
@@ -27,8 +32,16 @@ pub(super) struct Statistics<'a> {
 }
 
 impl<'a> Statistics<'a> {
-    pub(super) fn new(searcher: &'a Searcher) -> Self {
-        Self { searcher, frequencies: HashMap::new(), holders: HashMap::new() }
+    pub(super) fn new(searcher: &'a Searcher, seen: Option<&'a Seen>) -> Self {
+        Self { searcher, seen, frequencies: HashMap::new(), holders: HashMap::new() }
+    }
+
+    /// Documents that have a term, in this form.
+    pub(super) fn holders_of(&self, term: &Term) -> tantivy::Result<u64> {
+        match self.seen {
+            Some(seen) => seen.holders(self.searcher, term),
+            None => self.searcher.doc_freq(term),
+        }
     }
 
     /// Says how many documents can have `field` at all.
@@ -40,7 +53,7 @@ impl<'a> Statistics<'a> {
     pub(super) fn unite(&mut self, forms: &[Vec<(usize, Term)>]) -> tantivy::Result<()> {
         let mut together: HashMap<usize, u64> = HashMap::new();
         for (place, term) in forms.iter().flatten() {
-            *together.entry(*place).or_default() += self.searcher.doc_freq(term)?;
+            *together.entry(*place).or_default() += self.holders_of(term)?;
         }
         for (place, term) in forms.iter().flatten() {
             // Two words may share a form in one language and not in the other.
@@ -53,7 +66,10 @@ impl<'a> Statistics<'a> {
 
 impl Bm25StatisticsProvider for Statistics<'_> {
     fn total_num_tokens(&self, field: Field) -> tantivy::Result<u64> {
-        let tokens = self.searcher.total_num_tokens(field)?;
+        let tokens = match self.seen {
+            Some(seen) => seen.tokens(self.searcher, field)?,
+            None => self.searcher.total_num_tokens(field)?,
+        };
         match self.holders.get(&field) {
             Some(&holders) if holders > 0 => {
                 let scaled = u128::from(tokens) * u128::from(self.total_num_docs()?);
@@ -64,14 +80,17 @@ impl Bm25StatisticsProvider for Statistics<'_> {
     }
 
     fn total_num_docs(&self) -> tantivy::Result<u64> {
-        self.searcher.total_num_docs()
+        match self.seen {
+            Some(seen) => Ok(seen.documents()),
+            None => self.searcher.total_num_docs(),
+        }
     }
 
     fn doc_freq(&self, term: &Term) -> tantivy::Result<u64> {
         match self.frequencies.get(term) {
             // More documents than there are would be an error to tantivy.
             Some(&together) => Ok(together.min(self.total_num_docs()?)),
-            None => self.searcher.doc_freq(term),
+            None => self.holders_of(term),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Rig {
 
     fn hits(&self, text: &str, filter: &SearchFilter) -> KeywordHits {
         let query = Query::parse(text).query;
-        self.index.search_documents(&query, filter, &[EN, DE], 10).unwrap()
+        self.index.search_documents(&query, filter, None, &[EN, DE], 10).unwrap()
     }
 
     /// Keys of the documents found, best first.
@@ -55,7 +55,7 @@ impl Rig {
     fn passages(&self, text: &str, items: &[i64], per_item: usize) -> HashMap<i64, Vec<i64>> {
         let query = Query::parse(text).query;
         let items: Vec<ItemKey> = items.iter().copied().map(ItemKey).collect();
-        let found = self.index.search_passages(&query, &[EN, DE], &items, per_item).unwrap();
+        let found = self.index.search_passages(&query, None, &[EN, DE], &items, per_item).unwrap();
         let keys = |chunks: Vec<(ChunkKey, f32)>| -> Vec<i64> {
             chunks.iter().map(|chunk| chunk.0.0).collect()
         };
@@ -161,7 +161,8 @@ fn a_word_counts_the_same_in_a_rare_language_as_in_a_common_one() {
     entries.push(german(99, "budget anderer inhalt"));
     let rig = Rig::with(&entries);
     let query = Query::parse("budget").query;
-    let all = rig.index.search_documents(&query, &SearchFilter::default(), &[EN, DE], 50).unwrap();
+    let all =
+        rig.index.search_documents(&query, &SearchFilter::default(), None, &[EN, DE], 50).unwrap();
     let spread = all.hits[0].score - all.hits[40].score;
     assert!(spread.abs() < 1e-4, "scores differ by {spread}");
 }
@@ -350,8 +351,9 @@ fn statistics_cover_all_matches_whatever_the_limit() {
     let rig = Rig::with(&entries);
     rig.index.write_group(&[entry(90, "unrelated")], &[]).unwrap();
     let query = Query::parse("text").query;
-    let search =
-        |limit| rig.index.search_documents(&query, &SearchFilter::default(), &[EN], limit).unwrap();
+    let search = |limit| {
+        rig.index.search_documents(&query, &SearchFilter::default(), None, &[EN], limit).unwrap()
+    };
     let (few, all) = (search(3), search(100));
     assert_eq!((few.documents, few.matched, few.hits.len()), (31, 30, 3));
     assert_eq!(few.hits[..], all.hits[..3]);
@@ -418,8 +420,8 @@ fn a_damaged_or_foreign_file_is_an_error_and_never_an_answer() {
         let found = open(dir.path()).and_then(|index| {
             let query = Query::parse("plenty").query;
             let filter = SearchFilter::default();
-            index.search_passages(&query, &[EN], &[ItemKey(1)], 3)?;
-            index.search_documents(&query, &filter, &[EN], 3)
+            index.search_passages(&query, None, &[EN], &[ItemKey(1)], 3)?;
+            index.search_documents(&query, &filter, None, &[EN], 3)
         });
         assert!(found.is_err(), "{}: {found:?}", file.display());
         std::fs::copy(&kept, &file).unwrap();
@@ -443,4 +445,55 @@ fn a_closed_latch_stops_reads_and_writes_of_an_open_index() {
     assert!(Fulltext::open(dir.path(), &cipher, &latch).is_err());
     drop(index);
     assert_eq!(open(dir.path()).unwrap().document_count(), 1);
+}
+
+#[test]
+fn what_is_out_of_sight_changes_neither_order_nor_score() {
+    let texts = [
+        (1, "the heron stands in the reeds and waits for frogs"),
+        (2, "a heron and a heron"),
+        (3, "reeds, reeds, and more reeds by the water where the frogs are"),
+    ];
+    // In these, what is rare in sight is common, and every text is long.
+    let hidden = "heron heron heron ".repeat(200) + "frogs";
+    let entry = |item: i64, body: &'static str| FulltextEntry {
+        item: ItemKey(item),
+        language: EN,
+        title: "",
+        headings: "",
+        body,
+        source: "notes.txt",
+        media_type: "text/plain",
+        date: Timestamp::UNIX_EPOCH,
+        chunks: vec![(ChunkKey(item), body)],
+    };
+    let shown: Vec<_> = texts.iter().map(|(item, body)| entry(*item, body)).collect();
+    let alone = Rig::with(&shown);
+    let among = Rig::with(&shown);
+    let hidden: &'static str = hidden.leak();
+    for item in 100..160 {
+        among.index.write_group(&[entry(item, hidden)], &[]).unwrap();
+    }
+    let visible: HashSet<ItemKey> = texts.iter().map(|(item, _)| ItemKey(*item)).collect();
+    let items: Vec<ItemKey> = visible.iter().copied().collect();
+    for text in ["heron frogs", "reeds heron", "\"heron stands\" frogs", "-water heron reeds"] {
+        let query = Query::parse(text).query;
+        let search = |rig: &Rig| {
+            let (filter, sight) = (SearchFilter::default(), Some(&visible));
+            rig.index.search_documents(&query, &filter, sight, &[EN], 2).unwrap()
+        };
+        let (lone, found) = (search(&alone), search(&among));
+        assert!(!lone.hits.is_empty(), "{text}");
+        assert_eq!(lone.hits, found.hits, "{text}");
+        assert_eq!((lone.documents, lone.matched), (found.documents, found.matched), "{text}");
+        assert!((lone.score_sum - found.score_sum).abs() < 1e-6, "{text}");
+        let passages = |rig: &Rig| {
+            rig.index.search_passages(&query, Some(&visible), &[EN], &items, 3).unwrap()
+        };
+        assert_eq!(passages(&alone), passages(&among), "{text}");
+    }
+    // Without the limit the others would have the say: this test can fail.
+    let query = Query::parse("heron frogs").query;
+    let all = among.index.search_documents(&query, &SearchFilter::default(), None, &[EN], 2);
+    assert!(all.unwrap().hits.iter().all(|hit| hit.item.0 >= 100));
 }

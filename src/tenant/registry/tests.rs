@@ -157,13 +157,14 @@ async fn assert_planted(tenant: &TenantHandle<Write>, digest: &str) {
     let found = tenant.fulltext().unwrap().search_documents(
         &query,
         &SearchFilter::default(),
+        None,
         &[Language::English],
         3,
     );
     assert_eq!(found.unwrap().hits.len(), 1);
     let vectors = tenant.vectors().await.unwrap().unwrap();
     assert_eq!(vectors.rows().await.unwrap(), 600);
-    let hits = vectors.nearest(&row(5).vector, &SearchFilter::default(), 1).await.unwrap();
+    let hits = vectors.nearest(&row(5).vector, &SearchFilter::default(), None, 1).await.unwrap();
     assert!(hits[0].similarity > 0.99);
 }
 

@@ -11,11 +11,17 @@ use lancedb::datafusion::functions::string::expr_fn::starts_with;
 use lancedb::expr::{DfExpr, col, lit};
 
 use super::schema::{DATE, ITEM, MEDIA_TYPE, SOURCE};
-use crate::types::{ItemKey, SearchFilter};
+use crate::types::{ItemKey, SearchFilter, VisibleItems};
 
-/// The condition a row must meet; none where everything is admitted.
-pub(super) fn condition(filter: &SearchFilter) -> Option<DfExpr> {
+/// The condition a row must meet; none where everything is admitted and everything is visible.
+pub(super) fn condition(filter: &SearchFilter, visible: Option<&VisibleItems>) -> Option<DfExpr> {
     let mut parts = Vec::new();
+    if let Some(visible) = visible {
+        // In order, so that the same sight makes the same plan.
+        let mut items: Vec<i64> = visible.iter().map(|item| item.0).collect();
+        items.sort_unstable();
+        parts.push(col(ITEM).in_list(items.into_iter().map(lit).collect(), false));
+    }
     if let Some(prefix) = &filter.source {
         parts.push(starts_with(col(SOURCE), lit(prefix.as_str())));
     }

@@ -21,7 +21,6 @@ use super::error::VectorError;
 use super::schema::{self, VECTOR};
 use super::{Inner, Route, failure};
 use crate::disk;
-use crate::types::SearchFilter;
 
 /// Candidates per hit whose true vectors are compared at the end.
 pub(super) const REFINE: u32 = 3;
@@ -298,13 +297,12 @@ pub(super) async fn recall(
     k: usize,
     route: Route,
 ) -> Result<f64, VectorError> {
-    let everything = SearchFilter::default();
     let mut found = 0;
     let mut wanted = 0;
     for query in queries {
-        let exact = inner.search(query, &everything, k, Route::Exact).await?;
+        let exact = inner.search(query, None, k, Route::Exact).await?;
         let Some(last) = exact.last() else { continue };
-        let hits = inner.search(query, &everything, k, route).await?;
+        let hits = inner.search(query, None, k, route).await?;
         wanted += exact.len();
         found += hits
             .iter()

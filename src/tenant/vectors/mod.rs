@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
 use futures::TryStreamExt;
+use lancedb::expr::DfExpr;
 use lancedb::query::{ExecutableQuery, QueryBase, Select};
 use lancedb::table::NativeTable;
 use lancedb::{Connection, DistanceType, ObjectStoreRegistry, Session, Table};
@@ -39,7 +40,7 @@ pub use resident::ResidentBudget;
 
 use super::latch::Latch;
 use crate::crypto::FileCipher;
-use crate::types::{ChunkKey, ItemKey, ModelInfo, SearchFilter};
+use crate::types::{ChunkKey, ItemKey, ModelInfo, SearchFilter, VisibleItems};
 
 /// One chunk's vector with what a search may filter by.
 #[derive(Clone, Debug)]
@@ -207,22 +208,25 @@ impl Vectors {
         to_the_end("dropping old models", async move { inner.drop_other_models().await }).await
     }
 
-    /// The `limit` nearest chunks that `filter` admits, best first. Uses the index where there is
-    /// one; rows it does not cover yet are compared one by one, so none is missed for being new.
+    /// The `limit` nearest chunks that `filter` admits, of `visible` items alone where they are
+    /// given, best first. Uses the index where there is one; rows it does not cover yet are compared
+    /// one by one, so none is missed for being new.
     pub async fn nearest(
         &self,
         query: &[f32],
         filter: &SearchFilter,
+        visible: Option<&VisibleItems>,
         limit: usize,
     ) -> Result<Vec<VectorHit>, VectorError> {
         let route = self.inner.index.route();
         if matches!(route, Route::Exact)
-            && filter::condition(filter).is_none()
-            && let Some(hits) = self.inner.nearest_in_memory(query, limit).await?
+            && filter::condition(filter, None).is_none()
+            && let Some(hits) = self.inner.nearest_in_memory(query, visible, limit).await?
         {
             return Ok(hits);
         }
-        self.inner.search(query, filter, limit, route).await
+        let condition = filter::condition(filter, visible);
+        self.inner.search(query, condition, limit, route).await
     }
 
     /// The same by comparing every admitted vector.
@@ -232,7 +236,7 @@ impl Vectors {
         filter: &SearchFilter,
         limit: usize,
     ) -> Result<Vec<VectorHit>, VectorError> {
-        self.inner.search(query, filter, limit, Route::Exact).await
+        self.inner.search(query, filter::condition(filter, None), limit, Route::Exact).await
     }
 
     /// Share of the true `k` nearest that [`Self::nearest`] finds, averaged over `queries`;
@@ -356,6 +360,7 @@ impl Inner {
     async fn nearest_in_memory(
         self: &Arc<Self>,
         query: &[f32],
+        visible: Option<&VisibleItems>,
         limit: usize,
     ) -> Result<Option<Vec<VectorHit>>, VectorError> {
         if query.len() != self.dimension || limit == 0 {
@@ -365,10 +370,12 @@ impl Inner {
             return Ok(None);
         }
         self.latch.check().map_err(VectorError::Locked)?;
-        let (inner, query) = (Arc::clone(self), query.to_vec());
-        tokio::task::spawn_blocking(move || inner.resident.nearest(&query, limit))
-            .await
-            .map_err(|source| VectorError::Lost { operation: "searching", source })
+        let (inner, query, visible) = (Arc::clone(self), query.to_vec(), visible.cloned());
+        tokio::task::spawn_blocking(move || {
+            inner.resident.nearest(&query, visible.as_deref(), limit)
+        })
+        .await
+        .map_err(|source| VectorError::Lost { operation: "searching", source })
     }
 
     /// Reads the table into memory; false where it is too large.
@@ -395,7 +402,7 @@ impl Inner {
     async fn search(
         &self,
         query: &[f32],
-        filter: &SearchFilter,
+        condition: Option<DfExpr>,
         limit: usize,
         route: Route,
     ) -> Result<Vec<VectorHit>, VectorError> {
@@ -418,7 +425,7 @@ impl Inner {
             .distance_type(DistanceType::Cosine)
             .select(Select::columns(&[schema::CHUNK, schema::ITEM, schema::DISTANCE]))
             .limit(limit);
-        if let Some(condition) = filter::condition(filter) {
+        if let Some(condition) = condition {
             search = search.only_if_expr(condition);
         }
         search = match route {

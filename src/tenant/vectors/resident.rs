@@ -6,6 +6,7 @@
 //! way; memory is bounded for each table and for all tables of a process together.
 //! Why: reading and opening every sealed vector for each question costs more than comparing them.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -55,15 +56,21 @@ impl Resident {
         Self { dimension, budget, rows: RwLock::new(None) }
     }
 
-    /// The best `limit` rows by their likeness to `query`; `None` where nothing is in memory.
-    /// Blocks for a millisecond or two.
-    pub fn nearest(&self, query: &[f32], limit: usize) -> Option<Vec<VectorHit>> {
+    /// The best `limit` rows by their likeness to `query`, of `visible` items alone where they are
+    /// given; `None` where nothing is in memory. Blocks for a millisecond or two.
+    pub fn nearest(
+        &self,
+        query: &[f32],
+        visible: Option<&HashSet<ItemKey>>,
+        limit: usize,
+    ) -> Option<Vec<VectorHit>> {
         let rows = self.read();
         let rows = rows.as_ref()?;
         let mut hits: Vec<VectorHit> = rows
             .vectors
             .chunks_exact(self.dimension)
             .zip(rows.chunks.iter().zip(&rows.items))
+            .filter(|(_, (_, item))| visible.is_none_or(|visible| visible.contains(*item)))
             .map(|(vector, (chunk, item))| VectorHit {
                 chunk: *chunk,
                 item: *item,
@@ -200,15 +207,24 @@ mod tests {
     #[test]
     fn it_follows_appends_and_removals_and_finds_the_nearest_first() {
         let (resident, _) = resident(1 << 20);
-        assert!(resident.nearest(&unit(0), 3).is_none());
+        assert!(resident.nearest(&unit(0), None, 3).is_none());
         filled(&resident);
         resident.append(&[row(3, 3, &unit(2))]);
-        assert_eq!(resident.nearest(&unit(2), 1).unwrap()[0].chunk, ChunkKey(3));
+        assert_eq!(resident.nearest(&unit(2), None, 1).unwrap()[0].chunk, ChunkKey(3));
         resident.remove(&[ItemKey(1), ItemKey(3)]);
-        let left = resident.nearest(&unit(1), 3).unwrap();
+        let left = resident.nearest(&unit(1), None, 3).unwrap();
         assert_eq!(left.len(), 1);
         assert_eq!((left[0].chunk, left[0].item), (ChunkKey(2), ItemKey(2)));
         assert!((left[0].similarity - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_is_out_of_sight_takes_no_place_among_the_nearest() {
+        let (resident, _) = resident(1 << 20);
+        filled(&resident);
+        let visible = HashSet::from([ItemKey(2)]);
+        let hits = resident.nearest(&unit(0), Some(&visible), 1).unwrap();
+        assert_eq!(hits.iter().map(|hit| hit.item).collect::<Vec<_>>(), [ItemKey(2)]);
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn from_source(chunk: i64, source: &str, media_type: &str, vector: &[f32]) -> Ve
 }
 
 async fn chunks(vectors: &Vectors, query: &[f32], filter: SearchFilter) -> BTreeSet<i64> {
-    let hits = vectors.nearest(query, &filter, 100).await.expect("search");
+    let hits = vectors.nearest(query, &filter, None, 100).await.expect("search");
     hits.iter().map(|hit| hit.chunk.0).collect()
 }
 
@@ -99,7 +99,7 @@ async fn an_appended_chunk_is_found_at_once_with_its_similarity() {
     let query = rows[7].vector.clone();
     vectors.append(rows).await.expect("append");
 
-    let hits = vectors.nearest(&query, &SearchFilter::default(), 5).await.expect("search");
+    let hits = vectors.nearest(&query, &SearchFilter::default(), None, 5).await.expect("search");
 
     assert_eq!(hits.len(), 5);
     assert_eq!((hits[0].chunk, hits[0].item), (ChunkKey(7), ItemKey(3)));
@@ -223,7 +223,7 @@ async fn media_types_and_dates_narrow_a_search_before_it_ranks() {
     };
 
     // Twenty nearer chunks must not crowd out the one that the filter admits.
-    let hits = vectors.nearest(&query, &only("application/pdf"), 1).await.expect("search");
+    let hits = vectors.nearest(&query, &only("application/pdf"), None, 1).await.expect("search");
     assert_eq!(hits[0].chunk, ChunkKey(21));
     assert_eq!(chunks(&vectors, &query, only("text/")).await.len(), 21);
     assert!(chunks(&vectors, &query, only("text")).await.is_empty());
@@ -250,7 +250,7 @@ async fn rows_survive_closing_and_reopening() {
     let vectors = open(&dir).await;
 
     assert_eq!(vectors.rows().await.expect("rows"), 10);
-    let hits = vectors.nearest(&query, &SearchFilter::default(), 1).await.expect("search");
+    let hits = vectors.nearest(&query, &SearchFilter::default(), None, 1).await.expect("search");
     assert_eq!(hits[0].chunk, ChunkKey(3));
 }
 
@@ -294,7 +294,7 @@ async fn vectors_that_do_not_fit_the_model_are_refused_as_a_group() {
     assert!(matches!(refused, VectorError::NotNormalised { chunk: 1 }));
 
     let refused =
-        vectors.nearest(&[1.0], &SearchFilter::default(), 1).await.expect_err("too short");
+        vectors.nearest(&[1.0], &SearchFilter::default(), None, 1).await.expect_err("too short");
     assert!(matches!(refused, VectorError::QueryDimension { .. }));
     assert_eq!(vectors.rows().await.expect("rows"), 0);
 }

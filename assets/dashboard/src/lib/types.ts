@@ -114,6 +114,8 @@ export interface Tls {
 }
 
 export interface Status {
+  /** What people call this appliance. */
+  name?: string | null;
   version: string;
   started_at: string;
   home_free_bytes: number;
@@ -137,6 +139,8 @@ export interface Tenant {
   created_at: string;
   tier: string;
   state: TenantState;
+  /** True while its keys may not be used: it is locked, or suspended and locked besides. */
+  locked?: boolean;
   /** Files in the inbox folder that nobody can take in while the tenant is locked. */
   inbox_waiting?: number | null;
 }

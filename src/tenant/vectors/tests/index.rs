@@ -39,7 +39,7 @@ async fn an_index_finds_nearly_all_of_what_a_full_comparison_finds() {
 
     assert!(recall >= 0.95, "recall is {recall}");
     let filter = SearchFilter::default();
-    let near = vectors.nearest(&queries[0], &filter, 1).await;
+    let near = vectors.nearest(&queries[0], &filter, None, 1).await;
     let exact = vectors.nearest_exact(&queries[0], &filter, 1).await;
     let difference = near.expect("search")[0].similarity - exact.expect("search")[0].similarity;
     assert!(difference.abs() < 1e-4, "similarities differ by {difference}");
@@ -53,7 +53,7 @@ async fn a_row_appended_after_the_index_was_built_is_found() {
     let query = late[0].vector.clone();
     vectors.append(late).await.expect("append");
 
-    let hits = vectors.nearest(&query, &SearchFilter::default(), 3).await.expect("search");
+    let hits = vectors.nearest(&query, &SearchFilter::default(), None, 3).await.expect("search");
 
     assert_eq!(hits[0].chunk, ChunkKey(9000));
     assert!((hits[0].similarity - 1.0).abs() < 1e-4);
@@ -65,9 +65,9 @@ async fn removed_rows_are_not_found_through_the_index() {
     let (vectors, mut corpus) = built(dir.path()).await;
     let query = corpus.vector();
     let filter = SearchFilter::default();
-    let first = vectors.nearest(&query, &filter, 1).await.expect("search")[0];
+    let first = vectors.nearest(&query, &filter, None, 1).await.expect("search")[0];
     vectors.remove_items(&[first.item]).await.expect("remove");
-    let hits = vectors.nearest(&query, &filter, 10).await.expect("search");
+    let hits = vectors.nearest(&query, &filter, None, 10).await.expect("search");
     assert_eq!(hits.len(), 10);
     assert!(hits.iter().all(|hit| hit.item != first.item));
 }
@@ -82,7 +82,7 @@ async fn a_narrow_filter_still_yields_every_row_it_admits() {
     }
     vectors.append(rows).await.expect("append");
     let rare = SearchFilter { source: Some("rare/".to_owned()), ..SearchFilter::default() };
-    let hits = vectors.nearest(&corpus.vector(), &rare, 50).await;
+    let hits = vectors.nearest(&corpus.vector(), &rare, None, 50).await;
     assert_eq!(hits.expect("search").len(), 30);
 }
 

@@ -177,7 +177,7 @@ async fn no_byte_of_a_table_lies_on_disk_in_the_clear() {
     let done = vectors.maintain().await.expect("maintain");
     assert!(matches!(done.index, IndexChange::Built { .. }));
     let query = corpus.vector();
-    let hits = vectors.nearest(&query, &SearchFilter::default(), 3).await;
+    let hits = vectors.nearest(&query, &SearchFilter::default(), None, 3).await;
     assert_eq!(hits.expect("search").len(), 3);
     // The last two are column and index names, which a plain table holds in every file.
     for marker in [marker, "marker-source-91d2", schema::VECTOR, "vector_ivf"] {
