@@ -105,12 +105,7 @@ async fn watch(
             // Suspended, locked or gone: the next request is told so.
             return;
         }
-        for source in std::mem::take(&mut told.sources) {
-            if report_source(&app, &tenant, source, &send).await.is_none() {
-                return;
-            }
-        }
-        if report(&tenant, told, &send).await.is_none() {
+        if report(&app, &tenant, told, &send).await.is_none() {
             return;
         }
     }
@@ -167,11 +162,15 @@ async fn report_source(
 
 /// Sends what changed; `None` once the watcher is gone or the tenant cannot be read.
 async fn report(
+    app: &Arc<App>,
     tenant: &TenantHandle<Read>,
     told: Told,
     send: &mpsc::Sender<Result<Event, Infallible>>,
 ) -> Option<()> {
-    let Told { mut changed, related } = told;
+    let Told { mut changed, related, sources } = told;
+    for source in sources {
+        report_source(app, tenant, source, send).await?;
+    }
     changed.sort_unstable();
     changed.dedup();
     changed.truncate(ITEMS_PER_BURST);
