@@ -16,6 +16,8 @@ mod inference;
 mod report;
 mod vectors;
 
+use std::io::Write;
+use std::process::Stdio;
 use std::time::Instant;
 
 use harness::{Home, fixture};
@@ -84,6 +86,7 @@ fn measure_set(report: &mut Report, set: &str, answers_file: Option<&str>) {
     };
     let bytes_in = std::fs::metadata(fixture(&format!("{set}/corpus.jsonl"))).unwrap().len();
     freshness(report, set, &home);
+    stream_freshness(report, set, &home);
     let quality = evaluate(&[]);
     let seconds = quality["ingest"]["seconds"].as_f64().unwrap();
     let tenant = home.json(&["tenant", "show", "demo"]);
@@ -195,6 +198,31 @@ fn freshness(report: &mut Report, set: &str, home: &Home) {
             format!("{spent} ms, three commands included"),
         );
     }
+}
+
+/// Time until a record is found whose stream goes on.
+fn stream_freshness(report: &mut Report, set: &str, home: &Home) {
+    let word = "zanzibarstream";
+    let mut stream = home
+        .command(&["stream", "demo"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut records = stream.stdin.take().unwrap();
+    let started = Instant::now();
+    writeln!(records, "The ship {word} sails at dawn.").unwrap();
+    harness::wait_for("the record", || {
+        let found = home.search(word, "keyword");
+        (!harness::sources(&found).is_empty()).then_some(())
+    });
+    let spent = started.elapsed().as_millis();
+    report.row(
+        format!("{set}: record of an open stream found by keyword (2 s wanted)"),
+        format!("{spent} ms, two commands included"),
+    );
+    drop(records);
+    stream.wait().unwrap();
 }
 
 /// A small file that holds `word`.
