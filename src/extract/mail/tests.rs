@@ -148,3 +148,13 @@ fn what_a_forward_passes_on_stays_its_words() {
     assert!(found.blocks.iter().all(|block| block.kind.is_own()), "{:?}", found.blocks);
     assert_eq!(found.blocks.last().map(|block| &block.kind), Some(&BlockKind::Quote));
 }
+
+/// Found by fuzzing: a mail inside a mail inside a list whose end is missing.
+#[test]
+fn a_mail_whose_parts_contradict_each_other_is_read_or_ends_with_a_reason() {
+    let seed = include_bytes!("../../../tests/fuzz/readers/seeds/mails/digest_without_end");
+    match extract_from("a.eml", None, limits(), &mut &seed[1..]) {
+        Ok(found) => assert!(found.texts().concat().contains("Nathaniel"), "{:?}", found.blocks),
+        Err(failure) => assert_eq!(failure.code, ExtractFailureCode::Malformed),
+    }
+}
