@@ -169,7 +169,7 @@ fn without_marks(markdown: &str) -> String {
         let line = line.trim();
         !line.starts_with("- [[#") && !line.starts_with("![[") && !line.starts_with("```")
     });
-    let lines = lines.map(|line| match line.split_once("[!") {
+    let lines = lines.map(|line| match line.split_once("> [!") {
         Some((before, mark)) => {
             let after = mark.split_once(']').map_or("", |(_, after)| after);
             format!("{before}{after}")
