@@ -6,6 +6,7 @@
 //! What it writes to stderr may hold text of a file, so it is looked at and never logged.
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -62,17 +63,8 @@ impl WorkerProcess {
     /// [`ExtractionError::Spawn`].
     pub(super) async fn spawn(config: &ExtractionConfig) -> Result<Self, ExtractionError> {
         let cannot = |source| ExtractionError::Spawn { exe: config.worker_exe.clone(), source };
-        let mut process = Command::new(&config.worker_exe)
-            .arg("extract-worker")
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(cannot)?;
+        let mut process =
+            set_apart(&config.worker_exe).arg("extract-worker").spawn().map_err(cannot)?;
         let missing = || cannot(std::io::ErrorKind::BrokenPipe.into());
         let mut stdin = process.stdin.take().ok_or_else(missing)?;
         let stdout = process.stdout.take().ok_or_else(missing)?;
@@ -216,6 +208,20 @@ impl WorkerProcess {
         };
         ExtractFailure { code, message, media_type: None }
     }
+}
+
+/// A child that gets nothing of ours but its pipes, and ends with the handle to it.
+pub(super) fn set_apart(exe: &Path) -> Command {
+    let mut command = Command::new(exe);
+    command
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    command
 }
 
 fn frame(order: Order) -> Result<Vec<u8>, ProtocolError> {

@@ -10,17 +10,17 @@ mod tsv;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::ExtractionError;
-use super::child::{SIGSYS, SIGXCPU, ran_out_of_memory};
+use super::child::{SIGSYS, SIGXCPU, ran_out_of_memory, set_apart};
 use crate::extract::ocr::{EXIT_NOT_RUN, EXIT_SETTINGS, EXIT_UNCONFINED, OcrSettings};
 use crate::types::{ExtractFailure, ExtractFailureCode};
 
@@ -273,17 +273,7 @@ impl Ocr {
         };
         let settings =
             serde_json::to_string(&settings).map_err(|error| cannot(io::Error::other(error)))?;
-        let mut child = Command::new(exe)
-            .args(["ocr-worker", &settings])
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(cannot)?;
+        let mut child = set_apart(exe).args(["ocr-worker", &settings]).spawn().map_err(cannot)?;
         let ended = timeout(time_limit * PATIENCE, converse(&mut child, picture)).await;
         let run = match ended {
             Ok(run) => run?,
