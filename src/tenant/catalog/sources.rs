@@ -107,6 +107,15 @@ impl CatalogReader<'_> {
         Ok(Some(row))
     }
 
+    /// Whether a source is paused; `None` where it is gone.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn source_is_paused(&self, source: i64) -> Result<Option<bool>, CatalogError> {
+        let sql = "SELECT paused FROM source WHERE key = ?1";
+        self.one("look whether a source is paused", sql, [source], |row| row.get(0))
+    }
+
     /// When the next run of any source is due, as microseconds; none where none is.
     ///
     /// # Errors
