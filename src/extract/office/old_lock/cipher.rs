@@ -1,15 +1,15 @@
 //! The ciphers of Office before 2007: RC4 under a key from a password, and bytes mixed with one.
 //!
-//! Called by: `old_lock`. Talks to: `ring` for SHA-1, `old_lock::md5`.
+//! Called by: `old_lock`. Talks to: `ring` for SHA-1, `md5`.
 //! Invariants: a key is only made from a password that the file itself proves right; nothing the
 //! file states makes the work grow.
 //!
 //! Why RC4 is here: ring has no cipher that is broken, and these files know no other.
 
+use md5::{Digest, Md5};
 use ring::digest;
 
 use super::super::protection::{number16, number32};
-use super::md5::md5;
 
 const RC4: u32 = 0x6801;
 /// What fills up a password that is mixed in.
@@ -167,9 +167,26 @@ pub(super) fn mixed(key: u16, stated: u16, password: &str) -> Option<[u8; 16]> {
     Some(mask)
 }
 
+fn md5(bytes: &[u8]) -> [u8; 16] {
+    Md5::digest(bytes).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        md5(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn digests_are_those_of_the_definition() {
+        assert_eq!(hex(b""), "d41d8cd98f00b204e9800998ecf8427e");
+        assert_eq!(hex(b"message digest"), "f96b697d7cb7938d525a2f31aaf161d0");
+        let long =
+            b"12345678901234567890123456789012345678901234567890123456789012345678901234567890";
+        assert_eq!(hex(long), "57edf4a22be3c955ac49da2e2107b67a");
+    }
 
     #[test]
     fn rc4_gives_the_stream_of_its_published_example() {

@@ -8,7 +8,6 @@
 //! workbooks the mixing of their bytes with the password.
 
 mod cipher;
-mod md5;
 
 use std::collections::HashSet;
 use std::io::{Cursor, Read, Write};
