@@ -98,11 +98,10 @@ async fn take_in<A: CanWrite, E>(
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let source = clean_source(&upload.source)?;
-    let collection = upload.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
+    let destination = Destination::of(&upload)?;
     let declared = upload.size_bytes.unwrap_or(0);
     let Admitted { mut room, limits, limit_bytes } =
-        admit(app, tenant, &collection, &source, declared).await?;
+        admit(app, tenant, &destination, declared).await?;
     let mut writer = tenant.blobs()?.begin()?;
     let mut bytes = std::pin::pin!(bytes);
     while let Some(piece) = bytes.next().await {
@@ -116,17 +115,38 @@ where
         writer.write(&piece).await?;
     }
     let blob = writer.finish().await?;
-    let new = NewDrop {
-        collection,
-        source,
-        blob: blob.digest.clone(),
-        size_bytes: blob.size_bytes,
-        file_date: upload.file_date,
-        declared_type: upload.declared_type,
-        format: upload.format,
-        parent: None,
-    };
+    let new = destination.drop_of(upload, blob.digest.clone(), blob.size_bytes);
     commit(app, tenant, new, room, blob, also).await
+}
+
+/// Where an upload goes, as it is stored.
+pub(super) struct Destination {
+    collection: String,
+    source: String,
+}
+
+impl Destination {
+    /// # Errors
+    /// `Invalid` for an unusable source.
+    pub(super) fn of(upload: &Upload) -> Result<Self, Error> {
+        let source = clean_source(&upload.source)?;
+        let collection = upload.collection.as_deref().unwrap_or(DEFAULT_COLLECTION).to_owned();
+        Ok(Self { collection, source })
+    }
+
+    /// What there is to record of an upload whose bytes are stored as `blob`.
+    pub(super) fn drop_of(self, upload: Upload, blob: String, size_bytes: u64) -> NewDrop {
+        NewDrop {
+            collection: self.collection,
+            source: self.source,
+            blob,
+            size_bytes,
+            file_date: upload.file_date,
+            declared_type: upload.declared_type,
+            format: upload.format,
+            parent: None,
+        }
+    }
 }
 
 /// Leave to take something in.
@@ -144,8 +164,7 @@ pub(super) struct Admitted {
 pub(super) async fn admit<A: CanWrite>(
     app: &Arc<App>,
     tenant: &TenantHandle<A>,
-    collection: &str,
-    source: &str,
+    destination: &Destination,
     declared: u64,
 ) -> Result<Admitted, Error> {
     let standing = app.standing(tenant.id()).await?;
@@ -155,7 +174,7 @@ pub(super) async fn admit<A: CanWrite>(
     if declared > limit_bytes {
         return Err(Error::TooLarge { limit_bytes });
     }
-    let (name, path) = (collection.to_owned(), source.to_owned());
+    let (name, path) = (destination.collection.clone(), destination.source.clone());
     let is_new = !tenant.read(move |catalog| catalog.is_live(&name, &path)).await?;
     let wanted =
         Amounts { stored_bytes: declared, documents: u64::from(is_new), jobs_in_flight: 1 };

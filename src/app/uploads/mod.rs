@@ -20,12 +20,12 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
 use super::audit::{self, Action, Event};
-use super::ingest::{self, Admitted, DEFAULT_COLLECTION, Receipt, clean_source};
+use super::ingest::{self, Admitted, Destination, Receipt};
 use super::quota::Exceeded;
 use super::{App, Error};
 use crate::auth::Write;
 use crate::crypto::unbase64;
-use crate::tenant::{Amounts, NewDrop, StoredBlob, TenantHandle, UploadPart};
+use crate::tenant::{Amounts, StoredBlob, TenantHandle, UploadPart};
 use crate::types::UploadId;
 use turn::Turn;
 
@@ -92,9 +92,7 @@ async fn begin(
     length: u64,
     metadata: String,
 ) -> Result<UploadRow, Error> {
-    let upload = metadata::parse(&metadata, length)?;
-    let source = clean_source(&upload.source)?;
-    let collection = upload.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
+    let destination = Destination::of(&metadata::parse(&metadata, length)?)?;
     #[expect(
         clippy::redundant_closure_for_method_calls,
         reason = "the method itself is not general enough over the snapshot's lifetime"
@@ -104,7 +102,7 @@ async fn begin(
         return Err(Exceeded::Uploads { limit: MOST_OPEN }.into());
     }
     let Admitted { mut room, limits, .. } =
-        ingest::admit(app, tenant, &collection, &source, length).await?;
+        ingest::admit(app, tenant, &destination, length).await?;
     // What others have announced will want its room too.
     room.grow(Amounts { stored_bytes: open.bytes, ..Amounts::default() }, &limits)?;
     let (id, expires_at) = (UploadId::generate(), expiry(tenant.now()));
@@ -161,8 +159,7 @@ where
     app.standing(tenant.id()).await?.must_be_active()?;
     let (shared, handle) = (app.clone(), tenant.clone());
     let work = async move {
-        let busy = || Error::Conflict { detail: "another request writes to the upload".to_owned() };
-        let turn = shared.uploads.take(id, PATIENCE).await.ok_or_else(busy)?;
+        let turn = take_turn(&shared, id).await?;
         let row = find(&handle, id).await?;
         if row.received != from {
             let detail = format!("the upload has {} bytes, not {from}", row.received);
@@ -191,8 +188,7 @@ pub async fn remove(
     id: UploadId,
 ) -> Result<(), Error> {
     find(tenant, id).await?;
-    let busy = || Error::Conflict { detail: "another request writes to the upload".to_owned() };
-    let _turn = app.uploads.take(id, PATIENCE).await.ok_or_else(busy)?;
+    let _turn = take_turn(app, id).await?;
     let row = find(tenant, id).await?;
     discard(tenant, row.key).await
 }
@@ -228,10 +224,16 @@ async fn complete_if_here(
     tenant: &TenantHandle<Write>,
     id: UploadId,
 ) -> Result<UploadRow, Error> {
-    let busy = || Error::Conflict { detail: "another request writes to the upload".to_owned() };
-    let turn = app.uploads.take(id, PATIENCE).await.ok_or_else(busy)?;
+    let turn = take_turn(app, id).await?;
     let row = find(tenant, id).await?;
     finish_in_turn(app, tenant, row, turn).await
+}
+
+/// The right to write to an upload, which whoever has it is asked to give back.
+async fn take_turn(app: &App, id: UploadId) -> Result<Turn, Error> {
+    app.uploads.take(id, PATIENCE).await.ok_or_else(|| Error::Conflict {
+        detail: "another request writes to the upload".to_owned(),
+    })
 }
 
 async fn find(tenant: &TenantHandle<Write>, id: UploadId) -> Result<UploadRow, Error> {
@@ -410,10 +412,8 @@ async fn finish(
     row: &UploadRow,
 ) -> Result<Receipt, Error> {
     let upload = metadata::parse(&row.metadata, row.length)?;
-    let source = clean_source(&upload.source)?;
-    let collection = upload.collection.unwrap_or_else(|| DEFAULT_COLLECTION.to_owned());
-    let Admitted { room, .. } =
-        ingest::admit(app, tenant, &collection, &source, row.length).await?;
+    let destination = Destination::of(&upload)?;
+    let Admitted { room, .. } = ingest::admit(app, tenant, &destination, row.length).await?;
     let key = row.key;
     let parts = tenant.read(move |catalog| catalog.upload_parts(key)).await?;
     let (digest, joined) = match parts.as_slice() {
@@ -424,16 +424,7 @@ async fn finish(
             (joined.digest.clone(), Some(joined))
         }
     };
-    let new = NewDrop {
-        collection,
-        source,
-        blob: digest,
-        size_bytes: row.length,
-        file_date: upload.file_date,
-        declared_type: upload.declared_type,
-        format: upload.format,
-        parent: None,
-    };
+    let new = destination.drop_of(upload, digest, row.length);
     let receipt = ingest::commit(app, tenant, new, room, joined, move |catalog, accepted, _| {
         catalog.finish_upload(key, accepted)
     });
