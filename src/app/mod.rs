@@ -25,6 +25,7 @@ pub mod seal;
 pub mod search;
 pub mod sources;
 pub mod status;
+mod stop;
 pub mod stream;
 pub mod support;
 pub mod tenants;
@@ -48,6 +49,7 @@ use crate::types::{ModelInfo, TenantId};
 
 pub use error::Error;
 pub use schedule::{Schedule, ScheduledTenant, TenantChange};
+pub use stop::stop_asked;
 
 /// The embedding model, or why there is none.
 #[derive(Clone)]

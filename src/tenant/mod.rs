@@ -26,8 +26,8 @@ pub use catalog::{
     ClaimedJob, CollectionRow, ContentSummary, DateMentionRow, DocumentRow, ExtractInput,
     ExtractionRecord, FinishedUpload, FoundItem, FulltextSource, HEADING_SEPARATOR, HitDocument,
     JobKind, LedgerPage, LedgerQuery, ListedItem, MissingItem, Nesting, NewDateMention, NewDrop,
-    NewSource, OCR_REMEDY, OcrPlan, OcrResult, OpenUploads, Outcome, OutlineEntry, Projection,
-    PurgeItem, ReadyItem, SimilarDocument, SourceChange, SourceRow, StoredChunk, StoredText,
+    NewSource, OCR_REMEDY, OcrPlan, OcrResult, OpenUploads, Outcome, OutlineEntry, PlacedItem,
+    Projection, PurgeItem, ReadyItem, SimilarDocument, SourceChange, SourceRow, StoredChunk, StoredText,
     ThreadMail, Unreadable, UploadPart, UploadRow, VectorSource, heading_path,
 };
 pub use fulltext::{

@@ -37,6 +37,7 @@ mod pdf_texts;
 mod quotas;
 mod robustness;
 mod similar;
+mod source_changes;
 mod sources;
 mod storage;
 mod stream;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use super::audit;
 use super::ingest::{self, Receipt, Upload, clean_source};
-use super::quota::Exceeded;
+use super::quota::Patience;
 use super::{App, Error};
 use crate::auth::{Actor, Write};
 use crate::tenant::TenantHandle;
@@ -46,7 +46,6 @@ const LIFETIME: Duration = Duration::from_secs(600);
 
 /// How long a record waits while too much of the tenant waits to be indexed.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(120);
-const QUEUE_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long the last records are still looked up.
 const LAST_FINDS: Duration = Duration::from_secs(10);
@@ -356,7 +355,7 @@ impl Intake {
             return Ok(Standing::Served);
         }
         let text = running.added().to_owned();
-        let deadline = Instant::now() + QUEUE_PATIENCE;
+        let patience = Patience::lasting(QUEUE_PATIENCE);
         let error = loop {
             let revised = running.flush(&self.app, &self.tenant).await;
             match revised {
@@ -372,10 +371,11 @@ impl Intake {
                     self.look_up(last, document, text);
                     return Ok(Standing::Served);
                 }
-                Err(Error::Quota(Exceeded::Jobs { .. })) if Instant::now() < deadline => {
-                    tokio::time::sleep(QUEUE_PAUSE).await;
+                Err(error) => {
+                    if let Err(error) = patience.bear(error).await {
+                        break error;
+                    }
                 }
-                Err(error) => break error,
             }
         };
         let closed = error.is_for_the_tenant() && !matches!(error, Error::Quota(_));
@@ -429,7 +429,7 @@ async fn take_in(
     collection: Option<String>,
     bytes: Vec<u8>,
 ) -> Result<Receipt, Error> {
-    let deadline = Instant::now() + QUEUE_PATIENCE;
+    let patience = Patience::lasting(QUEUE_PATIENCE);
     let bytes = Bytes::from(bytes);
     loop {
         let upload = Upload {
@@ -442,9 +442,7 @@ async fn take_in(
         };
         let body = stream::iter([Ok::<_, Infallible>(bytes.clone())]);
         match ingest::accept(app, tenant, upload, body).await {
-            Err(Error::Quota(Exceeded::Jobs { .. })) if Instant::now() < deadline => {
-                tokio::time::sleep(QUEUE_PAUSE).await;
-            }
+            Err(error) => patience.bear(error).await?,
             taken => return taken,
         }
     }
