@@ -508,8 +508,18 @@ export type NewSource = SourceSettings & {
 };
 
 export interface SourceChange {
-  paused?: boolean;
+  name?: string;
+  path?: string;
+  host?: string;
+  port?: number | null;
+  security?: ImapSettings['security'];
+  user?: string;
+  folders?: string[];
+  certificate?: string | null;
+  /** It is the same place under a new name. */
+  same_place?: boolean;
+  password?: string;
   interval_seconds?: number;
   deletions?: Deletions;
-  password?: string;
+  paused?: boolean;
 }
