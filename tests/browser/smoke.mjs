@@ -6,8 +6,11 @@
 // gives that user this password; the first administrator then becomes an owner by the page, too.
 // Needs `npm ci` in assets/dashboard and Chromium at /usr/bin/chromium (or CHROMIUM).
 // Prints a line per step and `N passed, N failed`; exits with 1 unless all passed.
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const require = createRequire(new URL('../../assets/dashboard/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -30,8 +33,13 @@ const text = [
   'Nothing else of interest was seen that day.',
 ].join('\n\n');
 
+// Large enough to go in two parts, and of a kind that is kept and not read.
+const largeName = `large-${word}.bin`;
+const scratch = mkdtempSync(join(tmpdir(), 'cairn-smoke-'));
+const PART_BYTES = 16 * 2 ** 20;
+
 const troubles = [];
-/** Statuses that a step asks for on purpose; the browser reports each as an error. */
+/** Statuses that a step asks for on purpose, NaN for a lost connection; the browser reports each as an error. */
 let expected = [];
 let passed = 0;
 let failed = 0;
@@ -205,6 +213,42 @@ async function steps() {
     await page.getByRole('link', { name: 'Open the ledger' }).waitFor();
   });
 
+  await step(
+    'a large file goes on after a lost connection, a pause and a new page',
+    async () => {
+      const large = join(scratch, largeName);
+      writeFileSync(large, randomBytes(PART_BYTES + 4 * 2 ** 20));
+      const asked = [];
+      let held = 0;
+      await page.route(/\/uploads(\/[^/]+)?$/, async (route) => {
+        const request = route.request();
+        const offset = request.headers()['upload-offset'];
+        asked.push(`${request.method()} ${offset ?? ''}`.trim());
+        if (request.method() !== 'PATCH' || offset === '0' || held > 1) return route.continue();
+        held += 1;
+        // The second part meets a broken connection, then one that says nothing more.
+        if (held === 1) await route.abort('connectionreset');
+      });
+      await page.setInputFiles('[data-files]', large);
+      await page.getByRole('progressbar', { name: largeName }).waitFor();
+      await page.waitForFunction(() => document.body.textContent.includes('trying again'));
+      while (held < 2) await page.waitForTimeout(100);
+      await page.getByRole('button', { name: `Pause ${largeName}` }).click();
+      await page.getByRole('heading', { name: 'Uploads rest' }).waitFor();
+      check(asked.filter((one) => one === 'POST').length === 1, `it was begun more than once: ${asked}`);
+      asked.length = 0;
+      await page.reload();
+      await page.getByText('Drop files or folders here').waitFor();
+      await page.setInputFiles('[data-files]', large);
+      await page.getByRole('heading', { name: /^1 file uploaded$/ }).waitFor({ timeout: INDEX_MS });
+      check(asked.join(', ') === `HEAD, PATCH ${PART_BYTES}`, `it did not go on where it was: ${asked}`);
+      await page.unroute(/\/uploads(\/[^/]+)?$/);
+      const left = await page.evaluate(() => Object.keys(localStorage).filter((name) => name.includes('upload')));
+      check(left.length === 0, `the browser still remembers ${left}`);
+    },
+    [Number.NaN],
+  );
+
   await step('the slash key leads to the box, and Enter searches', async () => {
     await page.locator('h1').click();
     await page.keyboard.press('/');
@@ -343,6 +387,7 @@ async function steps() {
 try {
   await steps();
 } finally {
+  rmSync(scratch, { recursive: true, force: true });
   await browser.close();
 }
 
