@@ -27,8 +27,8 @@ pub use catalog::{
     ExtractionRecord, FinishedUpload, FoundItem, FulltextSource, HEADING_SEPARATOR, HitDocument,
     JobKind, LedgerPage, LedgerQuery, ListedItem, MissingItem, Nesting, NewDateMention, NewDrop,
     NewSource, OCR_REMEDY, OcrPlan, OcrResult, OpenUploads, Outcome, OutlineEntry, PlacedItem,
-    Projection, PurgeItem, ReadyItem, SimilarDocument, SourceChange, SourceRow, StoredChunk, StoredText,
-    ThreadMail, Unreadable, UploadPart, UploadRow, VectorSource, heading_path,
+    Projection, PurgeItem, ReadyItem, SimilarDocument, SourceChange, SourceRow, StoredChunk,
+    StoredText, ThreadMail, Unreadable, UploadPart, UploadRow, VectorSource, heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,

@@ -13,7 +13,12 @@ pub fn home() -> Home {
     Home::with_config("[sources]\nallowed_hosts = ['localhost', '127.0.0.1']\n")
 }
 
-pub fn add(home: &Home, server: &MailServer, security: &str, more: &[&str]) -> std::process::Output {
+pub fn add(
+    home: &Home,
+    server: &MailServer,
+    security: &str,
+    more: &[&str],
+) -> std::process::Output {
     add_to(home, server.port, &server.certificate, security, PASSWORD, more)
 }
 

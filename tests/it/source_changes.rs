@@ -23,6 +23,12 @@ fn refused(home: &Home, code: i32, more: &[&str]) -> String {
     said
 }
 
+/// A key that may change sources.
+fn owner_key(home: &Home, tenant: &str) -> String {
+    let args = ["apikey", "create", tenant, "--name", "owner", "--role", "owner"];
+    word(&home.json(&args)["key"]).to_owned()
+}
+
 fn set(home: &Home, name: &str, more: &[&str]) -> Value {
     let mut args = vec!["source", "set", "demo", name];
     args.extend(more);
@@ -82,7 +88,7 @@ fn another_place_needs_a_new_source_unless_it_is_the_same_under_a_new_name() {
     ground.add(&["--paused"]);
     assert_eq!(counts(&ground.run()), json!({ "new": 2 }));
     let ledger = server.settle();
-    let key = server.key("demo");
+    let key = owner_key(&ground.home, "demo");
     let id = word(&ground.home.json(&["source", "show", "demo", "team"])["id"]).to_owned();
     let path = format!("/api/v1/tenants/demo/sources/{id}");
     let patch = |body: Value| {
@@ -130,7 +136,7 @@ fn another_place_needs_a_new_source_unless_it_is_the_same_under_a_new_name() {
     ground.home.run(&add);
     assert!(refused(&ground.home, 1, &["second", "--name", "team"]).contains("already"));
     ground.home.run(&["tenant", "create", "stranger"]);
-    let stranger = server.key("stranger");
+    let stranger = owner_key(&ground.home, "stranger");
     let body = json!({ "name": "mine now" }).to_string();
     for tenant in ["demo", "stranger"] {
         let path = format!("/api/v1/tenants/{tenant}/sources/{id}");
@@ -199,7 +205,7 @@ fn a_stored_password_is_not_sent_to_another_server_or_without_protection() {
     assert!(said.contains("give the password as well"), "{said}");
     let said = refused(&home, 2, &["mail", "--imap", "127.0.0.1", "--same-place", "--user", "b"]);
     assert!(said.contains("give the password as well"), "{said}");
-    let key = server.key("demo");
+    let key = owner_key(&home, "demo");
     let id = word(&home.json(&["source", "show", "demo", "mail"])["id"]).to_owned();
     let path = format!("/api/v1/tenants/demo/sources/{id}");
     let body = json!({ "host": "127.0.0.1", "password": "another" }).to_string();

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::{Ranked, Retrieved};
 use crate::app::{Error, blocking};
 use crate::auth::CanRead;
-use crate::tenant::{StoredChunk, TenantHandle};
+use crate::tenant::{CatalogError, CatalogReader, StoredChunk, TenantHandle};
 use crate::types::{ChunkKey, ItemKey, Language, Passage};
 
 /// Passages shown per document.
@@ -70,9 +70,10 @@ pub(crate) async fn choose_chunks<A: CanRead>(
         retrieved.languages.clone(),
         retrieved.visible.clone(),
     );
+    let asked = items.clone();
     let by_word = blocking(move || {
         let (fulltext, visible) = (handle.fulltext()?, visible.as_deref());
-        Ok(fulltext.search_passages(&query, visible, &languages, &items, PER_DOCUMENT)?)
+        Ok(fulltext.search_passages(&query, visible, &languages, &asked, PER_DOCUMENT)?)
     })
     .await?;
     let wanted: Vec<Vec<(ChunkKey, f64)>> = retrieved
@@ -83,43 +84,31 @@ pub(crate) async fn choose_chunks<A: CanRead>(
             best_of(ranked, words)
         })
         .collect();
+    Ok(tenant.read(move |catalog| stored(catalog, &items, wanted)).await?)
+}
+
+/// The chunks that are wanted of each item. One found by its title, source or filters alone shows
+/// how it begins; so does one whose chunks changed since the indexes were asked.
+fn stored(
+    catalog: &CatalogReader<'_>,
+    items: &[ItemKey],
+    wanted: Vec<Vec<(ChunkKey, f64)>>,
+) -> Result<Vec<Vec<(StoredChunk, f64)>>, CatalogError> {
     let keys: Vec<ChunkKey> = wanted.iter().flatten().map(|(key, _)| *key).collect();
-    let bare: Vec<ItemKey> = retrieved
-        .ranked
-        .iter()
-        .zip(&wanted)
-        .filter(|(_, chunks)| chunks.is_empty())
-        .map(|(ranked, _)| ranked.document.item)
-        .collect();
-    let (stored, openings) = tenant
-        .read(move |catalog| {
-            let stored = catalog.chunks(&keys)?;
-            let mut openings = HashMap::new();
-            // Found by its title, source or filters alone: it shows how it begins.
-            for item in bare {
-                openings.insert(item, catalog.item_chunks(item, 0, 1)?);
-            }
-            Ok((stored, openings))
-        })
-        .await?;
     let mut stored: HashMap<ChunkKey, StoredChunk> =
-        stored.into_iter().map(|chunk| (chunk.key, chunk)).collect();
-    let mut openings = openings;
-    Ok(retrieved
-        .ranked
-        .iter()
-        .zip(wanted)
-        .map(|(ranked, wanted)| {
-            if wanted.is_empty() {
-                let opening = openings.remove(&ranked.document.item).unwrap_or_default();
-                return opening.into_iter().map(|chunk| (chunk, 0.0)).collect();
-            }
-            wanted
-                .into_iter()
-                .filter_map(|(key, score)| Some((stored.remove(&key)?, score)))
-                .collect()
-        })
-        .collect())
+        catalog.chunks(&keys)?.into_iter().map(|chunk| (chunk.key, chunk)).collect();
+    let shown = items.iter().zip(wanted).map(|(item, wanted)| {
+        let chunks: Vec<(StoredChunk, f64)> = wanted
+            .into_iter()
+            .filter_map(|(key, score)| Some((stored.remove(&key)?, score)))
+            .collect();
+        if !chunks.is_empty() {
+            return Ok(chunks);
+        }
+        let opening = catalog.item_chunks(*item, 0, 1)?;
+        Ok(opening.into_iter().map(|chunk| (chunk, 0.0)).collect())
+    });
+    shown.collect()
 }
 
 /// Mixes what both legs think of a document's chunks; scores lie between 0 and about 1.

@@ -199,7 +199,6 @@ impl Run<'_> {
         self.tenant.write(move |catalog| catalog.note_same(key)).await?;
         Ok(Ok(true))
     }
-
 }
 
 /// What it means for the run that something was not had.

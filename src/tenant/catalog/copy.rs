@@ -25,14 +25,15 @@ use crate::system::trail::{self, Adoption};
 /// The database that rows come from, beside the one they go to.
 const SOURCE: &str = "source";
 
-/// Tables whose rows do not go along as they are. Uploads under way end where they began, and
-/// sources name places that the old machine sees.
-const OWN_WAY: [&str; 9] = [
+/// Tables whose rows do not go along as they are. Uploads under way end where they began, sources
+/// name places that the old machine sees, and indexes are made anew.
+const OWN_WAY: [&str; 10] = [
     "setting",
     "audit",
     "audit_head",
     "upload",
     "upload_part",
+    "reread",
     "source",
     "source_item",
     "source_cursor",

@@ -316,14 +316,16 @@ impl CatalogReader<'_> {
         Ok(found)
     }
 
-    /// Language codes of the tenant's indexed documents.
+    /// Language codes of the tenant's indexed documents, those too that the index is about to
+    /// give up.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
     pub fn languages(&self) -> Result<Vec<String>, CatalogError> {
         self.all(
             "list languages",
-            "SELECT DISTINCT language FROM item WHERE language IS NOT NULL ORDER BY language",
+            "SELECT DISTINCT language FROM item WHERE language IS NOT NULL \
+             UNION SELECT language FROM reread WHERE language IS NOT NULL ORDER BY language",
             [],
             |row| row.get(0),
         )

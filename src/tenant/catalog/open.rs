@@ -55,6 +55,7 @@ impl Catalog {
         writer.execute_batch(include_str!("nesting.sql")).map_err(open)?;
         writer.execute_batch(include_str!("ocr.sql")).map_err(open)?;
         writer.execute_batch(include_str!("uploads.sql")).map_err(open)?;
+        writer.execute_batch(include_str!("reread.sql")).map_err(open)?;
         writer.execute_batch(include_str!("source.sql")).map_err(open)?;
         let chain = named_chain(&writer).map_err(open)?;
         let audit = ChainKeys::named(chain.as_deref().unwrap_or(keyring.scope()), keyring);
@@ -161,6 +162,7 @@ pub(super) fn lay_out(made: &Connection) -> rusqlite::Result<()> {
         include_str!("nesting.sql"),
         include_str!("ocr.sql"),
         include_str!("uploads.sql"),
+        include_str!("reread.sql"),
         include_str!("source.sql")
     ))?;
     made.pragma_update(None, "user_version", FORMAT)

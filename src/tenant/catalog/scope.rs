@@ -40,6 +40,8 @@ const VIEWS: &str = "
         SELECT * FROM main.signature_band WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW job AS
         SELECT * FROM main.job WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW reread AS
+        SELECT * FROM main.reread WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW source AS
         SELECT * FROM main.source WHERE collection IN (SELECT name FROM temp.collection);
     CREATE TEMP VIEW source_item AS

@@ -114,11 +114,7 @@ impl CatalogWriter<'_> {
             .optional()
             .map_err(failed("find the text of a document"))?;
         let Some(item) = item.map(ItemKey) else { return Ok(()) };
-        self.execute(
-            "hide a projection",
-            "UPDATE document SET fulltext_item = NULL WHERE fulltext_item = ?1",
-            [item.0],
-        )?;
+        // Until it is written, searches find it by the name before and show the new one.
         self.mark_waiting(item, "rebuilding_fulltext", "Its name is being changed.")?;
         self.enqueue(JobKind::Fulltext, item)?;
         Ok(())

@@ -2,7 +2,8 @@
 //!
 //! Called by: `app::index`. Talks to: `item`, `document`, `text`, `chunk`, `job`.
 //! Invariants: every stage may run again and leaves the same rows; a new revision hides the old
-//! one everywhere with its first commit; finishing needs the job's lease.
+//! one everywhere with its first commit; what is read again is found by what was read before until
+//! each index has the new; finishing needs the job's lease.
 
 use std::collections::BTreeMap;
 
@@ -207,13 +208,17 @@ impl CatalogWriter<'_> {
             return Ok(false);
         }
         let item = job.item;
-        self.clear_text(item)?;
-        self.execute(
-            "hide what was made of older chunks",
-            "UPDATE document SET fulltext_item = nullif(fulltext_item, ?1), \
-             vector_item = nullif(vector_item, ?1) WHERE fulltext_item = ?1 OR vector_item = ?1",
-            [item.0],
-        )?;
+        self.clear_derived(item)?;
+        // What searches show of it stands until both indexes are written anew.
+        let stands = self.is_visible(item)?;
+        if stands {
+            self.execute(
+                "note what the index has an item under",
+                "INSERT INTO reread (item, language) SELECT key, language FROM item \
+                 WHERE key = ?1 ON CONFLICT (item) DO NOTHING",
+                [item.0],
+            )?;
+        }
         self.execute(
             "record an extraction",
             "UPDATE item SET media_type = ?2, title = ?3, language = ?4, authors = ?5, \
@@ -245,7 +250,7 @@ impl CatalogWriter<'_> {
                 to_json(&record.page_starts)?
             ],
         )?;
-        self.insert_chunks(item, &record.chunks)?;
+        self.replace_chunks(item, &record.chunks)?;
         self.remove_vanished_children(item)?;
         self.plan_ocr(item, &record.ocr)?;
         if record.container && record.chunks.is_empty() {
@@ -257,7 +262,25 @@ impl CatalogWriter<'_> {
             return self.settle_container(item, children).map(|()| true);
         }
         self.enqueue(JobKind::Fulltext, item)?;
+        if stands {
+            // Also takes it from whoever is about to show vectors of the chunks before.
+            self.enqueue(JobKind::Embed, item)?;
+        }
         Ok(true)
+    }
+
+    /// Notes that the full-text index holds an item as it was read last.
+    pub(super) fn note_written(&self, item: ItemKey) -> Result<(), CatalogError> {
+        let sql = "DELETE FROM reread WHERE item = ?1";
+        self.execute("forget what the index had an item under", sql, [item.0])?;
+        Ok(())
+    }
+
+    /// True where a projection of an item is still to be written.
+    fn is_queued(&self, kind: JobKind, item: ItemKey) -> Result<bool, CatalogError> {
+        let sql = "SELECT 1 FROM job WHERE kind = ?1 AND item = ?2";
+        let asked = params![kind.as_str(), item.0];
+        Ok(self.one("look for a job", sql, asked, |_| Ok(()))?.is_some())
     }
 
     /// Removes documents that an older revision of this container held and this one does not.
@@ -355,10 +378,14 @@ impl CatalogWriter<'_> {
             for old in old.into_iter().flatten().filter(|old| *old != item) {
                 self.retire(owner.document, old)?;
             }
-            if owner.vectors == Some(item) {
+            self.note_written(item)?;
+            let queued = self.is_queued(JobKind::Embed, item)?;
+            if owner.vectors == Some(item) && !queued {
                 self.settle_indexed(item)?;
             } else {
-                self.enqueue(JobKind::Embed, item)?;
+                if !queued {
+                    self.enqueue(JobKind::Embed, item)?;
+                }
                 if embed {
                     self.mark_waiting(
                         item,
@@ -426,7 +453,7 @@ impl CatalogWriter<'_> {
                 "UPDATE document SET vector_item = ?2 WHERE key = ?1",
                 params![owner.document.0, item.0],
             )?;
-            if owner.fulltext == Some(item) {
+            if owner.fulltext == Some(item) && !self.is_queued(JobKind::Fulltext, item)? {
                 self.settle_indexed(item)?;
             }
         }
