@@ -123,7 +123,8 @@ fn another_place_needs_a_new_source_unless_it_is_the_same_under_a_new_name() {
     fs::rename(ground.share.join("a.txt"), elsewhere.join("a.txt")).unwrap();
     fs::rename(&sub, elsewhere.join("sub")).unwrap();
     let place = elsewhere.to_str().unwrap();
-    refused(&ground.home, 2, &["team", "--directory", place]);
+    let said = refused(&ground.home, 1, &["team", "--directory", place]);
+    assert!(said.contains("new source"), "{said}");
     set(&ground.home, "team", &["--directory", place, "--same-place"]);
     assert_eq!(counts(&ground.run()), json!({ "unchanged": 2 }));
     assert_eq!(server.settle()["received"], ledger["received"]);

@@ -29,14 +29,14 @@ pub(super) struct SetArgs {
     /// What becomes of documents that are gone there
     #[arg(long, value_enum)]
     deletions: Option<DeletionsWord>,
-    /// Where the directory is now, as the server sees it; needs --same-place
-    #[arg(long, value_name = "DIR", requires = "same_place", conflicts_with = "imap")]
+    /// Where the directory is now, as the server sees it; another directory is a new source
+    #[arg(long, value_name = "DIR", conflicts_with = "imap")]
     directory: Option<PathBuf>,
-    /// What the mail server is called now; needs --same-place
-    #[arg(long, value_name = "HOST", requires = "same_place")]
+    /// What the mail server is called now; another server is a new source
+    #[arg(long, value_name = "HOST")]
     imap: Option<String>,
-    /// What the user is called at the mail server now; needs --same-place
-    #[arg(long, requires = "same_place")]
+    /// What the user is called at the mail server now; another mailbox is a new source
+    #[arg(long)]
     user: Option<String>,
     /// It is the same place under a new name: a share mounted elsewhere, a renamed server or user
     #[arg(long)]

@@ -106,8 +106,9 @@ impl CatalogWriter<'_> {
         let item: Option<i64> = self
             .transaction
             .query_row(
-                "SELECT i.key FROM document d JOIN item i ON i.key = d.fulltext_item \
-                 WHERE d.key = ?1 AND i.key = d.current_item AND i.chunk_count > 0",
+                "SELECT i.key FROM document d JOIN item i ON i.key = d.current_item \
+                 WHERE d.key = ?1 AND i.extracted = 1 AND i.chunk_count > 0 \
+                 AND i.state IN ('indexed', 'waiting')",
                 [document],
                 |row| row.get(0),
             )

@@ -1,5 +1,6 @@
 // The queue of uploads: three at a time, progress over all, failures kept for another try.
 // It lives outside the components, so that moving about in the page does not stop it.
+import { api } from './api.ts';
 import { noteError } from './http.ts';
 import type { Found } from './dropped.ts';
 import { Pace } from './pace.ts';
@@ -8,7 +9,7 @@ import { gone, Upload } from './upload.svelte.ts';
 
 const PARALLEL = 3;
 const RECENT = 5;
-/** Seconds until what could not be sent is tried again. */
+/** Seconds between two looks whether the appliance answers again. */
 const AGAIN_S = 10;
 // What a request costs beside its bytes, expressed in bytes: without it a thousand tiny files
 // would look finished long before they are.
@@ -202,16 +203,29 @@ class UploadQueue {
       this.#waiting.splice(this.#next, 0, upload);
       noteError(error);
       // Too fast for the tenant's limits, or no connection: it goes on by itself.
-      if (error.status === 429 || error.status === 0) {
-        clearTimeout(this.#resumption);
-        this.#resumption = setTimeout(() => this.resume(), (error.retryAfter ?? AGAIN_S) * 1000);
-      }
+      if (error.status === 429) this.#later(error.retryAfter ?? 5, () => this.resume());
+      else if (error.status === 0) this.#awaitConnection();
       return;
     }
     upload.error = error;
     this.failed = [...this.failed, upload];
     this.totalBytes -= upload.size;
     this.#totalCost -= costOf(upload);
+  }
+
+  #later(seconds: number, work: () => void): void {
+    clearTimeout(this.#resumption);
+    this.#resumption = setTimeout(work, seconds * 1000);
+  }
+
+  /** Goes on once the appliance answers again; until then nothing on the page moves. */
+  #awaitConnection(): void {
+    this.#later(AGAIN_S, () => {
+      api.status().then(
+        () => this.resume(),
+        () => this.#awaitConnection(),
+      );
+    });
   }
 
   #costSent(): number {
