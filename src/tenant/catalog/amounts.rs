@@ -124,7 +124,7 @@ impl CatalogReader<'_> {
     pub fn content_summary(&self) -> Result<ContentSummary, CatalogError> {
         let amounts = self.amounts()?;
         let digest = self
-            .transaction
+            .connection
             .prepare("SELECT DISTINCT blob FROM item WHERE blob IS NOT NULL ORDER BY blob")
             .and_then(|mut statement| {
                 let mut digest = Sha256::new();

@@ -55,7 +55,7 @@ pub struct AuditReader<'a> {
 }
 
 impl<'a> AuditReader<'a> {
-    pub(in crate::tenant) fn new(catalog: &'a CatalogReader<'a>) -> Self {
+    pub(super) fn new(catalog: &'a CatalogReader<'a>) -> Self {
         Self { catalog }
     }
 
@@ -64,7 +64,7 @@ impl<'a> AuditReader<'a> {
     /// # Errors
     /// When the catalogue cannot be read.
     pub fn page(&self, wanted: &TrailQuery) -> Result<Vec<Entry>, CatalogError> {
-        trail::page(self.catalog.transaction, self.catalog.audit.scope(), wanted)
+        trail::page(self.catalog.connection, self.catalog.audit.scope(), wanted)
             .map_err(failed("read the audit trail"))
     }
 
@@ -73,7 +73,7 @@ impl<'a> AuditReader<'a> {
     /// # Errors
     /// When the catalogue cannot be read.
     pub fn stretch(&self, first: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
-        trail::stretch(self.catalog.transaction, self.catalog.audit.scope(), first, limit)
+        trail::stretch(self.catalog.connection, self.catalog.audit.scope(), first, limit)
             .map_err(failed("read the audit trail"))
     }
 
@@ -84,7 +84,7 @@ impl<'a> AuditReader<'a> {
     pub fn verify(&self) -> Result<Verdict, CatalogError> {
         let mut check = Check::new(self.catalog.audit);
         loop {
-            let step = check.step(self.catalog.transaction, CHECK_STEP);
+            let step = check.step(self.catalog.connection, CHECK_STEP);
             match step.map_err(failed("check the audit trail"))? {
                 Step::More(rest) => check = rest,
                 Step::Done(verdict) => return Ok(verdict),
@@ -131,11 +131,11 @@ mod tests {
     }
 
     fn verify(catalog: &Catalog) -> Verdict {
-        catalog.read(|catalog| AuditReader::new(catalog).verify()).unwrap()
+        catalog.read_trail(|trail| trail.verify()).unwrap()
     }
 
     fn page(catalog: &Catalog, wanted: TrailQuery) -> Vec<Entry> {
-        catalog.read(move |catalog| AuditReader::new(catalog).page(&wanted)).unwrap()
+        catalog.read_trail(|trail| trail.page(&wanted)).unwrap()
     }
 
     /// What somebody with the key of the database can do to it.
@@ -271,7 +271,7 @@ mod tests {
         let epoch = Some(Timestamp::UNIX_EPOCH);
         assert_eq!(sequences(TrailQuery { after: epoch, ..all.clone() }).len(), 3);
         assert_eq!(sequences(TrailQuery { before: epoch, ..all }).len(), 0);
-        let stretch = catalog.read(|catalog| AuditReader::new(catalog).stretch(7, 10)).unwrap();
+        let stretch = catalog.read_trail(|trail| trail.stretch(7, 10)).unwrap();
         assert_eq!(stretch.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [7, 8]);
     }
 

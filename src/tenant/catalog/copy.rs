@@ -14,8 +14,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::audit::QUERY_TEXT;
 use super::open::{AUDIT_CHAIN, lay_out};
 use super::{
-    Amounts, AuditReader, Catalog, CatalogError, CatalogReader, CatalogWriter, FORMAT, Projection,
-    failed,
+    Amounts, Catalog, CatalogError, CatalogReader, CatalogWriter, FORMAT, Projection, failed,
 };
 use crate::audit::{ChainEnd, Entry, Flaw};
 use crate::crypto::SecretKey;
@@ -86,7 +85,7 @@ impl Catalog {
         path: &Path,
         key: &SecretKey,
     ) -> Result<CatalogCopy, CatalogError> {
-        let flaw = self.read(|catalog| AuditReader::new(catalog).verify())?.flaw;
+        let flaw = self.read_trail(|trail| trail.verify())?.flaw;
         let mut connection =
             database::create_throwaway(path, key).map_err(CatalogError::Database)?;
         database::attach(&connection, &self.path, &self.key, SOURCE)
@@ -102,7 +101,7 @@ impl Catalog {
         // The copy has no trail, so this is the source's.
         let end = trail::end(&copied, &self.audit, flaw.as_ref())
             .map_err(failed("read the end of the audit trail"))?;
-        let reader = CatalogReader { transaction: &copied, audit: &self.audit };
+        let reader = CatalogReader { connection: &copied, audit: &self.audit };
         let amounts = reader.amounts()?;
         let originals =
             reader.count("count originals", "SELECT count(DISTINCT blob) FROM item", [])?;
@@ -139,6 +138,7 @@ impl Catalog {
             )
             .map_err(failed("name the audit chain"))?;
         taken.commit().map_err(failed("commit what a copy holds"))?;
+        self.snapshots.renew();
         detach(&connection)
     }
 
@@ -346,11 +346,11 @@ mod tests {
     }
 
     fn stretch(catalog: &Catalog) -> Vec<Entry> {
-        catalog.read(|catalog| AuditReader::new(catalog).stretch(1, 100)).unwrap()
+        catalog.read_trail(|trail| trail.stretch(1, 100)).unwrap()
     }
 
     fn verify(catalog: &Catalog) -> Verdict {
-        catalog.read(|catalog| AuditReader::new(catalog).verify()).unwrap()
+        catalog.read_trail(|trail| trail.verify()).unwrap()
     }
 
     /// Takes rows and trail over into the catalogue of another scope.

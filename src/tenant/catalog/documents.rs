@@ -323,7 +323,13 @@ impl CatalogReader<'_> {
     pub fn languages(&self) -> Result<Vec<String>, CatalogError> {
         self.all(
             "list languages",
-            "SELECT DISTINCT language FROM item WHERE language IS NOT NULL ORDER BY language",
+            // One step of the index per language; DISTINCT would read all of it.
+            "WITH RECURSIVE used (language) AS ( \
+                 SELECT min(language) FROM item \
+                 UNION ALL \
+                 SELECT (SELECT min(language) FROM item WHERE language > used.language) \
+                 FROM used WHERE used.language IS NOT NULL) \
+             SELECT language FROM used WHERE language IS NOT NULL",
             [],
             |row| row.get(0),
         )

@@ -22,6 +22,7 @@ mod queue;
 mod rows;
 mod scope;
 mod similar;
+mod snapshots;
 mod source_items;
 mod sources;
 mod stage;
@@ -34,8 +35,9 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use self::snapshots::Snapshots;
 use super::latch::Locked;
-use crate::audit::ChainKeys;
+use crate::audit::{ChainKeys, Record};
 use crate::crypto::{RandomError, SecretKey};
 use crate::database::{self, DatabaseError};
 
@@ -65,9 +67,6 @@ const FORMAT: u32 = 3;
 const WITHOUT_DERIVED: u32 = 2;
 /// The format of releases that did not encrypt, which is brought to the present one when the tenant is opened.
 const FORMER_FORMAT: u32 = 1;
-
-/// Idle read connections kept per tenant.
-const IDLE_READERS: usize = 4;
 
 /// The catalogue could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +114,7 @@ pub(in crate::tenant) struct Catalog {
     format: u32,
     audit: ChainKeys,
     writer: Mutex<Connection>,
-    idle_readers: Mutex<Vec<Connection>>,
+    snapshots: Snapshots,
 }
 
 impl Catalog {
@@ -124,21 +123,19 @@ impl Catalog {
         &self,
         work: impl FnOnce(&CatalogReader<'_>) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {
-        let idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut connection = match idle {
-            Some(connection) => connection,
-            None => self.connect()?,
-        };
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Deferred)
-            .map_err(failed("begin snapshot"))?;
-        let outcome = work(&CatalogReader { transaction: &transaction, audit: &self.audit });
-        drop(transaction);
-        let mut idle = self.idle_readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_READERS {
-            idle.push(connection);
-        }
-        outcome
+        self.snapshots.read(
+            || self.connect(),
+            |connection| work(&CatalogReader { connection, audit: &self.audit }),
+        )
+    }
+
+    /// The same over the trail, with every entry that was committed before. Blocks.
+    pub(in crate::tenant) fn read_trail<T>(
+        &self,
+        work: impl FnOnce(&AuditReader<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
+        self.snapshots.renew();
+        self.read(|catalog| work(&AuditReader::new(catalog)))
     }
 
     /// Runs `work` in one transaction and commits it if it succeeds. Blocks.
@@ -147,13 +144,38 @@ impl Catalog {
         now: Timestamp,
         work: impl FnOnce(&CatalogWriter<'_>) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {
+        let outcome = self.commit(now, true, work);
+        self.snapshots.renew();
+        outcome
+    }
+
+    /// Commits entries of the trail that tell of no change. Blocks.
+    pub(in crate::tenant) fn append_to_trail(
+        &self,
+        now: Timestamp,
+        records: Vec<Record>,
+    ) -> Result<(), CatalogError> {
+        let renew = self.snapshots.trail_grows();
+        self.commit(now, renew, |catalog| catalog.record(records))
+    }
+
+    fn commit<T>(
+        &self,
+        now: Timestamp,
+        renew: bool,
+        work: impl FnOnce(&CatalogWriter<'_>) -> Result<T, CatalogError>,
+    ) -> Result<T, CatalogError> {
         let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(failed("begin transaction"))?;
-        let reader = CatalogReader { transaction: &transaction, audit: &self.audit };
-        let writer = CatalogWriter { reader, now };
+        let reader = CatalogReader { connection: &transaction, audit: &self.audit };
+        let writer = CatalogWriter { reader, transaction: &transaction, now };
         let value = work(&writer)?;
+        if renew {
+            // A commit moves the log into the database where it has grown long and nobody reads.
+            self.snapshots.renew();
+        }
         transaction.commit().map_err(failed("commit"))?;
         Ok(value)
     }
@@ -161,19 +183,21 @@ impl Catalog {
     /// Gives back the space of the write-ahead log, which stays as long as it once was. Blocks.
     pub(in crate::tenant) fn shrink_log(&self) -> Result<(), CatalogError> {
         let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.snapshots.renew();
         database::shrink_log(&connection).map_err(failed("shrink the log"))
     }
 }
 
 /// Queries over one snapshot of the catalogue.
 pub struct CatalogReader<'a> {
-    transaction: &'a Transaction<'a>,
+    connection: &'a Connection,
     audit: &'a ChainKeys,
 }
 
 /// Changes inside one transaction; reads see the changes made so far.
 pub struct CatalogWriter<'a> {
     reader: CatalogReader<'a>,
+    transaction: &'a Transaction<'a>,
     now: Timestamp,
 }
 
@@ -196,7 +220,7 @@ impl CatalogWriter<'_> {
         sql: &str,
         params: impl rusqlite::Params,
     ) -> Result<usize, CatalogError> {
-        self.transaction
+        self.connection
             .prepare_cached(sql)
             .and_then(|mut statement| statement.execute(params))
             .map_err(failed(operation))

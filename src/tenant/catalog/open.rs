@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::snapshots::Snapshots;
 use super::{Catalog, CatalogError, FORMAT, FORMER_FORMAT, Projection, WITHOUT_DERIVED, failed};
 use crate::audit::ChainKeys;
 use crate::crypto::{KeyPurpose, Keyring, SecretKey, hex, unhex};
@@ -69,7 +70,7 @@ impl Catalog {
             format,
             audit,
             writer: Mutex::new(writer),
-            idle_readers: Mutex::new(Vec::new()),
+            snapshots: Snapshots::default(),
         })
     }
 
@@ -82,7 +83,7 @@ impl Catalog {
     pub(in crate::tenant) fn blob_names(&self, now: Timestamp) -> Result<SecretKey, CatalogError> {
         let key = self.write(now, |catalog| {
             if self.is_former() {
-                name_blobs(catalog.transaction)?;
+                name_blobs(catalog.connection)?;
             }
             catalog.setting(BLOB_NAMES)
         })?;
@@ -110,7 +111,7 @@ impl Catalog {
             catalog.rebuild_if_ready(Projection::Fulltext)?;
             catalog.rebuild_if_ready(Projection::Vectors)?;
             let mark = failed("record the new format of the catalogue");
-            catalog.transaction.pragma_update(None, "user_version", FORMAT).map_err(mark)
+            catalog.connection.pragma_update(None, "user_version", FORMAT).map_err(mark)
         })?;
         self.format = FORMAT;
         Ok(())

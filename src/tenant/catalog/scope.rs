@@ -32,6 +32,8 @@ const VIEWS: &str = "
         SELECT * FROM main.nested WHERE top IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW document_password AS
         SELECT * FROM main.document_password WHERE document IN (SELECT key FROM temp.document);
+    CREATE TEMP VIEW ocr_page AS
+        SELECT * FROM main.ocr_page WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW date_mention AS
         SELECT * FROM main.date_mention WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW signature AS
@@ -89,7 +91,7 @@ impl Catalog {
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Deferred)
             .map_err(failed("begin snapshot"))?;
-        work(&CatalogReader { transaction: &transaction, audit: &self.audit })
+        work(&CatalogReader { connection: &transaction, audit: &self.audit })
     }
 }
 

@@ -128,9 +128,8 @@ impl Unlocked {
 
     /// The same with the stores at hand. Blocks.
     pub(super) fn commit_audit(&self, stores: &Stores) -> Result<(), CatalogError> {
-        self.audit.flush(|records| {
-            stores.catalog.write(self.context.clock.now(), |catalog| catalog.record(records))
-        })
+        self.audit
+            .flush(|records| stores.catalog.append_to_trail(self.context.clock.now(), records))
     }
 
     /// Refuses records from now on and commits those that wait, before the stores are closed under
@@ -235,7 +234,7 @@ impl TenantHandle<Audit> {
         tokio::task::spawn_blocking(move || {
             let stores = inner.stores().map_err(CatalogError::Locked)?;
             inner.commit_audit(&stores)?;
-            stores.catalog.read(|catalog| work(&AuditReader::new(catalog)))
+            stores.catalog.read_trail(work)
         })
         .await
         .map_err(CatalogError::Interrupted)?

@@ -14,7 +14,7 @@ use crate::audit::{ChainEnd, Entry};
 use crate::auth::Manage;
 use crate::crypto::SecretKey;
 use crate::tenant::blobs::{BlobError, BlobStream, Blobs, Hold};
-use crate::tenant::catalog::{Amounts, AuditReader, CatalogCopy, CatalogError};
+use crate::tenant::catalog::{Amounts, CatalogCopy, CatalogError};
 use crate::tenant::stores::LEAVING_PREFIX;
 
 /// A tenant's content on its way out.
@@ -107,8 +107,7 @@ impl Departure {
     pub fn entries(&self, first: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
         let stores = self.inner.stores().map_err(CatalogError::Locked)?;
         // Entries never change, so it does not matter that others came since.
-        let mut entries =
-            stores.catalog.read(|catalog| AuditReader::new(catalog).stretch(first, limit))?;
+        let mut entries = stores.catalog.read_trail(|trail| trail.stretch(first, limit))?;
         entries.retain(|entry| entry.sequence <= self.copy.end.sequence);
         Ok(entries)
     }
