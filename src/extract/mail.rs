@@ -185,7 +185,7 @@ fn attachments(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Resul
 }
 
 /// Passes one attachment on, cut at the limit.
-fn pass_on(
+pub(super) fn pass_on(
     number: u32,
     name: &str,
     media_type: Option<String>,
@@ -211,7 +211,7 @@ fn pass_on(
 }
 
 /// A name without folders or control characters; `None` where nothing is left of it.
-fn file_name(given: &str) -> Option<String> {
+pub(super) fn file_name(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let name: String = last.chars().filter(|c| !c.is_control()).collect();
     let name = name.trim().trim_start_matches('.');
