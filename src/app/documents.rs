@@ -118,7 +118,7 @@ fn other_sources(
 
 /// The revision whose text people read: the one that searches show, so that offsets of a passage
 /// fit; for a duplicate, that of the document that holds the same bytes.
-fn text_item(
+pub(super) fn text_item(
     catalog: &CatalogReader<'_>,
     row: &DocumentRow,
 ) -> Result<ItemKey, crate::tenant::CatalogError> {

@@ -55,6 +55,7 @@ pub async fn suspend(app: &Arc<App>, grant: &Grant<Administer>) -> Result<Tenant
         }
     };
     app.extraction.forget(record.id);
+    app.viewer.forget(record.id);
     Ok(record)
 }
 
@@ -100,6 +101,7 @@ pub async fn lock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord
     })
     .await?;
     app.extraction.forget(tenant);
+    app.viewer.forget(tenant);
     app.statistics.forget(tenant);
     Ok(record)
 }

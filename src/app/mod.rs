@@ -19,6 +19,7 @@ pub mod keys;
 pub mod ledger;
 pub mod lifecycle;
 pub mod maintain;
+pub mod pages;
 pub mod quota;
 mod schedule;
 pub mod seal;
@@ -145,6 +146,8 @@ pub struct App {
     pub authority: Authority,
     pub registry: Registry,
     pub extraction: ExtractionPool,
+    /// Draws pages for people, who do not wait for files being read.
+    pub viewer: ExtractionPool,
     /// Reads pictures, where the program for it is installed.
     pub ocr: Ocr,
     pub inference: Inference,

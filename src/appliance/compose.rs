@@ -47,6 +47,7 @@ pub(super) fn compose(
     }
     let reading = extraction_config(&config)?;
     let ocr = Ocr::new(ocr_config(&config, &reading));
+    let viewer = ExtractionPool::new(viewer_config(&reading));
     let extraction = ExtractionPool::new(reading);
     let registry = Registry::new(
         home.tenants_path(),
@@ -83,6 +84,7 @@ pub(super) fn compose(
         system,
         registry,
         extraction,
+        viewer,
         ocr,
         inference,
         scratch,
@@ -132,6 +134,15 @@ fn extraction_config(config: &Config) -> Result<ExtractionConfig, ApplianceError
         },
         documents_per_child: ingest.documents_per_child,
     })
+}
+
+/// One process is enough: it draws a page in a fraction of a second.
+fn viewer_config(reading: &ExtractionConfig) -> ExtractionConfig {
+    ExtractionConfig {
+        children: 1,
+        time_limit: reading.time_limit.min(app::pages::TIME_LIMIT),
+        ..reading.clone()
+    }
 }
 
 fn ocr_config(config: &Config, reading: &ExtractionConfig) -> OcrConfig {

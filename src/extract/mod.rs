@@ -189,6 +189,10 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
             format: Format::PdfPages(first, count),
             media_type: "application/pdf".to_owned(),
         },
+        Some(FormatHint::PdfPicture { page, width }) => Detected {
+            format: Format::PdfPicture(page, width),
+            media_type: "application/pdf".to_owned(),
+        },
         None => sniff::sniff(&source, &request.name, request.media_type.as_deref()),
     };
     out.document.media_type.clone_from(&detected.media_type);
@@ -224,6 +228,7 @@ fn parse(
         Format::OutlookMessage => mail::extract_outlook(source, out),
         Format::Pdf => pdf::extract(source, out),
         Format::PdfPages(first, count) => pdf::draw(source, first, count, out),
+        Format::PdfPicture(page, width) => pdf::show(source, page, width, out),
         Format::Image => image::extract(source, out),
         Format::Office => office::extract(source, out),
         Format::Compound => office::extract_compound(source, &request.passwords, out),

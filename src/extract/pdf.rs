@@ -11,6 +11,7 @@ mod headings;
 mod layout;
 mod notes;
 mod outline;
+mod png;
 mod scanned;
 mod structure;
 mod text;
@@ -23,7 +24,7 @@ use pdfium_render::prelude::{
     PdfDocument, PdfDocumentMetadataTagType, PdfRect, Pdfium, PdfiumError, PdfiumInternalError,
 };
 
-pub(super) use self::draw::draw;
+pub(super) use self::draw::{draw, show};
 use self::notes::Notes;
 use self::structure::Structure;
 use self::text::Piece;

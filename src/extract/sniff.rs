@@ -51,6 +51,8 @@ pub(super) enum Format {
     DocumentJson,
     /// Pages of a PDF to be drawn: the first, and how many.
     PdfPages(u32, u32),
+    /// One page of a PDF for people to look at: its number, and the width wanted.
+    PdfPicture(u32, u32),
     /// A picture, which may hold text.
     Image,
     Zip,

@@ -115,6 +115,25 @@ impl<T: std::str::FromStr> FromRequestParts<Arc<App>> for Id<T> {
     }
 }
 
+/// The `{page}` of a path; what is no number is no page.
+pub(super) struct PageNumber(pub(super) u32);
+
+#[derive(Deserialize)]
+struct PagePath {
+    page: u32,
+}
+
+impl FromRequestParts<Arc<App>> for PageNumber {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+        Path::<PagePath>::from_request_parts(parts, app)
+            .await
+            .map(|Path(PagePath { page })| Self(page))
+            .map_err(|_| Failure::not_found())
+    }
+}
+
 /// The `{user}` of a path: an id or a name.
 pub(super) struct UserName(pub(super) String);
 

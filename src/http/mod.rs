@@ -151,6 +151,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(documents::get_document, documents::delete_document))
         .routes(routes!(documents::get_text))
         .routes(routes!(documents::get_content))
+        .routes(routes!(documents::get_page))
         .routes(routes!(maintain::retry_document))
         .routes(routes!(maintain::give_password))
         .routes(routes!(maintain::retry_items))

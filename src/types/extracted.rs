@@ -103,6 +103,8 @@ pub enum FormatHint {
     DocumentJson,
     /// Pages of a PDF, `count` from `first` on, each as a picture; nothing of it is read.
     PdfPages { first: u32, count: u32 },
+    /// One page of a PDF as a picture for people, at most `width` pixels wide.
+    PdfPicture { page: u32, width: u32 },
 }
 
 /// Why a file has no text. The code is contract, the sentence is for people.

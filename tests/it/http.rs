@@ -543,6 +543,7 @@ fn an_unknown_route_is_a_problem_and_the_description_is_complete() {
         ("DELETE", "/tenants/{tenant}/documents/{id}"),
         ("GET", "/tenants/{tenant}/documents/{id}/text"),
         ("GET", "/tenants/{tenant}/documents/{id}/content"),
+        ("GET", "/tenants/{tenant}/documents/{id}/pages/{page}"),
         ("POST", "/tenants/{tenant}/documents/{id}/retry"),
         ("POST", "/tenants/{tenant}/retry"),
         ("POST", "/tenants/{tenant}/rebuild"),

@@ -164,6 +164,7 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("DELETE", "/api/v1/tenants/{tenant}/documents/{id}", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/text", Need::Read),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/content", Need::Read),
+    ("GET", "/api/v1/tenants/{tenant}/documents/{id}/pages/{page}", Need::Read),
     ("POST", "/api/v1/tenants/{tenant}/documents/{id}/retry", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/documents/{id}/password", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/retry", Need::Write),
@@ -314,6 +315,7 @@ const ABSENT: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 fn filled(method: &str, template: &str, tenant: &str, id: &str) -> String {
     let mut path =
         template.replace("{tenant}", tenant).replace("{id}", id).replace("{user}", "spare");
+    path = path.replace("{page}", "1");
     match path.rsplit('/').next() {
         Some("search") => path.push_str("?q=word"),
         Some("documents") if method == "POST" => path.push_str("?source=matrix.txt"),

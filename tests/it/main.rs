@@ -32,6 +32,7 @@ mod main_job;
 mod model;
 mod neighbours;
 mod ocr;
+mod pages;
 mod passwords;
 mod pdf_texts;
 mod quotas;

@@ -397,8 +397,8 @@ pub(super) fn format_word(format: FormatHint) -> &'static str {
     match format {
         FormatHint::DocumentsJsonl => "documents-jsonl",
         FormatHint::DocumentJson => "document-json",
-        // Asked for while a page is read, never of a file that is taken in.
-        FormatHint::PdfPages { .. } => "pdf",
+        // Asked for while a page is read or shown, never of a file that is taken in.
+        FormatHint::PdfPages { .. } | FormatHint::PdfPicture { .. } => "pdf",
     }
 }
 
