@@ -24,6 +24,7 @@ export const api = {
     json<{ documents: T.DocumentSummary[] } & T.Page>('GET', tenantUrl(tenant, '/documents'), { query, signal }),
   document: (tenant: string, id: string) => json<T.DocumentDetail>('GET', document(tenant, id)),
   contentUrl: (tenant: string, id: string) => document(tenant, id, '/content'),
+  pageUrl: (tenant: string, id: string, page: number) => document(tenant, id, `/pages/${page}`),
   removeDocument: (tenant: string, id: string) => json<{ deleted: number }>('DELETE', document(tenant, id)),
   retryDocument: (tenant: string, id: string) => json<{ retried: number }>('POST', document(tenant, id, '/retry')),
   givePassword: (tenant: string, id: string, password: string) =>
