@@ -65,7 +65,7 @@ pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS, MAX_OCR_PAGES, refusal};
 use self::emit::{Output, Stop};
 pub use self::markdown_out::to_markdown;
 pub use self::passwords::Passwords;
-pub use self::pdf::join_line;
+pub use self::pdf::{is_note, join_line};
 use self::sniff::{Detected, Format};
 use self::source::Source;
 pub use self::worker::run_worker;

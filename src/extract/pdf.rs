@@ -26,6 +26,7 @@ use pdfium_render::prelude::{
 
 pub(super) use self::draw::{draw, show};
 use self::notes::Notes;
+pub use self::notes::is_note;
 use self::structure::Structure;
 use self::text::Piece;
 pub use self::text::join_line;

@@ -6,7 +6,7 @@
 //!
 //! The rules: a heading is short, begins like one and ends without a full stop; its letters are
 //! larger than those of most of the page and of most of the document so far, by a third, or a
-//! little where they are bold; smaller text or another heading follows it on the page; the page
+//! little where they are bold; it is no date and no amount; smaller text or another heading follows it on the page; the page
 //! before did not say the same. Names under a title are larger than the text too, but not bold.
 
 use std::collections::BTreeMap;
@@ -169,7 +169,14 @@ fn reads_like_one(text: &str) -> bool {
     let begins = text.chars().next().is_some_and(|c| c.is_alphanumeric() && !c.is_lowercase());
     let bullet = begins_item(text) && !text.starts_with(|c: char| c.is_ascii_digit());
     let enough = letters >= 3 && letters * 2 >= marks && text.chars().count() <= MAX_CHARS;
-    begins && enough && !bullet && !text.ends_with(['.', ',', ';', ':', '-', '…'])
+    begins && enough && !bullet && !is_figure(text) && !text.ends_with(['.', ',', ';', ':', '-', '…'])
+}
+
+/// True for dates and amounts; the number of a heading is none.
+fn is_figure(text: &str) -> bool {
+    let words = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let digits = words.chars().filter(|c| c.is_numeric()).count();
+    digits * 2 > words.chars().filter(|c| c.is_alphabetic()).count()
 }
 
 /// True for the names that bold fonts go by.
@@ -212,7 +219,7 @@ mod tests {
             TEXT,
             ("*1 Introduction", 14.0),
             TEXT,
-            ("*1.1 Small and bold", 11.5),
+            ("*1.1.1 Bold", 11.5),
             TEXT,
             ("*2 Methods", 14.0),
             TEXT,
@@ -220,7 +227,7 @@ mod tests {
         let expected = [
             ("A title that takes two lines", 1),
             ("1 Introduction", 2),
-            ("1.1 Small and bold", 3),
+            ("1.1.1 Bold", 3),
             ("2 Methods", 2),
         ];
         let expected = expected.map(|(text, level)| (text.to_owned(), level));
@@ -235,7 +242,7 @@ mod tests {
             &[TEXT, ("*Important words", 10.0), TEXT],
             // A sentence, an amount, a bullet, an ordinary line that goes on in lower case.
             &[TEXT, ("This is said in large letters.", 16.0), TEXT],
-            &[TEXT, ("45 %", 24.0), TEXT],
+            &[TEXT, ("45 % more", 24.0), TEXT, ("October 14, 1998", 16.0), TEXT],
             &[TEXT, ("• Large bullet", 16.0), TEXT],
             &[TEXT, ("and so on", 16.0), TEXT],
             // Nothing follows it.

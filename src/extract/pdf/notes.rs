@@ -62,6 +62,11 @@ impl Notes {
     }
 }
 
+/// True for the text of a comment.
+pub fn is_note(text: &str) -> bool {
+    text.starts_with("Comment by ") || text.starts_with("Comment: ")
+}
+
 /// False for links, for windows that repeat the comment they belong to, and for what is no text.
 fn is_comment(kind: PdfPageAnnotationType) -> bool {
     use PdfPageAnnotationType as Kind;
@@ -177,6 +182,7 @@ mod tests {
     fn rich_values_are_their_words() {
         assert_eq!(without_tags("<body><p>two <b>words</b></p></body>"), "two words");
         assert_eq!(without_tags("a < b"), "a < b");
+        assert!(is_note("Comment by Eva: x") && is_note("Comment: x") && !is_note("Comments: x"));
         assert!(is_on("/1") && !is_on("/Off") && !is_on(""));
     }
 }
