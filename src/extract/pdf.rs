@@ -1,4 +1,4 @@
-//! PDF: text, headings and notes page by page and the files inside, through libpdfium.
+//! PDF: text, headings, tables and notes page by page and the files inside, through libpdfium.
 //!
 //! Called by: `extract`. Talks to: `native` for the library, `pdfium-render`, the parts below.
 //! Invariants: the library is loaded once per process, in a worker before it is
@@ -14,6 +14,7 @@ mod outline;
 mod png;
 mod scanned;
 mod structure;
+mod tables;
 mod text;
 
 use std::error::Error;
@@ -28,7 +29,8 @@ pub(super) use self::draw::{draw, show};
 use self::notes::Notes;
 pub use self::notes::is_note;
 use self::structure::Structure;
-use self::text::Piece;
+use self::tables::Table;
+use self::text::{Heading, Piece};
 pub use self::text::join_line;
 use super::clean::one_line;
 use super::date::parse_date;
@@ -169,8 +171,8 @@ fn pages(
                 without_text += u32::from(words.trim().is_empty());
                 let words = text::joined(&words);
                 let lines = text::lines(&words);
-                let headings = structure.headings(number, &text, &lines);
-                result = page_text(&lines, &headings, number, out)
+                let (headings, tables) = structure.of_page(number, &text, &lines);
+                result = page_text(&lines, &headings, tables, number, out)
                     .and_then(|()| notes.read(page, index, number, out));
             }
             None => unreadable += 1,
@@ -195,15 +197,17 @@ fn everywhere() -> PdfRect {
 
 fn page_text(
     lines: &[&str],
-    headings: &[text::Heading],
+    headings: &[Heading],
+    tables: Vec<Table>,
     number: u32,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
-    text::pieces(lines, headings).into_iter().try_for_each(|piece| match piece {
+    text::pieces(lines, headings, tables).into_iter().try_for_each(|piece| match piece {
         Piece::Paragraph(text) => out.block(&BlockKind::Paragraph, &text, Some(number)),
         Piece::Heading { level, text } => {
             out.block(&BlockKind::Heading { level }, &text, Some(number))
         }
+        Piece::Table { rows, header } => out.table(rows, header, Some(number)),
     })
 }
 

@@ -149,7 +149,9 @@ fn candidates(
             large(next).is_some() || smaller.is_some_and(|next| next.size < first.size)
         });
         if end - line <= MAX_LINES && is_followed && reads_like_one(&text) {
-            found.push(Candidate { line, lines: end - line, size: first.size, key: key(&text) });
+            // A page header ends with the number of its page.
+            let key = key(&text).trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+            found.push(Candidate { line, lines: end - line, size: first.size, key });
         }
         line = end;
     }
@@ -200,7 +202,9 @@ mod tests {
             .map(|(first, (line, size))| {
                 height -= size * 1.2;
                 let letters = line.chars().filter(|c| c.is_alphanumeric()).count();
-                (letters > 0).then_some(Shape { size: *size, height, letters, first })
+                let (start, end, left, right) = (first, first, 0.0, 0.0);
+                let size = *size;
+                (letters > 0).then_some(Shape { size, height, letters, first, start, end, left, right })
             })
             .collect();
         let headings = sizes.headings(&lines, &shapes, &|line| page[line].0.starts_with('*'));

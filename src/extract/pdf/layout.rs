@@ -1,8 +1,7 @@
 //! How large the letters of a line are and where the line stands.
 //!
 //! Called by: `pdf::structure`. Talks to: `pdfium-render`.
-//! Invariants: each letter of a page is looked at once, and only three of each line are measured;
-//! where the lines and the library's list of letters do not fit together, nothing is measured.
+//! Invariants: each letter of a page is looked at once, and few of each line are measured; where the lines and the library's list of letters do not fit together, nothing is measured.
 //!
 //! Why the lines are found again in the list of letters: the library gives the text of a page in
 //! one piece, which leaves letters out that the list has, and adds line ends.
@@ -18,13 +17,20 @@ pub(super) struct Shape {
     pub(super) height: f32,
     /// Letters and digits.
     pub(super) letters: usize,
-    /// Its first letter, in the library's list.
+    /// Its first letter or digit, in the library's list.
     pub(super) first: usize,
+    /// Its first and last sign of any kind, in the list, and their outer edges on the page.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) left: f32,
+    pub(super) right: f32,
 }
 
-/// The letters of a line in the library's list.
+/// The letters of a line in the library's list, and its signs from `start` to `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place {
+    start: usize,
+    end: usize,
     first: usize,
     middle: usize,
     last: usize,
@@ -42,7 +48,13 @@ pub(super) fn shapes(chars: &PdfPageTextChars<'_>, lines: &[&str]) -> Vec<Option
             (size.is_finite() && size > 0.5).then_some(size)
         };
         let sizes = [size(place.first)?, size(place.middle)?, size(place.last)?];
+        let start = chars.get(place.start).ok()?.tight_bounds().ok()?;
+        let end = chars.get(place.end).ok()?.tight_bounds().ok()?;
         Some(Shape {
+            start: place.start,
+            end: place.end,
+            left: start.left().value,
+            right: end.right().value,
             size: sizes.into_iter().fold(f32::MAX, f32::min),
             height: chars.get(place.first).ok()?.origin_y().ok()?.value,
             letters: place.letters,
@@ -64,6 +76,7 @@ fn places(
     let mut places = Vec::with_capacity(lines.len());
     for line in lines {
         found.clear();
+        let mut ends: Option<(usize, usize)> = None;
         for wanted in line.chars().filter(|c| !c.is_whitespace()) {
             all += 1;
             let is_there = loop {
@@ -80,16 +93,21 @@ fn places(
                 }
                 at += 1;
             };
-            if is_there && wanted.is_alphanumeric() {
-                found.push(at);
+            if is_there {
+                ends = Some((ends.map_or(at, |(start, _)| start), at));
+                if wanted.is_alphanumeric() {
+                    found.push(at);
+                }
             }
             missed += usize::from(!is_there);
             at += 1;
         }
-        places.push(found.first().zip(found.last()).map(|(first, last)| Place {
-            first: *first,
+        places.push(ends.filter(|_| !found.is_empty()).map(|(start, end)| Place {
+            start,
+            end,
+            first: found[0],
             middle: found[found.len() / 2],
-            last: *last,
+            last: found[found.len() - 1],
             letters: found.len(),
         }));
     }
@@ -114,7 +132,7 @@ mod tests {
     fn lines_are_found_again_past_what_the_text_leaves_out() {
         let list = "A title\r\nan exam\u{2}\r\nple, \0with |more\r\n";
         let places = found(&["A title", "an example, with more", "…"], list).expect("they fit");
-        assert_eq!(places[0], Some(Place { first: 0, middle: 4, last: 6, letters: 6 }));
+        assert_eq!(places[0], Some(Place { start: 0, end: 6, first: 0, middle: 4, last: 6, letters: 6 }));
         let second = places[1].expect("letters");
         assert_eq!(second.letters, "anexamplewithmore".len());
         assert_eq!(second.first, 9);

@@ -1,13 +1,15 @@
-//! The headings of a PDF: its bookmarks, or where it has none, its large letters.
+//! The headings and tables of a PDF. Headings are its bookmarks, or where it has none, what stands
+//! in large letters.
 //!
-//! Called by: `pdf`. Talks to: `pdf::outline`, `pdf::headings`, `pdf::layout`.
-//! Invariants: pages come in order; a page on which no heading can be is not measured.
+//! Called by: `pdf`. Talks to: `pdf::outline`, `pdf::headings`, `pdf::tables`, `pdf::layout`.
+//! Invariants: pages come in order; no line is a heading and in a table.
 
-use pdfium_render::prelude::{PdfDocument, PdfPageText};
+use pdfium_render::prelude::{PdfDocument, PdfPageText, PdfPageTextChars};
 
 use super::headings::{Sizes, is_bold_name};
 use super::layout;
 use super::outline::{self, Bookmark};
+use super::tables::{self, Letter, Table};
 use super::text::Heading;
 
 /// What tells the headings of a document.
@@ -21,37 +23,49 @@ impl Structure {
         Self { bookmarks: outline::read(document), sizes: Sizes::default() }
     }
 
-    /// The headings of page `number` in the order of its lines.
-    pub(super) fn headings(
+    /// The headings and tables of page `number`, each in the order of its lines.
+    pub(super) fn of_page(
         &mut self,
         number: u32,
         text: &PdfPageText<'_>,
         lines: &[&str],
-    ) -> Vec<Heading> {
-        if self.bookmarks.is_empty() {
-            let chars = text.chars();
-            let shapes = layout::shapes(&chars, lines);
-            let is_bold =
-                |at: usize| chars.get(at).is_ok_and(|letter| is_bold_name(&letter.font_name()));
-            return self.sizes.headings(lines, &shapes, &is_bold);
-        }
-        let of_page = self.of_page(number);
-        if of_page.is_empty() {
-            return Vec::new();
-        }
-        let heights: Vec<Option<f32>> = if of_page.iter().any(|bookmark| bookmark.top.is_some()) {
-            let shapes = layout::shapes(&text.chars(), lines);
-            shapes.iter().map(|shape| shape.map(|shape| shape.height)).collect()
+    ) -> (Vec<Heading>, Vec<Table>) {
+        let chars = text.chars();
+        let shapes = layout::shapes(&chars, lines);
+        let is_bold =
+            |at: usize| chars.get(at).is_ok_and(|letter| is_bold_name(&letter.font_name()));
+        let headings = if self.bookmarks.is_empty() {
+            self.sizes.headings(lines, &shapes, &is_bold)
         } else {
-            Vec::new()
+            let heights: Vec<Option<f32>> =
+                shapes.iter().map(|shape| shape.map(|shape| shape.height)).collect();
+            outline::place(self.bookmarks_of(number), lines, &heights)
         };
-        outline::place(of_page, lines, &heights)
+        let mut tables = tables::find(lines, &shapes, &|at| letter(&chars, at), &is_bold);
+        tables.retain(|table| {
+            let rows = table.line..table.line + table.lines;
+            !headings.iter().any(|heading| {
+                // One in front of the first row stands before the table.
+                heading.line < rows.end && heading.line + heading.lines.max(1) > rows.start
+                    && (heading.lines > 0 || heading.line > rows.start)
+            })
+        });
+        (headings, tables)
     }
 
     /// The bookmarks that lead to a page.
-    fn of_page(&self, number: u32) -> &[Bookmark] {
+    fn bookmarks_of(&self, number: u32) -> &[Bookmark] {
         let start = self.bookmarks.partition_point(|bookmark| bookmark.page < number);
         let end = self.bookmarks.partition_point(|bookmark| bookmark.page <= number);
         &self.bookmarks[start..end]
     }
+}
+
+/// A sign of the list; one without a body has no edges.
+fn letter(chars: &PdfPageTextChars<'_>, at: usize) -> Option<Letter> {
+    let letter = chars.get(at).ok()?;
+    let sign = letter.unicode_char()?;
+    let has_none = sign.is_whitespace() || sign.is_control();
+    let edges = letter.tight_bounds().ok().filter(|_| !has_none);
+    Some(Letter { sign, edges: edges.map(|edges| (edges.left().value, edges.right().value)) })
 }

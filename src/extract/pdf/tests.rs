@@ -249,3 +249,36 @@ fn authors_that_programs_fill_in_are_no_people() {
     }
     assert_eq!(run("a.pdf", &file("Eva Wright;unknown")).document.authors, ["Eva Wright"]);
 }
+
+#[test]
+fn rows_with_the_same_gaps_are_a_table() {
+    let cells = [
+        ["Region", "2022", "2023"],
+        ["North", "120", "150"],
+        ["South", "80", "95"],
+        ["West", "", "60"],
+    ];
+    let mut content = "BT /F1 10 Tf 72 700 Td (The table shows the sales.) Tj ET\n".to_owned();
+    for (row, cells) in (0..).zip(cells) {
+        for (column, cell) in (0..).zip(cells) {
+            let (x, y) = (72 + column * 60, 680 - row * 18);
+            content.push_str(&format!("BT /F1 10 Tf {x} {y} Td ({cell}) Tj ET\n"));
+        }
+    }
+    content.push_str("BT /F1 10 Tf 72 560 Td (It ends here.) Tj ET\n");
+    let found = run(
+        "table.pdf",
+        &pdf(&[
+            "<</Type/Catalog/Pages 2 0 R>>".into(),
+            "<</Type/Pages/Kids[3 0 R]/Count 1>>".into(),
+            format!("<<{PAGE}/Contents 4 0 R>>"),
+            stream("", &content),
+        ]),
+    );
+    let texts = found.texts();
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    assert_eq!((texts[0], texts[2]), ("The table shows the sales.", "It ends here."));
+    let BlockKind::Table { rows, .. } = &found.blocks[1].kind else { panic!("{texts:?}") };
+    assert_eq!(rows, &cells.map(|row| row.map(str::to_owned).to_vec()));
+    assert_eq!(found.blocks[1].page, Some(1));
+}

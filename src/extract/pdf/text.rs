@@ -1,4 +1,4 @@
-//! From the lines of a printed page to paragraphs and headings.
+//! From the lines of a printed page to paragraphs, headings and tables.
 //!
 //! Called by: `pdf`. Talks to: nothing.
 //! Invariants: every word of the page appears once and in order; only line ends, and hyphens at
@@ -10,6 +10,8 @@
 
 /// What the PDF library puts in place of a hyphen at a line end.
 const HYPHEN_MARKS: [char; 3] = ['\u{2}', '\u{fffe}', '\u{ad}'];
+
+use super::tables::Table;
 
 /// A heading and where it stands among the lines of its page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,7 @@ pub(super) struct Heading {
 pub(super) enum Piece {
     Paragraph(String),
     Heading { level: u8, text: String },
+    Table { rows: Vec<Vec<String>>, header: bool },
 }
 
 /// The text of a page with one kind of line end, and without hyphens that are marked as such.
@@ -41,12 +44,14 @@ pub(super) fn lines(page: &str) -> Vec<&str> {
     page.lines().map(str::trim).collect()
 }
 
-/// The paragraphs of a page, and the headings between them, which stand in the order of the page.
-pub(super) fn pieces(lines: &[&str], headings: &[Heading]) -> Vec<Piece> {
+/// The paragraphs of a page, and the headings and tables between them, which stand in the order of
+/// the page and share no line.
+pub(super) fn pieces(lines: &[&str], headings: &[Heading], tables: Vec<Table>) -> Vec<Piece> {
     let longest = lines.iter().map(|line| line.chars().count()).max().unwrap_or(0);
     let mut pieces = Vec::new();
     let mut current = String::new();
     let mut headings = headings.iter().peekable();
+    let mut tables = tables.into_iter().peekable();
     let mut at = 0;
     loop {
         while let Some(heading) = headings.next_if(|heading| heading.line <= at) {
@@ -59,6 +64,12 @@ pub(super) fn pieces(lines: &[&str], headings: &[Heading]) -> Vec<Piece> {
             }
             pieces.push(Piece::Heading { level: heading.level, text });
             at += said.len();
+        }
+        if let Some(table) = tables.next_if(|table| table.line <= at) {
+            end(&mut current, &mut pieces);
+            at += table.lines;
+            pieces.push(Piece::Table { rows: table.rows, header: table.header });
+            continue;
         }
         let Some(line) = lines.get(at) else { break };
         at += 1;
@@ -142,16 +153,16 @@ pub(super) fn begins_item(line: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Heading, Piece, joined, lines, pieces};
+    use super::{Heading, Piece, Table, joined, lines, pieces};
 
     fn paragraphs(page: &str) -> Vec<String> {
         let page = joined(page);
-        let pieces = pieces(&lines(&page), &[]);
+        let pieces = pieces(&lines(&page), &[], Vec::new());
         pieces
             .into_iter()
             .map(|piece| match piece {
                 Piece::Paragraph(text) => text,
-                Piece::Heading { text, .. } => panic!("a heading out of nothing: {text}"),
+                other => panic!("out of nothing: {other:?}"),
             })
             .collect()
     }
@@ -196,18 +207,21 @@ mod tests {
     }
 
     #[test]
-    fn headings_part_paragraphs_and_take_their_lines() {
-        let page = "before the\nA heading that\ntakes two lines\nafter it";
+    fn headings_and_tables_part_paragraphs_and_take_their_lines() {
+        let page = "before the\nA heading that\ntakes two lines\nafter it\nand on\na 1\nb 2";
         let heading = |line, lines, text: &str| Heading { line, lines, level: 2, text: text.into() };
-        let headings = [heading(0, 0, "First"), heading(1, 2, ""), heading(4, 0, "Last")];
+        let headings = [heading(0, 0, "First"), heading(1, 2, ""), heading(7, 0, "Last")];
+        let rows = vec![vec!["a".to_owned(), "1".to_owned()], vec!["b".to_owned(), "2".to_owned()]];
+        let table = Table { line: 5, lines: 2, rows: rows.clone(), header: false };
         let said = |text: &str| Piece::Heading { level: 2, text: text.into() };
         assert_eq!(
-            pieces(&lines(page), &headings),
+            pieces(&lines(page), &headings, vec![table]),
             [
                 said("First"),
                 Piece::Paragraph("before the".into()),
                 said("A heading that takes two lines"),
-                Piece::Paragraph("after it".into()),
+                Piece::Paragraph("after it and on".into()),
+                Piece::Table { rows, header: false },
                 said("Last"),
             ]
         );
