@@ -85,9 +85,9 @@ async fn draw<A: CanRead>(
     let mut source = tenant.blobs()?.read(&input.blob).await?;
     let mut picture = Picture::default();
     let drawing = app.viewer.extract(tenant.id(), request, &mut source, &mut picture);
-    let drawn = timeout(PATIENCE, drawing)
-        .await
-        .map_err(|_| conflict("too many pages are being drawn; try again in a minute".to_owned()))?;
+    let drawn = timeout(PATIENCE, drawing).await.map_err(|_| {
+        conflict("too many pages are being drawn; try again in a minute".to_owned())
+    })?;
     match drawn? {
         Ok(_) => picture.file.ok_or(Error::NotFound),
         Err(failure) => Err(conflict(format!(

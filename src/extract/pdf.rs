@@ -30,8 +30,8 @@ use self::notes::Notes;
 pub use self::notes::is_note;
 use self::structure::Structure;
 use self::tables::Table;
-use self::text::{Heading, Piece};
 pub use self::text::join_line;
+use self::text::{Heading, Piece};
 use super::clean::one_line;
 use super::date::parse_date;
 use super::emit::{Output, Stop};
@@ -52,7 +52,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     let document = open(pdfium, &bytes, out)?;
     facts(&document, out);
     let mut notes = Notes::default();
-    // The text limit may end the pages; the files inside are passed on all the same.
+    // The text limit may end the pages; the files seen by then are passed on all the same.
     let text = pages(&document, &mut notes, out);
     match text {
         Ok(()) | Err(Stop::Full) => {}
@@ -148,11 +148,7 @@ fn facts(document: &PdfDocument<'_>, out: &mut Output<'_>) {
     out.fact("producer", &tag(PdfDocumentMetadataTagType::Producer));
 }
 
-fn pages(
-    document: &PdfDocument<'_>,
-    notes: &mut Notes,
-    out: &mut Output<'_>,
-) -> Result<(), Stop> {
+fn pages(document: &PdfDocument<'_>, notes: &mut Notes, out: &mut Output<'_>) -> Result<(), Stop> {
     let pages = document.pages();
     out.fact("pages", &pages.len().to_string());
     let mut structure = Structure::of(document);
@@ -172,8 +168,11 @@ fn pages(
                 let words = text::joined(&words);
                 let lines = text::lines(&words);
                 let (headings, tables) = structure.of_page(number, &text, &lines);
-                result = page_text(&lines, &headings, tables, number, out)
-                    .and_then(|()| notes.read(page, index, number, out));
+                let notes = notes.of_page(page, index);
+                result = page_text(&lines, &headings, tables, number, out).and_then(|()| {
+                    let mut notes = notes.iter();
+                    notes.try_for_each(|n| out.block(&BlockKind::Paragraph, n, Some(number)))
+                });
             }
             None => unreadable += 1,
         }

@@ -234,9 +234,8 @@ impl ChildSink for Pictures {
 pub(super) fn merge(document: &mut ExtractedDocument, read: &[OcrResult]) -> Vec<u32> {
     let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
     let mut own: HashMap<u32, usize> = document.ocr_pages.iter().map(|page| (*page, 0)).collect();
-    let is_beside = |block: &Block| {
-        matches!(block.kind, BlockKind::Heading { .. }) || is_note(&block.text)
-    };
+    let is_beside =
+        |block: &Block| matches!(block.kind, BlockKind::Heading { .. }) || is_note(&block.text);
     for block in document.blocks.iter().filter(|block| !is_beside(block)) {
         if let Some(own) = block.page.and_then(|page| own.get_mut(&page)) {
             *own += letters(&block.text);

@@ -33,7 +33,8 @@ pub(super) fn pass_on(
         let Ok(attachment) = attachments.get(index) else { continue };
         let name = attachment.name();
         let length = attachment.len() as u64;
-        let body = if too_large(&name, length, out) { continue } else { attachment.save_to_bytes() };
+        let body =
+            if too_large(&name, length, out) { continue } else { attachment.save_to_bytes() };
         number += 1;
         child(number, &name, &body.unwrap_or_default(), out)?;
     }

@@ -132,7 +132,10 @@ mod tests {
     fn lines_are_found_again_past_what_the_text_leaves_out() {
         let list = "A title\r\nan exam\u{2}\r\nple, \0with |more\r\n";
         let places = found(&["A title", "an example, with more", "…"], list).expect("they fit");
-        assert_eq!(places[0], Some(Place { start: 0, end: 6, first: 0, middle: 4, last: 6, letters: 6 }));
+        assert_eq!(
+            places[0],
+            Some(Place { start: 0, end: 6, first: 0, middle: 4, last: 6, letters: 6 })
+        );
         let second = places[1].expect("letters");
         assert_eq!(second.letters, "anexamplewithmore".len());
         assert_eq!(second.first, 9);

@@ -12,8 +12,6 @@ use pdfium_render::prelude::{
 };
 
 use super::super::clean::one_line;
-use super::super::emit::{Output, Stop};
-use crate::types::BlockKind;
 
 const MAX_ON_PAGE: usize = 1000;
 /// Longest name of a field that is shown.
@@ -29,14 +27,9 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Emits the notes of a page.
-    pub(super) fn read(
-        &mut self,
-        page: &PdfPage<'_>,
-        index: i32,
-        number: u32,
-        out: &mut Output<'_>,
-    ) -> Result<(), Stop> {
+    /// The notes of a page, in its own order.
+    pub(super) fn of_page(&mut self, page: &PdfPage<'_>, index: i32) -> Vec<String> {
+        let mut texts = Vec::new();
         let notes = page.annotations();
         for at in notes.as_range().take(MAX_ON_PAGE) {
             let Ok(note) = notes.get(at) else { continue };
@@ -55,10 +48,10 @@ impl Notes {
             };
             let Some(text) = text else { continue };
             if is_comment(kind) || self.fields.insert(text.clone()) {
-                out.block(&BlockKind::Paragraph, &text, Some(number))?;
+                texts.push(text);
             }
         }
-        Ok(())
+        texts
     }
 }
 
@@ -135,7 +128,9 @@ fn is_on(state: &str) -> bool {
 fn label(name: &str) -> String {
     let last = name.rsplit('.').next().unwrap_or(name);
     let last = match last.split_once('[') {
-        Some((last, number)) if number.trim_end_matches(']').bytes().all(|b| b.is_ascii_digit()) => {
+        Some((last, number))
+            if number.trim_end_matches(']').bytes().all(|b| b.is_ascii_digit()) =>
+        {
             last
         }
         _ => last,

@@ -31,7 +31,8 @@ pub(super) struct Bookmark {
     pub(super) top: Option<f32>,
 }
 
-/// The bookmarks by page, those of a page in their own order.
+/// The bookmarks by page, those of a page in their own order; none where there is but one, which
+/// names the whole document.
 pub(super) fn read(document: &PdfDocument<'_>) -> Vec<Bookmark> {
     let mut levels: HashMap<PdfBookmark<'_>, u8> = HashMap::new();
     let mut found = Vec::new();
@@ -52,7 +53,7 @@ pub(super) fn read(document: &PdfDocument<'_>) -> Vec<Bookmark> {
         }
     }
     found.sort_by_key(|bookmark| bookmark.page);
-    found
+    if found.len() > 1 { found } else { Vec::new() }
 }
 
 fn top(view: PdfDestinationViewSettings) -> Option<f32> {
@@ -73,6 +74,9 @@ pub(super) fn place(
     lines: &[&str],
     heights: &[Option<f32>],
 ) -> Vec<Heading> {
+    if bookmarks.is_empty() {
+        return Vec::new();
+    }
     let keys: Vec<String> = lines.iter().map(|line| key(line)).collect();
     let mut taken = vec![false; lines.len()];
     let mut said = HashSet::new();

@@ -46,7 +46,8 @@ impl Structure {
             let rows = table.line..table.line + table.lines;
             !headings.iter().any(|heading| {
                 // One in front of the first row stands before the table.
-                heading.line < rows.end && heading.line + heading.lines.max(1) > rows.start
+                heading.line < rows.end
+                    && heading.line + heading.lines.max(1) > rows.start
                     && (heading.lines > 0 || heading.line > rows.start)
             })
         });

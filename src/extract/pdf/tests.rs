@@ -67,16 +67,16 @@ fn with_files() -> Vec<u8> {
 #[test]
 fn files_inside_are_children_wherever_they_hang() {
     let found = run("invoice.pdf", &with_files());
-    let children: Vec<(&str, &[u8])> =
-        found.children.iter().map(|(header, body)| (header.name.as_str(), body.as_slice())).collect();
+    let children: Vec<(&str, &[u8])> = found
+        .children
+        .iter()
+        .map(|(header, body)| (header.name.as_str(), body.as_slice()))
+        .collect();
     assert_eq!(
         children,
         [
-            (
-                "attachment-1/factur-x.xml",
-                &b"<?xml version=\"1.0\"?><Invoice>42</Invoice>"[..]
-            ),
-            ("attachment-2/offer.txt", b"An offer."),
+            ("attachment-1/factur-x.xml", &b"<?xml version=\"1.0\"?><Invoice>42</Invoice>"[..]),
+            ("attachment-2/offer.txt", &b"An offer."[..]),
         ]
     );
     assert!(!found.document.container);

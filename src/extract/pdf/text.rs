@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn headings_and_tables_part_paragraphs_and_take_their_lines() {
         let page = "before the\nA heading that\ntakes two lines\nafter it\nand on\na 1\nb 2";
-        let heading = |line, lines, text: &str| Heading { line, lines, level: 2, text: text.into() };
+        let heading =
+            |line, lines, text: &str| Heading { line, lines, level: 2, text: text.into() };
         let headings = [heading(0, 0, "First"), heading(1, 2, ""), heading(7, 0, "Last")];
         let rows = vec![vec!["a".to_owned(), "1".to_owned()], vec!["b".to_owned(), "2".to_owned()]];
         let table = Table { line: 5, lines: 2, rows: rows.clone(), header: false };

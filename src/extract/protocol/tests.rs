@@ -21,13 +21,12 @@ fn command() -> impl Strategy<Value = Command> {
             }
         },
     );
-    let format =
-        option::of(prop_oneof![
-            Just(FormatHint::DocumentsJsonl),
-            Just(FormatHint::DocumentJson),
-            (any::<u32>(), any::<u32>())
-                .prop_map(|(page, width)| FormatHint::PdfPicture { page, width }),
-        ]);
+    let format = option::of(prop_oneof![
+        Just(FormatHint::DocumentsJsonl),
+        Just(FormatHint::DocumentJson),
+        (any::<u32>(), any::<u32>())
+            .prop_map(|(page, width)| FormatHint::PdfPicture { page, width }),
+    ]);
     prop_oneof![
         (any::<u64>(), any::<u64>()).prop_map(|(memory_limit_bytes, cpu_seconds)| {
             Command::Hello(WorkerSettings { memory_limit_bytes, cpu_seconds })
