@@ -142,7 +142,10 @@ fn facts(document: &PdfDocument<'_>, out: &mut Output<'_>) {
     let authors = tag(PdfDocumentMetadataTagType::Author);
     authors.split(';').filter(|author| names_someone(author)).for_each(|author| out.author(author));
     out.document.content_date = parse_date(&tag(PdfDocumentMetadataTagType::CreationDate));
-    out.fact("subject", &tag(PdfDocumentMetadataTagType::Subject));
+    let subject = tag(PdfDocumentMetadataTagType::Subject);
+    if says_something(&subject) {
+        out.fact("subject", &subject);
+    }
     out.fact("keywords", &tag(PdfDocumentMetadataTagType::Keywords));
     out.fact("creator", &tag(PdfDocumentMetadataTagType::Creator));
     out.fact("producer", &tag(PdfDocumentMetadataTagType::Producer));
@@ -212,8 +215,8 @@ fn page_text(
 
 /// False for the titles that programs fill in when nobody gave one.
 fn says_something(title: &str) -> bool {
-    let title = title.trim().to_lowercase();
-    let blank = ["untitled", "(anonymous)", "anonymous", "unspecified", "none"];
+    let title = title.trim().trim_start_matches('(').trim_end_matches(')').to_lowercase();
+    let blank = ["untitled", "anonymous", "unspecified", "none"];
     let file_name = [".pdf", ".doc", ".docx", ".ppt", ".pptx", ".indd", ".tmp"];
     !blank.contains(&title.as_str()) && !file_name.iter().any(|ending| title.ends_with(ending))
 }

@@ -2,7 +2,7 @@
 //!
 //! Called by: `pdf::structure`. Talks to: `pdfium-render`.
 //! Invariants: a bookmark whose title is a line of its page turns that line into the heading and
-//! says nothing twice; a title comes once a page; rings and endless lists of bookmarks end.
+//! says nothing twice; a title that is none of the lines comes once a page; rings and endless lists of bookmarks end.
 
 use std::collections::{HashMap, HashSet};
 
@@ -84,7 +84,7 @@ pub(super) fn place(
     let mut after = 0;
     for bookmark in bookmarks {
         let wanted = key(&bookmark.title);
-        if is_page_number(&wanted) || !said.insert(wanted.clone()) {
+        if is_page_number(&wanted) {
             continue;
         }
         let height = |line: usize| heights.get(line).copied().flatten();
@@ -96,6 +96,9 @@ pub(super) fn place(
         };
         let spans = (0..lines.len()).filter_map(|line| span(&keys, &taken, line, &wanted));
         let best = spans.min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)));
+        if !said.insert(wanted) && best.is_none() {
+            continue;
+        }
         let (line, count) = best.unwrap_or_else(|| {
             let below = |line: &usize| {
                 let top = bookmark.top.unwrap_or_default() + SLACK;
@@ -190,8 +193,11 @@ mod tests {
     fn of_two_equal_lines_the_one_at_the_named_height_is_the_heading() {
         let lines = ["Results", "of last year", "Results", "are good."];
         let heights = [Some(800.0), Some(700.0), Some(400.0), Some(380.0)];
-        let placed = place(&[bookmark(1, "Results", Some(415.0))], &lines, &heights);
+        let results = bookmark(1, "Results", Some(415.0));
+        let placed = place(std::slice::from_ref(&results), &lines, &heights);
         assert_eq!(shown(&placed), [(2, 1, "Results")]);
+        let placed = place(&[results, bookmark(1, "Results", None)], &lines, &heights);
+        assert_eq!(shown(&placed), [(0, 1, "Results"), (2, 1, "Results")]);
     }
 
     #[test]
