@@ -30,6 +30,23 @@ const text = [
   'Nothing else of interest was seen that day.',
 ].join('\n\n');
 
+/** A PDF of two pages; the word is on the second one. */
+const printed = `copperplate${Date.now().toString(36)}`;
+const pdf = [
+  '%PDF-1.4',
+  '1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj',
+  '2 0 obj<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>endobj',
+  ...['The minutes begin on this page.', `The ${printed} was found on the second page.`].flatMap((said, index) => {
+    const content = `BT /F1 14 Tf 72 700 Td (${said}) Tj ET`;
+    return [
+      `${3 + index} 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents ${5 + index} 0 R` +
+        '/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>endobj',
+      `${5 + index} 0 obj<</Length ${content.length}>>stream\n${content}\nendstream endobj`,
+    ];
+  }),
+  'trailer<</Root 1 0 R>>\n%%EOF\n',
+].join('\n');
+
 const troubles = [];
 /** Statuses that a step asks for on purpose; the browser reports each as an error. */
 let expected = [];
@@ -240,6 +257,33 @@ async function steps() {
     const place = await cited.boundingBox();
     check(place && place.y >= 0 && place.y < 850, `the passage is at ${place?.y} px`);
     await page.getByRole('link', { name: 'Download original' }).waitFor();
+  });
+
+  await step('a cited page of a PDF is shown as it looks, and as text again', async () => {
+    await page.goto(home);
+    await page.setInputFiles('[data-files]', {
+      name: `${printed}.pdf`,
+      mimeType: 'application/pdf',
+      buffer: Buffer.from(pdf),
+    });
+    const row = page.locator('section[aria-label="Uploads"] li', { hasText: printed });
+    await row.getByText('indexed', { exact: true }).waitFor({ timeout: INDEX_MS });
+    await box.fill(printed);
+    await page.keyboard.press('Enter');
+    await page.locator('article', { hasText: printed }).locator('a.passage').first().click();
+    await page.locator('[data-cited]').first().waitFor();
+    await page.getByRole('button', { name: 'Page', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    const picture = page.getByRole('img', { name: /^Page 2 of / });
+    await picture.waitFor();
+    const shown = (image) => image.complete && image.naturalWidth > 0;
+    await page.waitForFunction(shown, await picture.elementHandle());
+    await page.getByText('Page 2 of 2', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Previous page' }).click();
+    await page.getByRole('img', { name: /^Page 1 of / }).waitFor();
+    check(await page.getByRole('button', { name: 'Previous page' }).isDisabled(), 'there is a page before the first');
+    await page.getByRole('button', { name: 'Text', exact: true }).click();
+    await page.getByText('The minutes begin on this page.').first().waitFor();
   });
 
   await step('a question gets a cited answer or a plain no', async () => {
