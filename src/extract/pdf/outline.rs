@@ -12,6 +12,8 @@ use super::super::clean::one_line;
 use super::text::Heading;
 
 const MAX_BOOKMARKS: usize = 10_000;
+/// Most of them on one page.
+const MAX_ON_PAGE: usize = 200;
 /// Lines over which a title may run.
 const MAX_LINES: usize = 3;
 /// Words before a number that belong to no title: `Chapter 3`, `Anhang A`.
@@ -82,7 +84,7 @@ pub(super) fn place(
     let mut said = HashSet::new();
     let mut placed: Vec<Heading> = Vec::new();
     let mut after = 0;
-    for bookmark in bookmarks {
+    for bookmark in bookmarks.iter().take(MAX_ON_PAGE) {
         let wanted = key(&bookmark.title);
         if is_page_number(&wanted) {
             continue;

@@ -19,6 +19,8 @@ const STRETCHED: f32 = 1.1;
 /// Usual width of a letter, in its size.
 const LETTER: f32 = 0.5;
 const LEAST_ROWS: usize = 3;
+/// A table of more rows is cut into several.
+const MAX_ROWS: usize = 150;
 /// Most rows are at most this far apart, in sizes of the letters.
 const ROW: f32 = 4.0;
 /// How far cells of a column may be out of line, in sizes of the letters.
@@ -80,7 +82,8 @@ pub(super) fn find(
     let mut rest = rows.as_slice();
     while let [first, ..] = rest {
         let mut count = 1;
-        while rest.get(count).is_some_and(|next| follows(&rest[count - 1], next))
+        while count < MAX_ROWS
+            && rest.get(count).is_some_and(|next| follows(&rest[count - 1], next))
             && fill(&rest[..=count]).is_some()
         {
             count += 1;
