@@ -271,10 +271,10 @@ mod tests {
     #[test]
     fn what_only_looks_like_a_table_stays_text() {
         // Too few rows.
-        assert!(found(&[&[(50.0, "a"), (90.0, "1"), (150.0, "2")]; 2]).is_empty());
+        assert!(found(&[&[(50.0, "a"), (90.0, "1"), (150.0, "2")][..]; 2]).is_empty());
         // A list, and an address beside its names.
-        assert!(found(&[&[(50.0, "•"), (90.0, "an item of a list")]; 5]).is_empty());
-        assert!(found(&[&[(50.0, "Name:"), (120.0, "Premier Entertainment")]; 5]).is_empty());
+        assert!(found(&[&[(50.0, "•"), (90.0, "an item of a list")][..]; 5]).is_empty());
+        assert!(found(&[&[(50.0, "Name:"), (120.0, "Premier Entertainment")][..]; 5]).is_empty());
         // Lines spaced out to the same width: their gaps lie anywhere.
         let spaced = [
             &[(50.0, "one"), (90.0, "two"), (140.0, "three")][..],
@@ -284,6 +284,6 @@ mod tests {
         assert!(found(&spaced).is_empty());
         // Two columns of prose side by side.
         let prose = "words that go on for the width of one column";
-        assert!(found(&[&[(50.0, prose), (290.0, prose), (530.0, prose)]; 6]).is_empty());
+        assert!(found(&[&[(50.0, prose), (290.0, prose), (530.0, prose)][..]; 6]).is_empty());
     }
 }
