@@ -166,23 +166,17 @@ fn continues(line: &Shape, next: &Shape) -> bool {
 }
 
 fn reads_like_one(text: &str) -> bool {
-    let marks = text.chars().filter(|c| !c.is_whitespace()).count();
-    let letters = text.chars().filter(|c| c.is_alphabetic()).count();
+    // The number of a heading says nothing of its words.
+    let words = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let marks = words.chars().filter(|c| !c.is_whitespace()).count();
+    let letters = words.chars().filter(|c| c.is_alphabetic()).count();
+    let digits = words.chars().filter(|c| c.is_numeric()).count();
     let begins = text.chars().next().is_some_and(|c| c.is_alphanumeric() && !c.is_lowercase());
     let bullet = begins_item(text) && !text.starts_with(|c: char| c.is_ascii_digit());
-    let enough = letters >= 3 && letters * 2 >= marks && text.chars().count() <= MAX_CHARS;
-    begins
-        && enough
-        && !bullet
-        && !is_figure(text)
-        && !text.ends_with(['.', ',', ';', ':', '-', '…'])
-}
-
-/// True for dates and amounts; the number of a heading is none.
-fn is_figure(text: &str) -> bool {
-    let words = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-    let digits = words.chars().filter(|c| c.is_numeric()).count();
-    digits * 2 > words.chars().filter(|c| c.is_alphabetic()).count()
+    let short = text.chars().count() <= MAX_CHARS;
+    // Dates and amounts are figures more than words.
+    let says_words = letters >= 3 && letters * 2 >= marks && digits * 2 <= letters;
+    begins && says_words && short && !bullet && !text.ends_with(['.', ',', ';', ':', '-', '…'])
 }
 
 /// True for the names that bold fonts go by.

@@ -253,10 +253,10 @@ mod tests {
     fn rows_with_the_same_gaps_are_a_table_and_empty_cells_stay_empty() {
         let tables = found(&[
             &[(50.0, "The table shows the sales of this year")],
-            &[(50.0, "Region"), (100.0, "Last year"), (160.0, "Now")],
-            &[(50.0, "North east"), (115.0, "120"), (160.0, "150")],
-            &[(50.0, "South"), (120.0, "80"), (160.0, "95")],
-            &[(50.0, "West"), (160.0, "60")],
+            &[(50.0, "Region"), (110.0, "Last year"), (170.0, "Now")],
+            &[(50.0, "North east"), (120.0, "120"), (170.0, "150")],
+            &[(50.0, "South"), (125.0, "80"), (170.0, "95")],
+            &[(50.0, "West"), (170.0, "60")],
         ]);
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         let rows = vec![
