@@ -37,6 +37,8 @@ pub(super) struct Draft {
     pub(super) authors: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) date: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) event_date: Option<Timestamp>,
     #[serde(flatten)]
     pub(super) facts: BTreeMap<&'static str, String>,
     pub(super) blocks: Vec<Block>,
@@ -116,6 +118,7 @@ pub(super) fn read(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     }
     out.document.content_date =
         DATES.iter().filter_map(|key| fields.get(*key)?.as_str()).find_map(parse_date);
+    out.document.event_date = fields.get("event_date").and_then(Value::as_str).and_then(parse_date);
     if let Some(body) = fields.get("text").and_then(Value::as_str) {
         text::paragraphs(body, out)?;
     }

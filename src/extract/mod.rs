@@ -183,7 +183,10 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
             media_type: "application/x-ndjson".to_owned(),
         },
         Some(FormatHint::DocumentJson) => {
-            Detected { format: Format::DocumentJson, media_type: "application/json".to_owned() }
+            // A reader that found the document in another file says what it is.
+            let declared = request.media_type.as_deref().filter(|kind| kind.ends_with("+json"));
+            let media_type = declared.unwrap_or("application/json").to_owned();
+            Detected { format: Format::DocumentJson, media_type }
         }
         Some(FormatHint::PdfPages { first, count }) => Detected {
             format: Format::PdfPages(first, count),

@@ -29,7 +29,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     budget.add_packed(bytes.len() as u64);
     let mut reader = open(&bytes, out)?;
     let expected = reader.archive().files.iter().filter(|file| !file.is_directory()).count() as u64;
-    let mut entries = Entries::default();
+    let mut entries = Entries::as_they_come(out);
     let mut stop = None;
     let walked = reader.for_each_entries_with_decision(|entry, body| {
         let attributes = if entry.has_windows_attributes { entry.windows_attributes } else { 0 };
@@ -58,7 +58,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     if let Some(stop) = stop {
         return Err(stop);
     }
-    let missing = expected.saturating_sub(entries.total);
+    let missing = expected.saturating_sub(entries.found());
     entries.finish(out)?;
     if missing > 0 {
         let reason = budget.spent().map_or("they are damaged".to_owned(), |f| f.message);

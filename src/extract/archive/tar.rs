@@ -18,7 +18,7 @@ pub(super) const BLOCK: usize = 512;
 pub(super) fn extract(input: &mut dyn Read, out: &mut Output<'_>) -> Result<(), Stop> {
     out.document.container = true;
     let mut archive = Archive::new(input);
-    let mut entries = Entries::default();
+    let mut entries = Entries::as_they_come(out);
     let mut broken = None;
     for entry in archive.entries().map_err(Stop::Input)? {
         let mut entry = match entry {
@@ -46,7 +46,7 @@ pub(super) fn extract(input: &mut dyn Read, out: &mut Output<'_>) -> Result<(), 
             }
         }
     }
-    let found = entries.total;
+    let found = entries.found();
     entries.finish(out)?;
     broken.map_or(Ok(()), |error| Err(ended_early(&error, found)))
 }

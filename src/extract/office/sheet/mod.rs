@@ -65,12 +65,13 @@ fn sheets(
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        out.warn(format!("Sheet {name} is damaged and was read in part: {error}"));
+                        let why = reason(&error);
+                        out.warn(format!("Sheet {name} is damaged and was read in part: {why}"));
                         break;
                     }
                 }
             },
-            Err(error) => out.warn(format!("Sheet {name} cannot be read: {error}")),
+            Err(error) => out.warn(format!("Sheet {name} cannot be read: {}", reason(&error))),
         }
         regions.finish(out)?;
         extras.emit(package, name, number, out)?;
@@ -94,12 +95,13 @@ fn binary_sheets(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        out.warn(format!("Sheet {name} is damaged and was read in part: {error}"));
+                        let why = reason(&error);
+                        out.warn(format!("Sheet {name} is damaged and was read in part: {why}"));
                         break;
                     }
                 }
             },
-            Err(error) => out.warn(format!("Sheet {name} cannot be read: {error}")),
+            Err(error) => out.warn(format!("Sheet {name} cannot be read: {}", reason(&error))),
         }
         regions.finish(out)?;
     }
@@ -147,5 +149,18 @@ fn heading(name: &str, number: u32, out: &mut Output<'_>) -> Result<(), Stop> {
 }
 
 fn damaged(error: impl std::fmt::Display) -> Stop {
-    Stop::malformed(format!("The workbook is damaged: {error}"))
+    Stop::malformed(format!("The workbook is damaged: {}", reason(&error)))
+}
+
+/// What is wrong, for people: the reader of workbooks speaks of places in its own memory.
+fn reason(error: &impl std::fmt::Display) -> String {
+    let error = error.to_string();
+    match error.split_once("unrecognized entity") {
+        Some((_, name)) => format!(
+            "it names {}, an abbreviation of its own, which is not written out because files made \
+             to fill the memory are built of them",
+            name.trim().trim_matches('`')
+        ),
+        None => error,
+    }
 }
