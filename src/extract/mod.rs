@@ -109,7 +109,7 @@ impl Default for ExtractLimits {
             max_text_bytes: 50_000_000,
             max_parse_bytes: 256 << 20,
             max_children: 1_000_000,
-            max_child_bytes: 256 << 20,
+            max_child_bytes: 16 << 30,
             max_total_bytes: 64 << 30,
         }
     }

@@ -32,6 +32,7 @@ const SHOWN: [(&str, &str); 14] = [
 ];
 
 /// Someone invited, with what is known.
+#[derive(Clone)]
 struct Person {
     name: String,
     address: String,
@@ -51,6 +52,10 @@ impl Person {
         Self { name, address: address.to_lowercase() }
     }
 
+    fn is(&self, other: &Self) -> bool {
+        !self.address.is_empty() && self.address == other.address
+    }
+
     fn shown(&self) -> String {
         match (self.name.is_empty(), self.address.is_empty()) {
             (false, false) => format!("{} <{}>", self.name, self.address),
@@ -65,8 +70,13 @@ pub(super) fn read(kind: &str, lines: &[Line<'_>], zones: &Zones) -> Entry {
     let value = |name| all(name).next().map(Line::text).unwrap_or_default();
     let moment = |name| all(name).find_map(|line| zones.moment(&Written::of(line)?));
     let summary = one_line(&value("SUMMARY"));
-    let organizer = all("ORGANIZER").next().map(Person::of);
     let attendees: Vec<Person> = all("ATTENDEE").map(Person::of).collect();
+    let organizer = all("ORGANIZER").next().map(|line| {
+        let person = Person::of(line);
+        // The list of those invited may know the name.
+        let same = attendees.iter().find(|other| person.name.is_empty() && person.is(other));
+        same.cloned().unwrap_or(person)
+    });
     let shown = |people: &[Person]| people.iter().map(Person::shown).collect::<Vec<_>>();
     let mut facts = BTreeMap::new();
     let mut fact = |key, value: String| {
@@ -91,8 +101,8 @@ pub(super) fn read(kind: &str, lines: &[Line<'_>], zones: &Zones) -> Entry {
         // Changed dates of a series have the id of the series.
         fact("thread_id", format!("calendar:{}", uid.trim()));
     }
-    let mut authors = organizer.map(|organizer| vec![organizer.shown()]).unwrap_or_default();
-    authors.extend(shown(&attendees));
+    let others = attendees.iter().filter(|p| !organizer.as_ref().is_some_and(|o| o.is(p)));
+    let authors = organizer.iter().chain(others).map(Person::shown).collect();
     let start = moment("DTSTART").or_else(|| moment("DUE"));
     let draft = Draft {
         title: summary.clone(),

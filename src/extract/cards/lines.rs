@@ -11,6 +11,9 @@ use super::super::emit::Stop;
 /// What becomes a document.
 const ENTRIES: [&str; 5] = ["VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VCARD"];
 
+/// What is done with kind and properties of an entry.
+type Take<'t, 'l> = dyn FnMut(&str, &[Line<'l>]) -> Result<(), Stop> + 't;
+
 /// One property.
 #[derive(Clone, Debug)]
 pub(super) struct Line<'l> {
@@ -76,10 +79,10 @@ impl<'l> Line<'l> {
 }
 
 /// Logical lines: one that begins with white space continues the one before, as does what follows
-/// a `=` at the end of a value that is coded so.
+/// a `=` at the end of a value that is coded so. Blank lines are nothing.
 pub(super) fn unfolded(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.is_empty()) {
         match lines.last_mut() {
             Some(last) if line.starts_with([' ', '\t']) => last.push_str(&line[1..]),
             Some(last) if last.ends_with('=') && is_coded(last) => {
@@ -100,7 +103,7 @@ fn is_coded(line: &str) -> bool {
 /// Calls `take` with kind and properties of every entry. The answer is what is said about all.
 pub(super) fn each_entry<'l>(
     lines: &'l [String],
-    take: &mut dyn FnMut(&str, &[Line<'l>]) -> Result<(), Stop>,
+    take: &mut Take<'_, 'l>,
 ) -> Result<Vec<Line<'l>>, Stop> {
     let mut about = Vec::new();
     let mut open: Option<(&str, Vec<Line<'l>>)> = None;
