@@ -22,6 +22,8 @@ pub(super) const MAX_PLANNED: usize = 200_000;
 /// How much of a file is looked at before it is kept.
 const HEAD: u64 = 16 << 10;
 const PIECE: usize = 64 << 10;
+/// Bytes of all names.
+const MAX_NAMES: usize = 64 << 20;
 /// Chats shrink well already; what more a higher level would save is not worth its time.
 const LEVEL: i32 = 1;
 
@@ -29,6 +31,7 @@ const LEVEL: i32 = 1;
 pub(super) struct Gathering {
     /// Names of all files that came by, kept or not.
     names: Vec<String>,
+    name_bytes: usize,
     kept: BTreeMap<usize, Kept>,
     room: usize,
     most: u64,
@@ -53,6 +56,7 @@ impl Gathering {
     pub(super) fn new(limits: &ExtractLimits) -> Self {
         Self {
             names: Vec::new(),
+            name_bytes: 0,
             kept: BTreeMap::new(),
             room: usize::try_from(limits.max_parse_bytes).unwrap_or(usize::MAX),
             most: limits.max_parse_bytes.min(limits.max_child_bytes),
@@ -71,7 +75,8 @@ impl Gathering {
         name: &str,
         body: &'b mut dyn Read,
     ) -> Option<Box<dyn Read + 'b>> {
-        if self.names.len() >= MAX_PLANNED {
+        self.name_bytes = self.name_bytes.saturating_add(name.len());
+        if self.names.len() >= MAX_PLANNED || self.name_bytes > MAX_NAMES {
             return Some(Box::new(body));
         }
         let at = self.names.len();
@@ -124,7 +129,8 @@ impl Gathering {
                 Err(error) => break Some(error),
             }
         };
-        let packed = packer.finish()?;
+        let mut packed = packer.finish()?;
+        packed.shrink_to_fit();
         if broken.is_some() || packed.len() > self.room {
             return Ok(Attempt::Part(packed, broken));
         }

@@ -6,9 +6,9 @@
 //! file of an archive is passed on, made into documents, or listed with the reason why its
 //! content is told elsewhere.
 //!
-//! Why two ways in: a single file tells most of what it means, so that a folder, a tar archive or
-//! one too large to be held are read too; who is who and which files repeat each other is known
-//! only where the archive can be looked at as a whole.
+//! Why two ways in: a single file tells most of what it means, so that a folder is read too; who
+//! is who and which files repeat each other is known only where an archive is looked at as a
+//! whole, be it held or kept back in parts while it comes by.
 
 mod bookmarks;
 mod chat_text;

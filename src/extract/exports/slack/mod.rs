@@ -382,7 +382,7 @@ fn embedded_name(profile: &Value) -> &str {
     first_text(profile, &["real_name", "display_name", "name"])
 }
 
-/// Reads the messages of a day that lie outside an archive, or in one too large to be held.
+/// Reads the messages of a day that lie outside an archive, or do not fit beside the others.
 pub(super) fn read_day(json: &[u8], path: &str, outlet: &mut dyn Outlet) -> Result<(), Stop> {
     let mut steps = path.rsplit(['/', '\\']);
     let stem = steps.next().unwrap_or_default().trim_end_matches(".json");
