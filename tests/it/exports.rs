@@ -270,7 +270,7 @@ fn slack_files() -> Vec<(String, Vec<u8>)> {
         if file.is_file() {
             let mut content = Vec::new();
             file.read_to_end(&mut content).unwrap();
-            files.push((file.name().to_owned(), content));
+            files.push((file.name().unwrap().into_owned(), content));
         }
     }
     files
@@ -404,8 +404,7 @@ fn a_server_knows_exports_that_are_no_small_zip() {
     assert_eq!(day["title"], "#enrique, 2016-01-15", "{day:#}");
     assert_eq!(day["media_type"], "application/x-chat+json");
     assert_eq!(day["dates"]["content"], "2016-01-15T08:17:45Z");
-    let authors = day["authors"].as_array().unwrap();
-    assert!(authors.iter().any(|author| author.as_str().unwrap().starts_with("Harry Potter <")));
+    assert!(day["authors"].as_array().unwrap().contains(&"Harry Potter".into()), "{day:#}");
 
     let day = shown(&server, &key, &ledger, "export/enrique/2016-01-15.json");
     assert_eq!(day["title"], "#enrique, 2016-01-15", "{day:#}");
