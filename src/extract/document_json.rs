@@ -67,6 +67,7 @@ pub(super) fn extract_lines(source: &mut Source<'_>, out: &mut Output<'_>) -> Re
             absolute,
             media_type: Some("application/json".to_owned()),
             format: Some(FormatHint::DocumentJson),
+            file_date: None,
         };
         out.child(&header, &mut bytes)?;
     }

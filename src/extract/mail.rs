@@ -197,6 +197,7 @@ fn pass_on(
         absolute: false,
         media_type,
         format: None,
+        file_date: None,
     };
     let limit = out.limits().max_child_bytes;
     if bytes.len() as u64 > limit {

@@ -39,6 +39,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
             absolute: false,
             media_type: Some("message/rfc822".to_owned()),
             format: None,
+            file_date: None,
         };
         let mut message = Message::new(&mut window);
         out.child(&header, &mut message)?;

@@ -215,7 +215,7 @@ fn parse(
     match detected.format {
         Format::Text => text::extract(source, declared, out),
         Format::Markdown => markdown::extract(source, declared, out),
-        Format::Html => html::extract(source, declared, out),
+        Format::Html => html::extract(source, declared, &request.name, out),
         Format::Table(delimiter) => table::extract(source, delimiter, declared, out),
         Format::Json => json::extract(source, declared, out),
         Format::JsonLines => json::extract_lines(source, out),

@@ -64,9 +64,12 @@ fn read_rows<R: Read>(
             },
         }
         since_row.set(0);
-        rows += 1;
         let row: Vec<String> =
             record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+        if rows == 0 && names_delimiter(&row) {
+            continue;
+        }
+        rows += 1;
         if let Some(groups) = &mut groups {
             groups.push(row, out)?;
         } else if let Some(first) = waiting.take() {
@@ -80,6 +83,12 @@ fn read_rows<R: Read>(
     }
     out.fact("rows", &rows.to_string());
     finish(waiting, groups, out)
+}
+
+/// True for the line by which a table says what separates its cells, which is none of its rows.
+fn names_delimiter(row: &[String]) -> bool {
+    let line = row.concat();
+    matches!(line.as_bytes(), [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', rest @ ..] if rest.len() <= 1)
 }
 
 fn finish(
@@ -169,6 +178,15 @@ mod tests {
         assert_eq!(found.blocks.len(), 3);
         assert!(found.texts().iter().all(|t| t.starts_with("id | name\n")));
         assert_eq!(found.document.metadata["rows"], "121");
+    }
+
+    #[test]
+    fn a_line_that_names_the_delimiter_is_no_row() {
+        for text in ["sep=;\r\nName;Preis\r\nApfel;1,50\r\n", "\"sep=;\"\nName;Preis\nApfel;1,50\n"] {
+            let found = run("a.csv", text.as_bytes());
+            assert_eq!(found.texts(), ["Name | Preis\nApfel | 1,50"]);
+            assert_eq!(found.document.metadata["rows"], "2");
+        }
     }
 
     #[test]

@@ -31,6 +31,9 @@ pub(super) fn child(header: &ChildHeader) -> Result<(), Fault> {
     if header.name.is_empty() || !is_short(&header.name, MAX_NAME) {
         return Err("a file without a usable name");
     }
+    if header.file_date.is_some_and(|date| !ChildHeader::is_plausible_date(date)) {
+        return Err("a file with an impossible date");
+    }
     media_type(header.media_type.as_deref())
 }
 

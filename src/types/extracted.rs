@@ -91,6 +91,19 @@ pub struct ChildHeader {
     pub media_type: Option<String>,
     /// Name of the text encoding or format to force when the child is extracted.
     pub format: Option<FormatHint>,
+    /// When the child was last changed, as the container says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_date: Option<Timestamp>,
+}
+
+impl ChildHeader {
+    /// False for times that programs write where they know none, and for those of another age.
+    /// A day that is still to come somewhere is left to those who know what day it is.
+    pub fn is_plausible_date(date: Timestamp) -> bool {
+        /// 1980-01-02 and 2200-01-01, in seconds.
+        const PLAUSIBLE: std::ops::Range<i64> = 315_619_200..7_258_118_400;
+        PLAUSIBLE.contains(&date.as_second())
+    }
 }
 
 /// A format the caller names, because bytes alone do not tell.

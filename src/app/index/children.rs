@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::LEASE;
@@ -222,12 +223,15 @@ impl ChildSink for ChildIntake<'_> {
         let source = crate::app::ingest::clean_source(&source).map_err(std::io::Error::other)?;
         let (blob, size_bytes) =
             body.as_ref().map_or((String::new(), 0), |blob| (blob.digest.clone(), blob.size_bytes));
+        // Archives tell the time of a place that they do not name.
+        let latest = self.app.clock.now().saturating_add(SignedDuration::from_hours(24));
+        let latest = latest.unwrap_or(Timestamp::MAX);
         let drop = NewDrop {
             collection: self.parent.collection.clone(),
             source,
             blob,
             size_bytes,
-            file_date: None,
+            file_date: header.file_date.filter(|date| *date <= latest),
             declared_type: header.media_type,
             format: header.format,
             parent: Some(self.parent.item),

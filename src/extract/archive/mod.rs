@@ -11,9 +11,12 @@ mod names;
 mod packed;
 mod sevenz;
 mod tar;
+mod times;
 mod zip;
 
 use std::io::{self, Read};
+
+use jiff::Timestamp;
 
 use self::budget::Budget;
 use self::names::Names;
@@ -81,10 +84,17 @@ struct Entries {
 }
 
 impl Entries {
-    /// Passes a file on under the cleaned form of `name`.
-    fn pass(&mut self, name: &str, body: &mut dyn Read, out: &mut Output<'_>) -> Result<(), Stop> {
+    /// Passes a file on under the cleaned form of `name`, last changed at `file_date`.
+    fn pass(
+        &mut self,
+        name: &str,
+        file_date: Option<Timestamp>,
+        body: &mut dyn Read,
+        out: &mut Output<'_>,
+    ) -> Result<(), Stop> {
         self.total += 1;
-        out.child(&header(self.names.clean(name)), &mut Damaged(body))
+        let header = ChildHeader { file_date, ..header(self.names.clean(name)) };
+        out.child(&header, &mut Damaged(body))
     }
 
     /// Lists a file that is not taken, with the reason.
@@ -149,7 +159,7 @@ fn quoted(name: &str) -> String {
 }
 
 fn header(name: String) -> ChildHeader {
-    ChildHeader { name, absolute: false, media_type: None, format: None }
+    ChildHeader { name, absolute: false, media_type: None, format: None, file_date: None }
 }
 
 /// Where documents made of an export's files go.

@@ -11,7 +11,7 @@ use sevenz_rust2::{ArchiveReader, EntryDecision, Error, Password};
 use super::super::emit::{Output, Stop};
 use super::super::source::Source;
 use super::budget::Budget;
-use super::{Entries, failure};
+use super::{Entries, failure, times};
 use crate::types::ExtractFailureCode;
 
 /// Most memory of header and dictionary each, in KiB.
@@ -45,7 +45,9 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
             let failure = failure(ExtractFailureCode::UnsupportedType, message);
             entries.refuse(entry.name(), failure, out)
         } else {
-            entries.pass(entry.name(), &mut budget.metered(&mut *body), out)
+            let changed = entry.has_last_modified_date.then(|| entry.last_modified_date().into());
+            let changed = changed.and_then(times::of_windows);
+            entries.pass(entry.name(), changed, &mut budget.metered(&mut *body), out)
         };
         if let Err(reason) = passed {
             stop = Some(reason);

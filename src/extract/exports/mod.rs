@@ -118,6 +118,7 @@ pub(super) fn document_header(name: String) -> ChildHeader {
         absolute: false,
         media_type: Some("application/json".to_owned()),
         format: Some(FormatHint::DocumentJson),
+        file_date: None,
     }
 }
 

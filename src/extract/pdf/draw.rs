@@ -43,6 +43,7 @@ pub(in crate::extract) fn draw(
                     absolute: false,
                     media_type: Some(super::super::image::PORTABLE_MAP.to_owned()),
                     format: None,
+                    file_date: None,
                 };
                 out.child(&child, &mut Cursor::new(header).chain(Cursor::new(pixels)))?;
             }

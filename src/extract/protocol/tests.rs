@@ -60,11 +60,13 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         (kind(), any::<String>(), option::of(any::<u32>()))
             .prop_map(|(kind, text, page)| Event::Block(Block { kind, text, page })),
-        (any::<String>(), any::<bool>(), option::of(any::<String>())).prop_map(
-            |(name, absolute, media_type)| {
-                Event::ChildBegin(ChildHeader { name, absolute, media_type, format: None })
-            }
-        ),
+        (any::<String>(), any::<bool>(), option::of(any::<String>()), option::of(any::<u32>()))
+            .prop_map(|(name, absolute, media_type, changed)| {
+                let file_date =
+                    changed.and_then(|at| jiff::Timestamp::from_second(i64::from(at)).ok());
+                let format = None;
+                Event::ChildBegin(ChildHeader { name, absolute, media_type, format, file_date })
+            }),
         vec(any::<u8>(), 0..2000).prop_map(Event::ChildData),
         Just(Event::ChildEnd),
         (any::<String>(), option::of(any::<u64>()), facts).prop_map(|(title, at, facts)| {

@@ -49,6 +49,7 @@ fn child(name: &str, absolute: bool) -> Event {
         absolute,
         media_type: None,
         format: None,
+        file_date: None,
     })
 }
 

@@ -20,6 +20,7 @@ use super::budget::Budget;
 use super::{Delivery, Entries, failure};
 use crate::types::ExtractFailureCode;
 use directory::{Directory, Record};
+pub(super) use directory::{field, u32_at, u64_at};
 
 /// How much of a file is unpacked to prove a password.
 const PROOF: u64 = 16 << 20;
@@ -164,7 +165,7 @@ fn one_file(
         return Ok(());
     }
     let passed = entry::with_body(bytes, record, password, |body| {
-        entries.pass(&name, &mut budget.metered(body), out)
+        entries.pass(&name, record.changed(), &mut budget.metered(body), out)
     });
     match passed {
         Ok(passed) => passed,

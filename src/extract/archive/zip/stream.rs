@@ -8,10 +8,11 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::DeflateDecoder;
+use jiff::Timestamp;
 
 use super::super::budget::Budget;
 use super::super::names::{decode, decode_dos};
-use super::super::{Entries, failure, quoted};
+use super::super::{Entries, failure, quoted, times};
 use super::directory::{field, u16_at, u32_at, u64_at};
 use super::entry::{Checked, LOCAL, LOCAL_LENGTH, damaged, unpacked};
 use super::{aes, traditional};
@@ -39,6 +40,7 @@ struct Local {
     wide: bool,
     /// Strength and real method of a file encrypted with AES.
     aes: Option<(u8, u16)>,
+    changed: Option<Timestamp>,
 }
 
 impl Local {
@@ -96,6 +98,7 @@ fn next(input: &mut impl Read) -> io::Result<Option<Local>> {
         unpacked: u64::from(wide_number(22)),
         wide: false,
         aes: field(&extra, 0x9901).and_then(|field| Some((*field.get(4)?, u16_at(field, 5)?))),
+        changed: times::of_zip(number(12), number(10), &extra),
     };
     let mut rest = extra.as_slice();
     while let (Some(id), Some(length)) = (u16_at(rest, 0), u16_at(rest, 2)) {
@@ -166,11 +169,11 @@ fn pass(
     match unpacked(method, data) {
         Ok(body) if local.aes.is_some() => {
             // Its seal stands for the checksum, which may be left out.
-            entries.pass(&local.name, &mut budget.metered(body), out)
+            entries.pass(&local.name, local.changed, &mut budget.metered(body), out)
         }
         Ok(body) => {
             let body = Checked::new(body, local.unpacked, local.crc);
-            entries.pass(&local.name, &mut budget.metered(body), out)
+            entries.pass(&local.name, local.changed, &mut budget.metered(body), out)
         }
         Err(failure) => entries.refuse(&local.name, failure, out),
     }
@@ -224,7 +227,7 @@ fn of_unknown_length(
     out: &mut Output<'_>,
 ) -> Result<Result<(), Stop>, Stop> {
     let mut body = budget.metered(DeflateDecoder::new(&mut *input));
-    entries.pass(&local.name, &mut body, out)?;
+    entries.pass(&local.name, local.changed, &mut body, out)?;
     // What nobody wanted of it still stands before the next file.
     if let Err(error) = io::copy(&mut body, &mut io::sink()) {
         let reason = budget.spent().map_or_else(
