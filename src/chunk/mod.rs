@@ -30,6 +30,16 @@ pub struct ChunkedText {
     pub page_starts: Vec<u64>,
 }
 
+impl ChunkedText {
+    /// Takes the numbers of pages out, where they count what has a name: the sheets of a workbook
+    /// are in the heading path, and nobody looks for their second page.
+    pub fn without_pages(mut self) -> Self {
+        self.page_starts.clear();
+        self.chunks.iter_mut().for_each(|chunk| chunk.page = None);
+        self
+    }
+}
+
 /// Joins `blocks` into the document's text and cuts it into chunks of at most `budget` tokens.
 pub fn split(blocks: &[Block], budget: usize, tokens: &TokenSpans<'_>) -> ChunkedText {
     let mut packer = Packer::new(budget);

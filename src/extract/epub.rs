@@ -10,6 +10,7 @@ use super::date::parse_date;
 use super::emit::{Output, Stop};
 use super::html;
 use super::package::Package;
+use super::people::is_nobody;
 use super::source::Source;
 use super::xml::{Element, Xml};
 use crate::types::ExtractFailureCode;
@@ -52,7 +53,7 @@ fn fact(property: Element<'_>, out: &mut Output<'_>) {
     let value = property.text();
     match property.name() {
         "title" => out.title(&value),
-        "creator" => out.author(&value),
+        "creator" if !is_nobody(&value) => out.author(&value),
         "language" => out.fact("lang", &value),
         "date" => {
             out.document.content_date = out.document.content_date.or_else(|| parse_date(&value));

@@ -36,6 +36,7 @@ mod office;
 mod package;
 mod passwords;
 mod pdf;
+mod people;
 #[cfg(feature = "fault-injection")]
 mod probe;
 pub mod protocol;

@@ -256,6 +256,7 @@ fn chunked_record(
     spans: &chunk::TokenSpans<'_>,
 ) -> Result<ExtractionRecord, Error> {
     let split = chunk::split(&document.blocks, budget, spans);
+    let split = if is_workbook(&document.media_type) { split.without_pages() } else { split };
     let title = document.title.filter(|title| !title.trim().is_empty());
     let title = title.unwrap_or_else(|| file_stem(source).to_owned());
     let title: String = title.trim().chars().take(TITLE_CHARS).collect();
@@ -291,6 +292,11 @@ fn chunked_record(
         container: document.container,
         ocr: OcrPlan::default(),
     })
+}
+
+/// True for documents whose pages are sheets.
+fn is_workbook(media_type: &str) -> bool {
+    media_type.contains("spreadsheet") || media_type.starts_with("application/vnd.ms-excel")
 }
 
 /// The language most of a document is in; `Other` where the detector is not sure.

@@ -10,6 +10,7 @@ use scraper::{Html, Node};
 use super::tree::{Step, Walk};
 use crate::extract::date::parse_date;
 use crate::extract::emit::Output;
+use crate::extract::people::is_nobody;
 
 /// How far into a page its encoding may be declared.
 const DECLARATION_WITHIN: usize = 4096;
@@ -77,7 +78,7 @@ fn meta(element: &Element, out: &mut Output<'_>) {
         return;
     }
     match name.to_ascii_lowercase().as_str() {
-        "author" | "dc.creator" | "dcterms.creator" => out.author(content),
+        "author" | "dc.creator" | "dcterms.creator" if !is_nobody(content) => out.author(content),
         "date"
         | "dc.date"
         | "dcterms.date"

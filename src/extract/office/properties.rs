@@ -1,12 +1,13 @@
 //! What an Open Packaging document says about itself: title, author, dates, language.
 //!
-//! Called by: `office`. Talks to: `package`.
+//! Called by: `office`. Talks to: `package`, `people`.
 //! Invariants: a document without properties simply says nothing.
 
 use super::relations::Relations;
 use crate::extract::date::parse_date;
 use crate::extract::emit::Output;
 use crate::extract::package::Package;
+use crate::extract::people::is_nobody;
 use crate::extract::xml::Element;
 
 /// Reads the core and the application's own properties.
@@ -35,7 +36,8 @@ pub(super) fn fact(name: &str, value: &str, out: &mut Output<'_>) {
     match name {
         "title" => out.title(value),
         "creator" | "initial-creator" => {
-            value.split(';').for_each(|author| out.author(author));
+            let authors = value.split(';').filter(|author| !is_nobody(author));
+            authors.for_each(|author| out.author(author));
         }
         "lastModifiedBy" => out.fact("last_modified_by", value),
         "created" | "creation-date" => {

@@ -6,7 +6,7 @@
 
 use super::inline::plain;
 use crate::extract::emit::{Output, Stop};
-use crate::extract::office::sheet::{self, Regions};
+use crate::extract::office::sheet::{self, Regions, Unit};
 use crate::extract::xml::Element;
 use crate::types::BlockKind;
 
@@ -97,9 +97,13 @@ impl Sheet {
 
 /// The typed value of a cell, or its text.
 fn value(cell: Element<'_>) -> String {
+    let amount = || cell.attr("value").and_then(|value| value.parse::<f64>().ok());
     let typed = match cell.attr("value-type") {
-        Some("float" | "percentage" | "currency") => {
-            cell.attr("value").and_then(|value| value.parse().ok()).map(sheet::number)
+        Some("float") => amount().map(sheet::number),
+        Some("percentage") => amount().map(|share| Unit::percent(0).shown(share)),
+        Some("currency") => {
+            let unit = || Unit::currency(&plain(cell), cell.attr("currency"));
+            amount().map(|amount| unit().shown(amount))
         }
         Some("date") => {
             cell.attr("date-value").map(|date| date.replace('T', " ").replace(" 00:00:00", ""))

@@ -1,9 +1,11 @@
 //! One cell's value as text: numbers without noise, dates as ISO 8601.
 //!
-//! Called by: `sheet`, `odf`. Talks to: `calamine`.
+//! Called by: `sheet`, `odf`. Talks to: `calamine`, `units` for what a number counts.
 //! Invariants: the same value is written the same way in every format.
 
 use calamine::{Data, DataRef, ExcelDateTime};
+
+use super::units::Unit;
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
@@ -19,10 +21,11 @@ pub(super) fn shown(value: &Data) -> String {
     }
 }
 
-pub(super) fn shown_ref(value: &DataRef<'_>) -> String {
+/// `value` as its number format has it, where it has one that tells more than digits.
+pub(super) fn shown_ref(value: &DataRef<'_>, unit: Option<&Unit>) -> String {
     match value {
         DataRef::Int(value) => value.to_string(),
-        DataRef::Float(value) => number(*value),
+        DataRef::Float(value) => unit.map_or_else(|| number(*value), |unit| unit.shown(*value)),
         DataRef::SharedString(text) => (*text).to_owned(),
         DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
             text.clone()
