@@ -1,8 +1,10 @@
 //! Calendars (.ics) and address books (.vcf): events and people as short paragraphs.
 //!
-//! Called by: `extract`. Talks to: `charset`.
+//! Called by: `extract`. Talks to: `charset`, `cards::quoted` for values of vCard 2.1.
 //! Invariants: folded lines are one; binary values (photos) are not text; a property that is not
 //! known is left out, the text of a known one never.
+
+mod quoted;
 
 use super::charset::{declared_in, decode_whole};
 use super::date::parse_date;
@@ -27,22 +29,31 @@ pub(super) fn extract(
         let name = name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
         match name.as_str() {
             "BEGIN" | "END" => card.finish(out)?,
-            _ => card.property(&name, head, value, out),
+            _ => card.property(&name, head, &quoted::decoded(head, value), out),
         }
     }
     card.finish(out)
 }
 
-/// Logical lines: one that begins with white space continues the one before.
+/// Logical lines: one that begins with white space continues the one before, and so does every
+/// line behind a quoted-printable one that ends with `=`.
 fn unfolded(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         match lines.last_mut() {
+            Some(last) if goes_on(last) => {
+                last.pop();
+                last.push_str(line);
+            }
             Some(last) if line.starts_with([' ', '\t']) => last.push_str(&line[1..]),
             _ => lines.push(line.to_owned()),
         }
     }
     lines
+}
+
+fn goes_on(line: &str) -> bool {
+    line.ends_with('=') && split(line).is_some_and(|(head, _)| quoted::is_quoted(head))
 }
 
 /// Name with parameters, and value; a colon within quotes separates nothing.
