@@ -120,6 +120,8 @@ async fn write_group(
                 body: body.as_str(),
                 source: &source.source,
                 media_type: &source.media_type,
+                authors: &source.authors,
+                recipients: &source.recipients,
                 date: source.date,
                 chunks: source.chunks.iter().map(|(key, text)| (*key, text.as_str())).collect(),
             })

@@ -76,6 +76,10 @@ pub struct FulltextSource {
     pub text_zstd: Vec<u8>,
     pub source: String,
     pub media_type: String,
+    /// Names and addresses of those who wrote it.
+    pub authors: Vec<String>,
+    /// The same of those a mail went to.
+    pub recipients: Vec<String>,
     pub date: Timestamp,
     /// The date the document gives itself.
     pub written: Option<Timestamp>,
@@ -123,7 +127,7 @@ impl CatalogReader<'_> {
             "read what to index",
             "SELECT i.title, i.language, t.outline, t.body_zstd, d.source, i.media_type, \
                     coalesce(i.event_date, i.content_date, i.file_date, i.received_at), \
-                    i.content_date \
+                    i.content_date, i.authors, i.metadata \
              FROM item i JOIN document d ON d.key = i.document JOIN text t ON t.item = i.key \
              WHERE i.key = ?1 AND d.current_item = i.key AND d.deleted_at IS NULL",
             [item.0],
@@ -138,6 +142,8 @@ impl CatalogReader<'_> {
                     text_zstd: row.get(3)?,
                     source: row.get(4)?,
                     media_type: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+                    authors: super::rows::json(row, 8)?,
+                    recipients: recipients(super::rows::json(row, 9)?),
                     date: super::rows::time(row, 6)?,
                     written: super::rows::optional_time(row, 7)?,
                     chunks: Vec::new(),
@@ -181,6 +187,11 @@ impl CatalogReader<'_> {
             },
         )
     }
+}
+
+/// Whoever a mail went to, as far as its facts say.
+fn recipients(mut facts: BTreeMap<String, String>) -> Vec<String> {
+    ["to", "cc", "bcc"].into_iter().filter_map(|key| facts.remove(key)).collect()
 }
 
 /// The document an item belongs to, and what is visible of it.

@@ -34,7 +34,7 @@ use self::analysis::Analysis;
 use self::collect::{BestChunks, BestItems, MatchingItems};
 use self::compile::{Compiler, Corpus};
 use self::files::Files;
-use self::schema::{DocumentFields, PassageFields};
+use self::schema::{DocumentFields, HAS_AUTHORS, HAS_RECIPIENTS, PassageFields};
 use self::seen::Seen;
 use self::store::Store;
 use super::latch::Latch;
@@ -56,6 +56,10 @@ pub struct FulltextEntry<'a> {
     pub body: &'a str,
     pub source: &'a str,
     pub media_type: &'a str,
+    /// Names and addresses of those who wrote it.
+    pub authors: &'a [String],
+    /// The same of those a mail went to.
+    pub recipients: &'a [String],
     /// The date to filter by.
     pub date: Timestamp,
     /// Chunks with their texts.
@@ -189,6 +193,14 @@ impl Fulltext {
         document.add_text(fields.source, entry.source);
         document.add_text(fields.media_type, &media_type);
         document.add_text(fields.media_words, &media_type);
+        let names = [
+            (fields.authors, entry.authors, HAS_AUTHORS),
+            (fields.recipients, entry.recipients, HAS_RECIPIENTS),
+        ];
+        for (field, people, word) in names.into_iter().filter(|(_, people, _)| !people.is_empty()) {
+            people.iter().for_each(|person| document.add_text(field, person));
+            document.add_text(fields.names, word);
+        }
         document.add_text(fields.language, language.code());
         document.add_text(fields.title.get(language), title);
         document.add_text(fields.headings.get(language), entry.headings);

@@ -1,7 +1,8 @@
 //! The numbers BM25 scores with, where the index's own would mislead.
 //!
 //! Called by: `compile`, and tantivy while it scores. Talks to: tantivy.
-//! Invariants: with one language in use and everything in sight, every number is the index's own;
+//! Invariants: with one language in use and everything in sight, every number is the index's own,
+//! but for the fields with names, which few documents have;
 //! with some documents in sight, no number counts any other.
 //! Why: tantivy divides a field's length and a term's documents by all documents, but a field of
 //! one language holds the documents of that language alone. Among many English documents a few

@@ -72,6 +72,8 @@ fn entry(item: i64, body: &str) -> FulltextEntry<'_> {
         body,
         source: "inbox/file.txt",
         media_type: "text/plain",
+        authors: &[],
+        recipients: &[],
         date: Timestamp::UNIX_EPOCH,
         chunks: vec![(ChunkKey(item * 10), body)],
     }
@@ -138,6 +140,43 @@ fn a_file_is_found_by_its_name() {
     let named = FulltextEntry { source: "in/minutes_May.docx", ..entry(1, "We met.") };
     let rig = Rig::with(&[named, entry(2, "The minutes of a meeting.")]);
     assert_eq!(rig.find("minutes"), [2, 1]);
+}
+
+#[test]
+fn a_document_is_found_by_who_wrote_it_behind_those_that_name_them() {
+    let eva = ["Eva Wright".to_owned(), "Ann Lee <ann@example.org>".to_owned()];
+    let bob = ["Bob Stone".to_owned()];
+    let rig = Rig::with(&[
+        FulltextEntry { authors: &eva, recipients: &bob, ..entry(1, "On lakes and rivers.") },
+        entry(2, "A talk by Eva Wright on rivers."),
+        FulltextEntry { authors: &bob, ..entry(3, "On Eva and on rivers.") },
+    ]);
+    assert_eq!(rig.find("\"Eva Wright\""), [2, 1]);
+    assert_eq!(rig.find("Wright"), [2, 1]);
+    assert_eq!(rig.find("author:wright"), [1]);
+    assert_eq!(rig.find("author:\"eva wright\" rivers"), [1]);
+    assert_eq!(rig.find("author:\"wright ann\""), [0; 0]);
+    assert_eq!(rig.find("from:ann@example.org"), [1]);
+    assert_eq!(rig.find("to:bob"), [1]);
+    assert_eq!(rig.find("rivers -from:bob"), [1, 2]);
+    assert_eq!(rig.find("from:eva author:bob"), [0; 0]);
+}
+
+#[test]
+fn a_name_weighs_the_same_however_few_documents_have_authors() {
+    let eva = ["Eva Wright".to_owned()];
+    let bodies: Vec<String> = (0..40).map(|n| format!("filler{n} words")).collect();
+    let written = |item, body| FulltextEntry { authors: &eva, ..entry(item, body) };
+    let score = |authors: usize| {
+        let all = (1..).zip(&bodies);
+        let entries: Vec<_> = all
+            .enumerate()
+            .map(|(at, (item, body))| if at < authors { written(item, body) } else { entry(item, body) })
+            .collect();
+        Rig::with(&entries).hits("author:eva", &SearchFilter::default()).hits[0].score
+    };
+    let (one, two) = (score(1), score(2));
+    assert!(one > two && two > one * 0.7, "{one} and {two}");
 }
 
 #[test]
@@ -464,6 +503,8 @@ fn what_is_out_of_sight_changes_neither_order_nor_score() {
         body,
         source: "notes.txt",
         media_type: "text/plain",
+        authors: &[],
+        recipients: &[],
         date: Timestamp::UNIX_EPOCH,
         chunks: vec![(ChunkKey(item), body)],
     };

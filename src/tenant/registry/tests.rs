@@ -134,6 +134,8 @@ async fn plant(tenant: &TenantHandle<Write>) -> String {
         body: MARKER,
         source: MARKER,
         media_type: "text/plain",
+        authors: &[],
+        recipients: &[],
         date: Timestamp::UNIX_EPOCH,
         chunks: vec![(ChunkKey(1), MARKER)],
     };
