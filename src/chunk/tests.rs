@@ -79,12 +79,14 @@ fn pages_are_kept_and_empty_pages_counted() {
 
 #[test]
 fn sheets_are_cited_by_their_names() {
-    let mut blocks = [heading(1, "Costs"), paragraph("a | 1"), heading(1, "Staff"), paragraph("b | 2")];
+    let mut blocks =
+        [heading(1, "Costs"), paragraph("a | 1"), heading(1, "Staff"), paragraph("b | 2")];
     for (number, block) in (2_u32..).zip(&mut blocks) {
         block.page = Some(number / 2);
     }
     let split = split(&blocks, 50, &words).without_pages();
-    let paths: Vec<_> = split.chunks.iter().map(|chunk| (&chunk.headings[..], chunk.page)).collect();
+    let paths: Vec<_> =
+        split.chunks.iter().map(|chunk| (&chunk.headings[..], chunk.page)).collect();
     assert_eq!(paths, [(&["Costs".to_owned()][..], None), (&["Staff".to_owned()][..], None)]);
     assert!(split.page_starts.is_empty());
 }

@@ -152,7 +152,8 @@ mod tests {
         let book = format!(
             "<package><metadata/><manifest>{items}</manifest><spine>{spine}</spine></package>"
         );
-        let container = "<container><rootfiles><rootfile full-path='c.opf'/></rootfiles></container>";
+        let container =
+            "<container><rootfiles><rootfile full-path='c.opf'/></rootfiles></container>";
         let mut parts = vec![
             ("mimetype".to_owned(), "application/epub+zip".to_owned()),
             ("META-INF/container.xml".to_owned(), container.to_owned()),

@@ -395,7 +395,19 @@ impl<'r, 'o> Reader<'r, 'o> {
 /// Elements that are blocks of their own kind outside of tables.
 fn is_flattened(name: &str) -> bool {
     const NAMES: [&str; 14] = [
-        "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "menu", "li", "blockquote", "pre", "listing",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "menu",
+        "li",
+        "blockquote",
+        "pre",
+        "listing",
         "textarea",
     ];
     NAMES.contains(&name)

@@ -26,7 +26,8 @@ pub(super) fn extract(
     drop(bytes);
     let text = clean(&text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let mut reader = Reader { out, levels: Vec::new(), paragraph: String::new(), item: None, begun: false };
+    let mut reader =
+        Reader { out, levels: Vec::new(), paragraph: String::new(), item: None, begun: false };
     let mut at = 0;
     while at < lines.len() {
         at += reader.take(&lines[at..])?;
@@ -59,7 +60,10 @@ impl Reader<'_, '_> {
             let count = table.lines;
             return table.emit(self.out).map(|()| count);
         }
-        if starts && !self.begun && let Some(count) = self.fact(lines) {
+        if starts
+            && !self.begun
+            && let Some(count) = self.fact(lines)
+        {
             return Ok(count);
         }
         if starts && rule(line).is_some() {
@@ -170,7 +174,8 @@ fn item(line: &str, may_be_numbered: bool) -> Option<(&str, bool)> {
     let line = line.strip_prefix('(').unwrap_or(line);
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
     let rest = line[digits..].strip_prefix(". ").or_else(|| line[digits..].strip_prefix(") "));
-    rest.filter(|_| may_be_numbered && (1..=3).contains(&digits)).map(|item| (item.trim_start(), true))
+    rest.filter(|_| may_be_numbered && (1..=3).contains(&digits))
+        .map(|item| (item.trim_start(), true))
 }
 
 /// The character of a line that consists of one mark alone.

@@ -28,9 +28,8 @@ pub(super) fn extract(
     for line in text.lines().map(str::trim) {
         if let Some((from, to)) = line.split_once("-->") {
             let from = from.trim().to_owned();
-            let begins = seconds(&from).filter(|at| {
-                headed.is_none_or(|last| !(last..last + UNDER_HEADING).contains(at))
-            });
+            let begins = seconds(&from)
+                .filter(|at| headed.is_none_or(|last| !(last..last + UNDER_HEADING).contains(at)));
             if let Some(at) = begins {
                 end(&mut cue, out)?;
                 let time = format!("{:02}:{:02}:{:02}", at / 3600, at / 60 % 60, at % 60);

@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_line_that_names_the_delimiter_is_no_row() {
-        for text in ["sep=;\r\nName;Preis\r\nApfel;1,50\r\n", "\"sep=;\"\nName;Preis\nApfel;1,50\n"] {
+        for text in ["sep=;\r\nName;Preis\r\nApfel;1,50\r\n", "\"sep=;\"\nName;Preis\nApfel;1,50\n"]
+        {
             let found = run("a.csv", text.as_bytes());
             assert_eq!(found.texts(), ["Name | Preis\nApfel | 1,50"]);
             assert_eq!(found.document.metadata["rows"], "2");

@@ -13,6 +13,7 @@ use super::super::clean::prefix;
 const MAX_STEP: usize = 200;
 const MAX_STEPS: usize = 64;
 const MAX_NAME: usize = 1500;
+
 /// The names of one archive.
 #[derive(Default)]
 pub(super) struct Names {

@@ -232,7 +232,8 @@ fn long_names_are_whole_under_the_mark_of_any_tar() {
 
 #[test]
 fn files_keep_the_time_of_their_last_change() {
-    let mut packed = flate2::GzBuilder::new().mtime(1_336_280_000).write(Vec::new(), Compression::fast());
+    let mut packed =
+        flate2::GzBuilder::new().mtime(1_336_280_000).write(Vec::new(), Compression::fast());
     packed.write_all(b"words").expect("memory");
     let gzip = packed.finish().expect("memory");
     let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));

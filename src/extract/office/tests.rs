@@ -133,9 +133,8 @@ fn workbook(formats: &[&str], rows: &str) -> Vec<u8> {
     let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
     let relationships = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
     let custom = (164..).zip(formats);
-    let custom: String = custom
-        .map(|(id, code)| format!("<numFmt numFmtId='{id}' formatCode='{code}'/>"))
-        .collect();
+    let custom: String =
+        custom.map(|(id, code)| format!("<numFmt numFmtId='{id}' formatCode='{code}'/>")).collect();
     let styles = (164..164 + formats.len()).map(|id| format!("<xf numFmtId='{id}'/>"));
     let styles: String = styles.collect();
     package(&[
@@ -187,10 +186,7 @@ fn numbers_of_a_workbook_are_shown_as_a_person_sees_them() {
          <c r='E2'><f>A2</f><v>7</v></c></row>",
     );
     let found = run("a.xlsx", &bytes);
-    assert_eq!(
-        found.texts(),
-        ["Numbers", "1234567.5 € | 25.3% | 2024-03-31 | \n7 |  |  | 7"]
-    );
+    assert_eq!(found.texts(), ["Numbers", "1234567.5 € | 25.3% | 2024-03-31 | \n7 |  |  | 7"]);
     assert_eq!(found.document.warnings.len(), 1);
     assert!(found.document.warnings[0].starts_with("2 formulas"), "{:?}", found.document.warnings);
 }

@@ -23,9 +23,7 @@ use tantivy::{Score, Searcher, Term};
 use super::analysis::Analysis;
 use super::bm25::WordQuery;
 use super::query::{Clause, Occurrence, Query, Scope};
-use super::schema::{
-    DocumentFields, HAS_AUTHORS, HAS_RECIPIENTS, LanguageFields, PassageFields,
-};
+use super::schema::{DocumentFields, HAS_AUTHORS, HAS_RECIPIENTS, LanguageFields, PassageFields};
 use super::seen::Seen;
 use super::statistics::Statistics;
 use crate::types::{ItemKey, Language, SearchFilter};

@@ -171,7 +171,11 @@ fn a_name_weighs_the_same_however_few_documents_have_authors() {
         let all = (1..).zip(&bodies);
         let entries: Vec<_> = all
             .enumerate()
-            .map(|(at, (item, body))| if at < authors { written(item, body) } else { entry(item, body) })
+            .map(
+                |(at, (item, body))| {
+                    if at < authors { written(item, body) } else { entry(item, body) }
+                },
+            )
             .collect();
         Rig::with(&entries).hits("author:eva", &SearchFilter::default()).hits[0].score
     };

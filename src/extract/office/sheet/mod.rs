@@ -14,7 +14,10 @@ mod units;
 
 use std::io::Cursor;
 
-use calamine::{DataRef, Reader, Sheet, SheetType, Style, WorkbookProperties, Xls, XlsError, Xlsb, Xlsx, XlsxCellReader};
+use calamine::{
+    DataRef, Reader, Sheet, SheetType, Style, WorkbookProperties, Xls, XlsError, Xlsb, Xlsx,
+    XlsxCellReader,
+};
 
 pub(super) use self::cells::number;
 use self::extras::Extras;

@@ -183,9 +183,8 @@ fn is_currency_code(text: &str) -> bool {
 
 /// Text that says what is counted; brackets and dashes only decorate.
 fn is_unit(text: &str) -> bool {
-    text.len() <= 40 && text.chars().any(|c| {
-        c.is_alphabetic() || is_currency(c) || matches!(c, '°' | '%' | '‰')
-    })
+    text.len() <= 40
+        && text.chars().any(|c| c.is_alphabetic() || is_currency(c) || matches!(c, '°' | '%' | '‰'))
 }
 
 #[cfg(test)]
