@@ -187,7 +187,7 @@ impl Shapes {
                 (table.cells, table.columns, table.row_is_headed) = (0, 0, false);
             }
             "td" | "th" => {
-                let span = element.attr("colspan").and_then(|span| span.trim().parse().ok());
+                let span = element.attr("colspan").and_then(|span| span.trim().parse::<u32>().ok());
                 table.cells += 1;
                 table.columns = table.columns.saturating_add(span.unwrap_or(1).clamp(1, 1000));
                 table.in_header_cell = name == "th";
