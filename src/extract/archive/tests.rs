@@ -204,7 +204,7 @@ fn old_tar(entries: &[(u8, &str, &str, &[u8])], mark: &[u8]) -> Vec<u8> {
 
 #[test]
 fn long_names_are_whole_under_the_mark_of_any_tar() {
-    let long = format!("{}/end.txt", "folder/".repeat(30));
+    let long = format!("{}end.txt", "folder/".repeat(30));
     let noted = [long.as_bytes(), b"\0"].concat();
     let cut = &long[..100];
     let mut attributes = format!("{} path=posix.txt\n", 18).into_bytes();
