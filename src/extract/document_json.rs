@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::clean::one_line;
-use super::date::parse_date;
+use super::date::read_date;
 use super::emit::{Output, Stop};
 use super::lines::LineReader;
 use super::rows::RowGroups;
@@ -114,8 +114,7 @@ pub(super) fn read(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
             }
         }
     }
-    out.document.content_date =
-        DATES.iter().filter_map(|key| fields.get(*key)?.as_str()).find_map(parse_date);
+    out.written(DATES.iter().filter_map(|key| fields.get(*key)?.as_str()).find_map(read_date));
     if let Some(body) = fields.get("text").and_then(Value::as_str) {
         text::paragraphs(body, out)?;
     }

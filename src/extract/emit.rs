@@ -10,6 +10,7 @@
 use std::io::{self, Read};
 
 use super::clean::{break_point, clean, one_line, prefix, shorten, size};
+use super::date::{Written, shown_offset};
 use super::{ExtractLimits, ExtractRequest, ExtractSink};
 use crate::types::{
     Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
@@ -27,6 +28,8 @@ const MAX_VALUE: usize = 4 * 1024;
 const MAX_AUTHORS: usize = 100;
 const MAX_NAME: usize = 500;
 const MAX_WARNINGS: usize = 50;
+/// The fact that says in which offset from UTC the document's own date is written.
+const UTC_OFFSET: &str = "utc_offset";
 
 /// Why a parser ends before the end of its file.
 #[derive(Debug)]
@@ -231,6 +234,23 @@ impl<'a> Output<'a> {
         if !author.is_empty() && authors.len() < MAX_AUTHORS && !authors.contains(&author) {
             authors.push(author);
         }
+    }
+
+    /// Sets the date the document gives itself, unless it has one.
+    pub(super) fn written(&mut self, date: Option<Written>) {
+        if let Some(date) = date.filter(|_| self.document.content_date.is_none()) {
+            self.rewritten(date);
+        }
+    }
+
+    /// Sets it in place of the one there is.
+    pub(super) fn rewritten(&mut self, date: Written) {
+        self.document.content_date = Some(date.at);
+        let facts = &mut self.document.metadata;
+        match date.offset {
+            Some(offset) => facts.insert(UTC_OFFSET.to_owned(), shown_offset(offset)),
+            None => facts.remove(UTC_OFFSET),
+        };
     }
 
     fn emit(&mut self, kind: BlockKind, text: &str, page: Option<u32>) -> Result<(), Stop> {

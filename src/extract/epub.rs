@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use super::charset::StreamDecoder;
-use super::date::parse_date;
+use super::date::read_date;
 use super::emit::{Output, Stop};
 use super::html;
 use super::package::Package;
@@ -55,7 +55,7 @@ fn fact(property: Element<'_>, out: &mut Output<'_>) {
         "creator" => out.author(&value),
         "language" => out.fact("lang", &value),
         "date" => {
-            out.document.content_date = out.document.content_date.or_else(|| parse_date(&value));
+            out.written(read_date(&value));
             out.fact("date", &value);
         }
         name @ ("description" | "publisher" | "subject" | "identifier") => out.fact(name, &value),

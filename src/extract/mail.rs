@@ -17,6 +17,7 @@ mod store;
 
 use encoding_rs::Encoding;
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{
@@ -30,6 +31,7 @@ pub(super) use self::outlook::{extract as extract_outlook, is_outlook};
 pub(super) use self::store::extract as extract_store;
 use super::charset::StreamDecoder;
 use super::clean::{clean, one_line, shorten, size};
+use super::date::Written;
 use super::emit::{Output, Stop};
 use super::source::Source;
 use super::{html, text};
@@ -74,14 +76,19 @@ fn envelope(message: &Message<'_>) -> Envelope {
         bcc: people(message.bcc()),
         subject: message.subject().unwrap_or_default().to_owned(),
         date_text: message.header_raw(HeaderName::Date).unwrap_or_default().to_owned(),
-        date: message
-            .date()
-            .filter(|date| date.is_valid())
-            .and_then(|date| Timestamp::from_second(date.to_timestamp()).ok()),
+        date: message.date().filter(|date| date.is_valid()).and_then(written),
         message_id: message.message_id().unwrap_or_default().to_owned(),
         in_reply_to: words(message.in_reply_to()),
         references: words(message.references()),
     }
+}
+
+/// The date of a mail with the offset it is written in.
+fn written(date: &mail_parser::DateTime) -> Option<Written> {
+    let at = Timestamp::from_second(date.to_timestamp()).ok()?;
+    let seconds = (i32::from(date.tz_hour) * 60 + i32::from(date.tz_minute)) * 60;
+    let offset = Offset::from_seconds(if date.tz_before_gmt { -seconds } else { seconds });
+    Some(offset.map_or(Written::at(at), |offset| Written::with(at, offset)))
 }
 
 /// Everyone in an address field.

@@ -20,7 +20,7 @@ use pdfium_render::prelude::{
 pub(super) use self::draw::draw;
 pub use self::text::join_line;
 use super::clean::one_line;
-use super::date::parse_date;
+use super::date::read_date;
 use super::emit::{Output, Stop};
 use super::source::Source;
 use crate::native::{self, NativeError, NativeLibrary};
@@ -120,7 +120,7 @@ fn facts(document: &PdfDocument<'_>, out: &mut Output<'_>) {
     }
     let authors = tag(PdfDocumentMetadataTagType::Author);
     authors.split(';').for_each(|author| out.author(author));
-    out.document.content_date = parse_date(&tag(PdfDocumentMetadataTagType::CreationDate));
+    out.written(read_date(&tag(PdfDocumentMetadataTagType::CreationDate)));
     out.fact("subject", &tag(PdfDocumentMetadataTagType::Subject));
     out.fact("keywords", &tag(PdfDocumentMetadataTagType::Keywords));
     out.fact("creator", &tag(PdfDocumentMetadataTagType::Creator));

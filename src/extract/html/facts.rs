@@ -8,7 +8,7 @@ use scraper::node::Element;
 use scraper::{Html, Node};
 
 use super::tree::{Step, Walk};
-use crate::extract::date::parse_date;
+use crate::extract::date::read_date;
 use crate::extract::emit::Output;
 
 /// How far into a page its encoding may be declared.
@@ -85,7 +85,7 @@ fn meta(element: &Element, out: &mut Output<'_>) {
         | "dc.date.issued"
         | "article:published_time"
         | "pubdate" => {
-            out.document.content_date = out.document.content_date.or(parse_date(content));
+            out.written(read_date(content));
         }
         "description" | "dc.description" | "og:description" => out.fact("description", content),
         "keywords" => out.fact("keywords", content),

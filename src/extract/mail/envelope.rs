@@ -4,9 +4,8 @@
 //! Invariants: facts have the same keys and forms whatever format the mail came in; addresses
 //! are lower case and lists of them are separated by `, `.
 
-use jiff::Timestamp;
-
 use crate::extract::clean::one_line;
+use crate::extract::date::Written;
 use crate::extract::emit::Output;
 
 /// Words that mail programs put before the subject of a reply.
@@ -65,7 +64,7 @@ pub(super) struct Envelope {
     pub(super) subject: String,
     /// The date as the mail writes it.
     pub(super) date_text: String,
-    pub(super) date: Option<Timestamp>,
+    pub(super) date: Option<Written>,
     pub(super) message_id: String,
     pub(super) in_reply_to: Vec<String>,
     /// Oldest first.
@@ -114,7 +113,7 @@ impl Envelope {
         out.fact("references", &self.references.join(" "));
         out.fact("thread_id", self.thread_id());
         out.fact("thread_subject", &bare_subject(&self.subject).0);
-        out.document.content_date = self.date;
+        out.written(self.date);
         lines
     }
 }

@@ -16,6 +16,7 @@ use mail_parser::MessageParser;
 use super::envelope::{Envelope, Person};
 use super::{file_name, pass_on, plain_body, rtf};
 use crate::extract::charset::StreamDecoder;
+use crate::extract::date::Written;
 use crate::extract::emit::{Output, Stop};
 use crate::extract::html;
 use crate::extract::source::Source;
@@ -230,11 +231,11 @@ impl Item {
             envelope.subject = subject;
         }
         let noted = facts.time(SUBMITTED).or_else(|| facts.time(DELIVERED));
-        envelope.date = envelope.date.or(noted);
+        envelope.date = envelope.date.or(noted.map(Written::at));
         if envelope.date_text.trim().is_empty()
             && let Some(date) = envelope.date
         {
-            envelope.date_text = date.to_string();
+            envelope.date_text = date.at.to_string();
         }
         if envelope.message_id.is_empty() {
             envelope.message_id = bare_id(&self.text("", MESSAGE_ID, facts));

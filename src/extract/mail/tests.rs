@@ -34,6 +34,7 @@ fn header_body_and_attachments_are_taken_apart() {
         document.content_date.map(|date| date.to_string()).as_deref(),
         Some("2024-03-01T09:00:00Z")
     );
+    assert_eq!(document.metadata["utc_offset"], "+01:00");
     assert!(!document.container);
     let texts = found.texts();
     assert!(texts[0].starts_with("From: Ann Müller <ann@example.org>\nTo: Bob"), "{texts:?}");

@@ -4,7 +4,7 @@
 //! Invariants: a document without properties simply says nothing.
 
 use super::relations::Relations;
-use crate::extract::date::parse_date;
+use crate::extract::date::read_date;
 use crate::extract::emit::Output;
 use crate::extract::package::Package;
 use crate::extract::xml::Element;
@@ -39,11 +39,13 @@ pub(super) fn fact(name: &str, value: &str, out: &mut Output<'_>) {
         }
         "lastModifiedBy" => out.fact("last_modified_by", value),
         "created" | "creation-date" => {
-            out.document.content_date = parse_date(value).or(out.document.content_date);
+            if let Some(date) = read_date(value) {
+                out.rewritten(date);
+            }
             out.fact("created", value);
         }
         "modified" | "date" => {
-            out.document.content_date = out.document.content_date.or_else(|| parse_date(value));
+            out.written(read_date(value));
             out.fact("modified", value);
         }
         "language" => out.fact("lang", value),

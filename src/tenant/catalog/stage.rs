@@ -79,6 +79,12 @@ pub struct FulltextSource {
     pub date: Timestamp,
     /// The date the document gives itself.
     pub written: Option<Timestamp>,
+    /// The offset from UTC in which it writes that date: `+11:00`.
+    pub utc_offset: Option<String>,
+    /// The language it says it is in: `en-GB`.
+    pub lang: Option<String>,
+    /// Address of the person a mail is from.
+    pub from_address: Option<String>,
     pub chunks: Vec<(ChunkKey, String)>,
 }
 
@@ -123,7 +129,9 @@ impl CatalogReader<'_> {
             "read what to index",
             "SELECT i.title, i.language, t.outline, t.body_zstd, d.source, i.media_type, \
                     coalesce(i.event_date, i.content_date, i.file_date, i.received_at), \
-                    i.content_date \
+                    i.content_date, json_extract(i.metadata, '$.utc_offset'), \
+                    json_extract(i.metadata, '$.lang'), \
+                    json_extract(i.metadata, '$.from_address') \
              FROM item i JOIN document d ON d.key = i.document JOIN text t ON t.item = i.key \
              WHERE i.key = ?1 AND d.current_item = i.key AND d.deleted_at IS NULL",
             [item.0],
@@ -140,6 +148,9 @@ impl CatalogReader<'_> {
                     media_type: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
                     date: super::rows::time(row, 6)?,
                     written: super::rows::optional_time(row, 7)?,
+                    utc_offset: row.get(8)?,
+                    lang: row.get(9)?,
+                    from_address: row.get(10)?,
                     chunks: Vec::new(),
                 })
             },
