@@ -1,11 +1,11 @@
 //! Calendars (.ics) and address books (.vcf): events and people as short paragraphs.
 //!
-//! Called by: `extract`. Talks to: `charset`.
+//! Called by: `extract`; `calendar` for its lines. Talks to: `charset`, `calendar`.
 //! Invariants: folded lines are one; binary values (photos) are not text; a property that is not
 //! known is left out, the text of a known one never.
 
+use super::calendar;
 use super::charset::{declared_in, decode_whole};
-use super::date::parse_date;
 use super::emit::{Output, Stop};
 use super::source::Source;
 use crate::types::BlockKind;
@@ -18,7 +18,12 @@ pub(super) fn extract(
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
     let text = decode_whole(&bytes, declared_in(media_type), out);
     drop(bytes);
+    let events = calendar::events(&text);
+    out.written(events.first);
+    out.document.event_date = events.only.map(|start| start.at);
     let mut card = Card::default();
+    // Zones and reminders have starts and descriptions of their own.
+    let mut aside = 0_u32;
     for line in unfolded(&text) {
         let Some((head, value)) = split(&line) else {
             continue;
@@ -26,15 +31,23 @@ pub(super) fn extract(
         let name = head.split(';').next().unwrap_or_default();
         let name = name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
         match name.as_str() {
+            "BEGIN" if is_aside(value) => aside += 1,
+            "END" if is_aside(value) => aside = aside.saturating_sub(1),
             "BEGIN" | "END" => card.finish(out)?,
+            _ if aside > 0 => {}
             _ => card.property(&name, head, value, out),
         }
     }
     card.finish(out)
 }
 
+/// A part that says nothing about the event itself.
+fn is_aside(component: &str) -> bool {
+    ["VTIMEZONE", "VALARM"].iter().any(|name| component.trim().eq_ignore_ascii_case(name))
+}
+
 /// Logical lines: one that begins with white space continues the one before.
-fn unfolded(text: &str) -> Vec<String> {
+pub(super) fn unfolded(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         match lines.last_mut() {
@@ -46,7 +59,7 @@ fn unfolded(text: &str) -> Vec<String> {
 }
 
 /// Name with parameters, and value; a colon within quotes separates nothing.
-fn split(line: &str) -> Option<(&str, &str)> {
+pub(super) fn split(line: &str) -> Option<(&str, &str)> {
     let mut quoted = false;
     let at = line.find(|c: char| {
         quoted ^= c == '"';
@@ -107,9 +120,6 @@ impl Card {
             }
             _ => text,
         };
-        if name == "DTSTART" && out.document.content_date.is_none() {
-            out.document.content_date = parse_date(&shown);
-        }
         if !shown.trim().is_empty() {
             self.lines.push_str(&format!("{label}: {}\n", shown.trim()));
         }

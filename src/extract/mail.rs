@@ -34,7 +34,7 @@ use super::clean::{clean, one_line, shorten, size};
 use super::date::Written;
 use super::emit::{Output, Stop};
 use super::source::Source;
-use super::{html, text};
+use super::{calendar, html, text};
 use crate::types::ChildHeader;
 
 /// The type of a file in which Outlook keeps all its mails.
@@ -63,8 +63,16 @@ fn read(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), S
         Ok(()) | Err(Stop::Full) => {}
         Err(stop) => return Err(stop),
     }
+    invitation(message, raw, out);
     attachments(message, raw, out)?;
     text
+}
+
+/// Notes when the event takes place that a mail invites to.
+fn invitation(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) {
+    let parts = message.parts.iter().filter(|part| part.is_content_type("text", "calendar"));
+    let mut starts = parts.filter_map(|part| calendar::events(&text_of(part, raw)).only);
+    out.document.event_date = starts.next().map(|start| start.at);
 }
 
 fn envelope(message: &Message<'_>) -> Envelope {

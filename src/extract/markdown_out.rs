@@ -57,6 +57,9 @@ fn own_facts(fact: &mut impl FnMut(&str, &str), document: &ExtractedDocument) {
     if let Some(date) = document.content_date {
         fact("content_date", &date.to_string());
     }
+    if let Some(date) = document.event_date {
+        fact("event_date", &date.to_string());
+    }
 }
 
 fn render(block: &Block, out: &mut String) {

@@ -10,6 +10,7 @@
 //! passes them to the caller's `ExtractSink`. `protocol` and `worker` carry the same over pipes.
 
 mod archive;
+mod calendar;
 mod cards;
 mod charset;
 mod clean;

@@ -19,6 +19,9 @@ pub struct ExtractedDocument {
     pub authors: Vec<String>,
     /// The date the document gives itself (metadata, mail header), never the file system's.
     pub content_date: Option<Timestamp>,
+    /// When the event takes place that the document is about, where that is sure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_date: Option<Timestamp>,
     /// Further facts under stable keys: `charset`, `pages`, `message_id`, `to`, ….
     pub metadata: BTreeMap<String, String>,
     pub blocks: Vec<Block>,

@@ -283,6 +283,7 @@ fn chunked_record(
         warnings: document.warnings,
         truncated_at: document.truncated_at,
         content_date: document.content_date,
+        event_date: document.event_date,
         text_zstd: compress(&split.text).map_err(|source| Error::Text { item: 0, source })?,
         length_chars: split.length_chars,
         outline,

@@ -50,6 +50,24 @@ fn header_body_and_attachments_are_taken_apart() {
 }
 
 #[test]
+fn an_invitation_says_when_its_event_takes_place() {
+    let mail = |event: &str| {
+        format!(
+            "From: a@b.c\nSubject: s\nDate: Tue, 12 Mar 2024 10:00:00 +0100\nMIME-Version: 1.0\n\
+             Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+             Please come.\n--b\nContent-Type: text/calendar; method=REQUEST\n\n\
+             BEGIN:VCALENDAR\n{event}END:VCALENDAR\n--b--\n"
+        )
+    };
+    let invited = run("a.eml", mail("BEGIN:VEVENT\nDTSTART:20240401T080000Z\nEND:VEVENT\n").as_bytes());
+    let event = invited.document.event_date.map(|date| date.to_string());
+    assert_eq!(event.as_deref(), Some("2024-04-01T08:00:00Z"));
+    let date = invited.document.content_date.map(|date| date.to_string());
+    assert_eq!(date.as_deref(), Some("2024-03-12T09:00:00Z"));
+    assert_eq!(run("a.eml", mail("").as_bytes()).document.event_date, None);
+}
+
+#[test]
 fn a_mail_of_html_alone_is_read_through_its_markup() {
     let found = run(
         "a.eml",

@@ -45,6 +45,7 @@ pub struct ExtractionRecord {
     pub warnings: Vec<String>,
     pub truncated_at: Option<u64>,
     pub content_date: Option<Timestamp>,
+    pub event_date: Option<Timestamp>,
     pub text_zstd: Vec<u8>,
     pub length_chars: u64,
     pub outline: Vec<OutlineEntry>,
@@ -228,9 +229,9 @@ impl CatalogWriter<'_> {
         self.execute(
             "record an extraction",
             "UPDATE item SET media_type = ?2, title = ?3, language = ?4, authors = ?5, \
-             metadata = ?6, warnings = ?7, truncated_at = ?8, content_date = ?9, extracted = 1, \
-             chunk_count = ?10, reason = 'indexing', detail = 'Read; waiting to be indexed.' \
-             WHERE key = ?1",
+             metadata = ?6, warnings = ?7, truncated_at = ?8, content_date = ?9, \
+             event_date = ?10, extracted = 1, chunk_count = ?11, reason = 'indexing', \
+             detail = 'Read; waiting to be indexed.' WHERE key = ?1",
             params![
                 item.0,
                 record.media_type,
@@ -241,6 +242,7 @@ impl CatalogWriter<'_> {
                 to_json(&record.warnings)?,
                 record.truncated_at.map(|at| i64::try_from(at).unwrap_or(i64::MAX)),
                 record.content_date.map(Timestamp::as_microsecond),
+                record.event_date.map(Timestamp::as_microsecond),
                 record.chunks.len() as i64,
             ],
         )?;
