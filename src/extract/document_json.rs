@@ -122,7 +122,7 @@ pub(super) fn read(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     // What is called blocks elsewhere is a field like others.
     for block in blocks.and_then(Result::ok).unwrap_or_default() {
         match block.kind {
-            BlockKind::Table { rows, header } => table(rows, header, block.page, out)?,
+            BlockKind::Table { rows, header, .. } => table(rows, header, block.page, out)?,
             kind => out.block(&kind, &block.text, block.page)?,
         }
     }

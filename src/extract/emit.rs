@@ -13,7 +13,7 @@ use super::clean::{break_point, clean, one_line, prefix, shorten, size};
 use super::date::{Written, shown_offset};
 use super::{ExtractLimits, ExtractRequest, ExtractSink};
 use crate::types::{
-    Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
+    Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart,
 };
 
 /// Longest text of one block in bytes; longer ones are cut into several.
@@ -66,6 +66,7 @@ pub(super) struct Output<'a> {
     text_bytes: u64,
     blocks: u64,
     children: u32,
+    tables: u32,
 }
 
 impl<'a> Output<'a> {
@@ -83,6 +84,7 @@ impl<'a> Output<'a> {
             text_bytes: 0,
             blocks: 0,
             children: 0,
+            tables: 0,
         }
     }
 
@@ -129,12 +131,19 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Begins a table that is kept as data; its number.
+    pub(super) fn begin_table(&mut self) -> u32 {
+        self.tables = self.tables.saturating_add(1);
+        self.tables
+    }
+
     /// Emits rows as one table block. Rows too long for a block become paragraphs.
     pub(super) fn table(
         &mut self,
         rows: Vec<Vec<String>>,
         header: bool,
         page: Option<u32>,
+        data: Option<TablePart>,
     ) -> Result<(), Stop> {
         let rows: Vec<Vec<String>> = rows
             .into_iter()
@@ -143,16 +152,19 @@ impl<'a> Output<'a> {
         let lines: Vec<String> = rows.iter().map(|row| row_line(row)).collect();
         let length: usize = lines.iter().map(|line| line.len() + 1).sum();
         // Cells may be far longer than their line, which has its white space collapsed.
-        let cells: usize = rows.iter().flatten().map(|cell| cell.len() + 8).sum();
+        let cells: usize = rows.iter().flatten().map(|cell| cell.len() + 9).sum();
         if lines.iter().all(String::is_empty) {
             return Ok(());
         }
         let too_long = length > MAX_BLOCK_TEXT || cells > 2 * MAX_BLOCK_TEXT;
         if too_long || length as u64 > self.room() {
+            if too_long && data.is_some() {
+                self.warn("A row of a table is too long to be kept as data; its text is");
+            }
             let kind = BlockKind::Paragraph;
             return lines.iter().try_for_each(|line| self.block(&kind, line, page));
         }
-        self.emit(BlockKind::Table { rows, header }, &lines.join("\n"), page)
+        self.emit(BlockKind::Table { rows, header, data }, &lines.join("\n"), page)
     }
 
     /// Passes a file found inside this one on. `Stop::Full` once there are too many.
@@ -276,6 +288,12 @@ impl<'a> Output<'a> {
         }
         Ok(())
     }
+}
+
+/// The name or caption of a table.
+pub(super) fn label(text: &str) -> Option<String> {
+    let text = one_line(text);
+    (!text.is_empty()).then(|| shorten(&text, MAX_NAME))
 }
 
 /// A table row on one line.

@@ -239,6 +239,9 @@ impl<'r, 'o> Reader<'r, 'o> {
             }
             "caption" if self.groups.is_some() => {
                 let caption = std::mem::take(&mut self.text);
+                if let Some(groups) = &mut self.groups {
+                    groups.caption(&caption);
+                }
                 self.out.paragraph(&caption)?;
             }
             _ if is_block(name) => self.flush()?,

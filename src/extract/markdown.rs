@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(*kinds[4], BlockKind::ListItem { depth: 1, ordered: false });
         assert_eq!(*kinds[5], BlockKind::Quote);
         assert_eq!(*kinds[6], BlockKind::Code);
-        assert!(matches!(kinds[7], BlockKind::Table { header: true, rows } if rows.len() == 2));
+        assert!(matches!(kinds[7], BlockKind::Table { header: true, rows, .. } if rows.len() == 2));
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn render(block: &Block, out: &mut String) {
             let fence = if block.text.contains("```") { "~~~~" } else { "```" };
             line(out, &format!("{fence}\n{}\n{fence}\n", block.text));
         }
-        BlockKind::Table { rows, header } => table(rows, *header, out),
+        BlockKind::Table { rows, header, .. } => table(rows, *header, out),
     }
 }
 

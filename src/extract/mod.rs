@@ -25,6 +25,7 @@ mod grid;
 mod html;
 mod image;
 mod json;
+mod kinds;
 mod lines;
 mod mail;
 mod markdown;

@@ -5,7 +5,9 @@
 //! an answer that does not pass costs the worker its life.
 
 use crate::extract::{MAX_BLOCK_TEXT, MAX_OCR_PAGES};
-use crate::types::{Block, BlockKind, ChildHeader, ExtractFailure, ExtractedDocument};
+use crate::types::{
+    Block, BlockKind, ChildHeader, ExtractFailure, ExtractedDocument, TablePart,
+};
 
 const MAX_NAME: usize = 4096;
 const MAX_SENTENCE: usize = 4096;
@@ -18,13 +20,28 @@ type Fault = &'static str;
 
 pub(super) fn block(block: &Block) -> Result<(), Fault> {
     let cells_clean = match &block.kind {
-        BlockKind::Table { rows, .. } => rows.iter().flatten().all(|cell| !cell.contains('\0')),
+        BlockKind::Table { rows, data, .. } => {
+            if data.as_ref().is_some_and(|data| !fits(data, rows)) {
+                return Err("a table that is not one");
+            }
+            rows.iter().flatten().all(|cell| !cell.contains('\0'))
+        }
         _ => true,
     };
     if !cells_clean || block.text.contains('\0') {
         return Err("text that holds zero bytes");
     }
     if block.text.len() > MAX_BLOCK_TEXT { Err("a longer paragraph than allowed") } else { Ok(()) }
+}
+
+/// What is said of a table's cells is a letter for each at most, and its names are short.
+fn fits(data: &TablePart, rows: &[Vec<String>]) -> bool {
+    let names = [&data.name, &data.caption].into_iter().flatten();
+    let named = names.into_iter().all(|name| is_short(name, MAX_SENTENCE));
+    let letters = data.kinds.iter().zip(rows).all(|(kinds, row)| {
+        kinds.len() <= row.len() && kinds.bytes().all(|b| b.is_ascii_lowercase())
+    });
+    data.number > 0 && named && letters && data.kinds.len() <= rows.len()
 }
 
 pub(super) fn child(header: &ChildHeader) -> Result<(), Fault> {

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::TablePart;
+
 /// One file, understood.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExtractedDocument {
@@ -71,6 +73,9 @@ pub enum BlockKind {
     Table {
         rows: Vec<Vec<String>>,
         header: bool,
+        /// Where the rows are kept as data: which table they are of, and what their cells are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<TablePart>,
     },
 }
 

@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::{BlockKind, ExtractFailureCode, FormatHint};
+use crate::types::{BlockKind, ExtractFailureCode, FormatHint, TablePart};
 
 fn command() -> impl Strategy<Value = Command> {
     let limits = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>()).prop_map(
@@ -47,9 +47,16 @@ fn kind() -> impl Strategy<Value = BlockKind> {
         Just(BlockKind::QuotedReply),
         Just(BlockKind::Signature),
         Just(BlockKind::Code),
-        (vec(vec(any::<String>(), 0..4), 0..4), any::<bool>())
-            .prop_map(|(rows, header)| BlockKind::Table { rows, header }),
+        (vec(vec(any::<String>(), 0..4), 0..4), any::<bool>(), option::of(part()))
+            .prop_map(|(rows, header, data)| BlockKind::Table { rows, header, data }),
     ]
+}
+
+fn part() -> impl Strategy<Value = TablePart> {
+    let text = || option::of(any::<String>());
+    (any::<u32>(), text(), text(), vec("[a-z]{0,4}", 0..4)).prop_map(
+        |(number, name, caption, kinds)| TablePart { number, name, caption, kinds },
+    )
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -156,7 +163,7 @@ fn a_frame_cut_short_or_garbled_is_an_error() {
 fn the_largest_block_fits_into_a_frame() {
     let cell = "\u{1f}".repeat(crate::extract::MAX_BLOCK_TEXT);
     let block = Block {
-        kind: BlockKind::Table { rows: vec![vec![cell.clone()]], header: false },
+        kind: BlockKind::Table { rows: vec![vec![cell.clone()]], header: false, data: None },
         text: cell,
         page: Some(1),
     };

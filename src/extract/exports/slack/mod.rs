@@ -220,7 +220,7 @@ fn table(
     let heading =
         Block { kind: BlockKind::Heading { level: 1 }, text: title.to_owned(), page: None };
     // The text of a table is made of its rows when it is read.
-    let rows = BlockKind::Table { rows, header: true };
+    let rows = BlockKind::Table { rows, header: true, data: None };
     let table = Block { kind: rows, text: String::new(), page: None };
     let draft = Draft {
         title: title.to_owned(),

@@ -55,13 +55,13 @@ fn sheets(
     for (number, name) in (1_u32..).zip(&sheets) {
         heading(name, number, out)?;
         let merged = workbook.merge_cells_by_sheet_name(name).unwrap_or_default();
-        let mut regions = Regions::new(number, &merged);
+        let mut regions = Regions::new(number, name, &merged);
         match workbook.worksheet_cells_reader(name) {
             Ok(mut reader) => loop {
                 match reader.next_cell() {
                     Ok(Some(cell)) => {
                         let (row, column) = cell.get_position();
-                        regions.cell(row, column, cells::shown_ref(cell.get_value()), out)?;
+                        regions.cell(row, column, cells::typed_ref(cell.get_value()), out)?;
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -84,13 +84,13 @@ fn binary_sheets(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     out.fact("sheets", &sheets.len().to_string());
     for (number, name) in (1_u32..).zip(&sheets) {
         heading(name, number, out)?;
-        let mut regions = Regions::new(number, &[]);
+        let mut regions = Regions::new(number, name, &[]);
         match workbook.worksheet_cells_reader(name) {
             Ok(mut reader) => loop {
                 match reader.next_cell() {
                     Ok(Some(cell)) => {
                         let (row, column) = cell.get_position();
-                        regions.cell(row, column, cells::shown_ref(cell.get_value()), out)?;
+                        regions.cell(row, column, cells::typed_ref(cell.get_value()), out)?;
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -125,11 +125,11 @@ pub(super) fn read_legacy(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop
             continue;
         };
         let (top, left) = range.start().unwrap_or_default();
-        let mut regions = Regions::new(number, &merged);
+        let mut regions = Regions::new(number, name, &merged);
         for (row, column, value) in range.used_cells() {
             let row = top.saturating_add(u32::try_from(row).unwrap_or(u32::MAX));
             let column = left.saturating_add(u32::try_from(column).unwrap_or(u32::MAX));
-            regions.cell(row, column, cells::shown(value), out)?;
+            regions.cell(row, column, cells::typed(value), out)?;
         }
         regions.finish(out)?;
     }
