@@ -19,6 +19,8 @@ pub struct DocumentDetail {
     pub children: u64,
     /// Length, outline and pages of the text, where there is one.
     pub text: Option<StoredText>,
+    /// How many tables of it are kept as data.
+    pub tables: u64,
     /// The first dates its text mentions.
     pub date_mentions: Vec<DateMentionRow>,
     /// The mails of its conversation, itself included, where there are others.
@@ -93,6 +95,7 @@ async fn facts<A: CanRead>(
                 also_at: other_sources(catalog, &row)?,
                 children: catalog.child_count(row.key)?,
                 text,
+                tables: catalog.table_count(item)?,
                 thread: catalog.thread(item)?,
                 date_mentions: catalog.date_mentions(item, DATES_SHOWN)?,
                 row,
@@ -118,7 +121,7 @@ fn other_sources(
 
 /// The revision whose text people read: the one that searches show, so that offsets of a passage
 /// fit; for a duplicate, that of the document that holds the same bytes.
-fn text_item(
+pub(super) fn text_item(
     catalog: &CatalogReader<'_>,
     row: &DocumentRow,
 ) -> Result<ItemKey, crate::tenant::CatalogError> {

@@ -27,6 +27,7 @@ pub mod sources;
 pub mod status;
 pub mod stream;
 pub mod support;
+pub mod tables;
 pub mod tenants;
 pub mod tls;
 pub mod transfer;

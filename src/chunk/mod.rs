@@ -28,18 +28,35 @@ pub struct ChunkedText {
     pub headings: Vec<(u8, String, u64)>,
     /// Offset (in scalar values) of the first character of each page, where there are pages.
     pub page_starts: Vec<u64>,
+    /// Where the blocks that are tables stand.
+    pub tables: Vec<BlockSpan>,
+}
+
+/// Where a block stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockSpan {
+    /// Its place among the blocks.
+    pub block: usize,
+    /// Offsets in scalar values.
+    pub start: u64,
+    pub end: u64,
 }
 
 /// Joins `blocks` into the document's text and cuts it into chunks of at most `budget` tokens.
 pub fn split(blocks: &[Block], budget: usize, tokens: &TokenSpans<'_>) -> ChunkedText {
     let mut packer = Packer::new(budget);
     let mut previous: Option<&Block> = None;
-    for block in blocks {
+    for (at, block) in blocks.iter().enumerate() {
         if block.text.trim().is_empty() {
             continue;
         }
         packer.separate(previous, block);
+        let start = packer.out.length_chars;
         packer.block(block, tokens);
+        if matches!(block.kind, BlockKind::Table { .. }) {
+            let end = packer.out.length_chars;
+            packer.out.tables.push(BlockSpan { block: at, start, end });
+        }
         previous = Some(block);
     }
     packer.finish()

@@ -86,6 +86,8 @@ pub(super) struct DocumentView {
     /// Byte of the original's text after which the rest was left out.
     truncated_at: Option<u64>,
     warnings: Vec<String>,
+    /// Tables that are kept as data.
+    tables: u64,
     /// Dates that the text mentions, the first 500.
     date_mentions: Vec<DateMentionRow>,
     /// The mails of its conversation, oldest first, itself included; empty where there is no other.
@@ -115,6 +117,7 @@ impl From<DocumentDetail> for DocumentView {
             has_vectors: row.vector_item.is_some(),
             truncated_at: row.truncated_at,
             warnings: row.warnings,
+            tables: detail.tables,
             date_mentions: detail.date_mentions,
             thread: detail.thread,
         }

@@ -115,6 +115,27 @@ impl<T: std::str::FromStr> FromRequestParts<Arc<App>> for Id<T> {
     }
 }
 
+/// The `{number}` of a path; what is no number names nothing.
+pub(super) struct Number(pub(super) u32);
+
+#[derive(Deserialize)]
+struct NumberPath {
+    number: String,
+}
+
+impl FromRequestParts<Arc<App>> for Number {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+        let Ok(Path(NumberPath { number })) =
+            Path::<NumberPath>::from_request_parts(parts, app).await
+        else {
+            return Err(Failure::not_found());
+        };
+        number.parse().map(Self).map_err(|_| Failure::not_found())
+    }
+}
+
 /// The `{user}` of a path: an id or a name.
 pub(super) struct UserName(pub(super) String);
 

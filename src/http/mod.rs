@@ -31,6 +31,7 @@ mod sources;
 mod status;
 mod stream;
 mod support;
+mod tables;
 mod tenants;
 mod tls;
 mod transfer;
@@ -151,6 +152,8 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(documents::get_document, documents::delete_document))
         .routes(routes!(documents::get_text))
         .routes(routes!(documents::get_content))
+        .routes(routes!(tables::list_tables))
+        .routes(routes!(tables::get_table))
         .routes(routes!(maintain::retry_document))
         .routes(routes!(maintain::give_password))
         .routes(routes!(maintain::retry_items))

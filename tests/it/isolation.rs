@@ -164,6 +164,8 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("DELETE", "/api/v1/tenants/{tenant}/documents/{id}", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/text", Need::Read),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/content", Need::Read),
+    ("GET", "/api/v1/tenants/{tenant}/documents/{id}/tables", Need::Read),
+    ("GET", "/api/v1/tenants/{tenant}/documents/{id}/tables/{number}", Need::Read),
     ("POST", "/api/v1/tenants/{tenant}/documents/{id}/retry", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/documents/{id}/password", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/retry", Need::Write),

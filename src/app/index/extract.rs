@@ -256,6 +256,11 @@ fn chunked_record(
     spans: &chunk::TokenSpans<'_>,
 ) -> Result<ExtractionRecord, Error> {
     let split = chunk::split(&document.blocks, budget, spans);
+    let tables =
+        super::tables::gather(&document.blocks, &split.tables, document.truncated_at.is_some())
+            .map_err(|source| Error::Text { item: 0, source })?;
+    let mut warnings = document.warnings;
+    warnings.extend(tables.warning);
     let title = document.title.filter(|title| !title.trim().is_empty());
     let title = title.unwrap_or_else(|| file_stem(source).to_owned());
     let title: String = title.trim().chars().take(TITLE_CHARS).collect();
@@ -280,7 +285,7 @@ fn chunked_record(
         title,
         authors: document.authors,
         metadata: document.metadata,
-        warnings: document.warnings,
+        warnings,
         truncated_at: document.truncated_at,
         content_date: document.content_date,
         event_date: document.event_date,
@@ -289,6 +294,7 @@ fn chunked_record(
         outline,
         page_starts: split.page_starts,
         chunks,
+        tables: tables.kept,
         container: document.container,
         ocr: OcrPlan::default(),
     })

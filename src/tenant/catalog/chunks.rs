@@ -259,10 +259,11 @@ impl CatalogWriter<'_> {
         Ok(())
     }
 
-    /// Removes the text and chunks of an item, and embeddings that nothing else uses.
+    /// Removes the text, chunks and tables of an item, and embeddings that nothing else uses.
     pub(super) fn clear_text(&self, item: ItemKey) -> Result<(), CatalogError> {
         self.clear_date_mentions(item)?;
         self.clear_signature(item)?;
+        self.clear_tables(item)?;
         self.execute("remove a text", "DELETE FROM text WHERE item = ?1", [item.0])?;
         self.execute(
             "remove unused embeddings",

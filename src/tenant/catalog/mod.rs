@@ -26,6 +26,7 @@ mod snapshots;
 mod source_items;
 mod sources;
 mod stage;
+mod tables;
 mod threads;
 mod uploads;
 
@@ -58,6 +59,7 @@ pub use similar::SimilarDocument;
 pub use source_items::{FoundItem, ListedItem, MissingItem};
 pub use sources::{NewSource, SourceChange, SourceRow};
 pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
+pub use tables::{NewTable, RowGroup, TableRow};
 pub use threads::ThreadMail;
 pub use uploads::{FinishedUpload, OpenUploads, UploadPart, UploadRow};
 

@@ -57,6 +57,7 @@ impl Catalog {
         writer.execute_batch(include_str!("ocr.sql")).map_err(open)?;
         writer.execute_batch(include_str!("uploads.sql")).map_err(open)?;
         writer.execute_batch(include_str!("source.sql")).map_err(open)?;
+        writer.execute_batch(include_str!("document_table.sql")).map_err(open)?;
         let chain = named_chain(&writer).map_err(open)?;
         let audit = ChainKeys::named(chain.as_deref().unwrap_or(keyring.scope()), keyring);
         trail::open(&writer, &audit).map_err(open)?;
@@ -162,7 +163,8 @@ pub(super) fn lay_out(made: &Connection) -> rusqlite::Result<()> {
         include_str!("nesting.sql"),
         include_str!("ocr.sql"),
         include_str!("uploads.sql"),
-        include_str!("source.sql")
+        include_str!("source.sql"),
+        include_str!("document_table.sql")
     ))?;
     made.pragma_update(None, "user_version", FORMAT)
 }

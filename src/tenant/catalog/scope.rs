@@ -36,6 +36,10 @@ const VIEWS: &str = "
         SELECT * FROM main.ocr_page WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW date_mention AS
         SELECT * FROM main.date_mention WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW document_table AS
+        SELECT * FROM main.document_table WHERE item IN (SELECT key FROM temp.item);
+    CREATE TEMP VIEW document_table_rows AS
+        SELECT * FROM main.document_table_rows WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW signature AS
         SELECT * FROM main.signature WHERE item IN (SELECT key FROM temp.item);
     CREATE TEMP VIEW signature_band AS

@@ -1,6 +1,7 @@
 //! The stages of a document after it was taken in, each ending in one commit.
 //!
-//! Called by: `app::index`. Talks to: `item`, `document`, `text`, `chunk`, `job`.
+//! Called by: `app::index`. Talks to: `item`, `document`, `text`, `chunk`, `job`, and what goes with
+//! them.
 //! Invariants: every stage may run again and leaves the same rows; a new revision hides the old
 //! one everywhere with its first commit; finishing needs the job's lease.
 
@@ -15,6 +16,7 @@ use super::nesting::{Nesting, PASSWORD_REQUIRED};
 use super::ocr::OcrPlan;
 use super::queue::{ClaimedJob, JobKind};
 use super::rows::to_json;
+use super::tables::NewTable;
 use super::{CatalogError, CatalogReader, CatalogWriter};
 use crate::types::{ChunkKey, DocumentKey, FormatHint, ItemKey, ItemState};
 
@@ -52,6 +54,8 @@ pub struct ExtractionRecord {
     /// Offset of each page's first character.
     pub page_starts: Vec<u64>,
     pub chunks: Vec<ChunkInput>,
+    /// Its tables as data, in the order of the text.
+    pub tables: Vec<NewTable>,
     /// Holds nothing but other files.
     pub container: bool,
     /// Pages whose text is in pictures.
@@ -259,6 +263,7 @@ impl CatalogWriter<'_> {
             ],
         )?;
         self.insert_chunks(item, &record.chunks)?;
+        self.insert_tables(item, &record.tables)?;
         self.remove_vanished_children(item)?;
         self.plan_ocr(item, &record.ocr)?;
         if record.container && record.chunks.is_empty() {
