@@ -41,6 +41,7 @@ mod sources;
 mod storage;
 mod stream;
 mod support;
+mod tables;
 mod tls;
 mod transfer;
 mod tus;

@@ -321,8 +321,38 @@ export interface DocumentDetail extends DocumentSummary {
   has_vectors: boolean;
   truncated_at: number | null;
   warnings: string[];
+  /** How many tables are kept as data. */
+  tables: number;
   date_mentions: DateMention[];
   thread: ThreadMail[];
+}
+
+/** A table of a document; offsets are Unicode scalar values. */
+export interface DocumentTable {
+  number: number;
+  name: string | null;
+  caption: string | null;
+  page: number | null;
+  start: number;
+  end: number;
+  header: string[];
+  columns: number;
+  rows: number;
+  truncated: boolean;
+}
+
+export type TableCell =
+  | null
+  | boolean
+  | number
+  | string
+  | { number: number; text: string }
+  | { date: string; text?: string };
+
+export interface TablePage extends DocumentTable {
+  first_row: number;
+  cells: TableCell[][];
+  next_start: number | null;
 }
 
 /** One mail of a conversation, oldest first. */
