@@ -158,7 +158,8 @@ impl Scan<'_> {
 
     /// `am Montag`, `on Monday`: the one before or after, as the sentence tells.
     pub(super) fn weekday_alone(&self, at: usize, word: &str) -> Found {
-        let named = weekday_named(word).filter(|_| self.token(at).is_some_and(|t| t.is_capital()))?;
+        let named =
+            weekday_named(word).filter(|_| self.token(at).is_some_and(|t| t.is_capital()))?;
         let cue = self.lower(at.checked_sub(1)?)?;
         let written = self.context.written.filter(|day| day.weekday() != named)?;
         if !matches!(cue.as_str(), "on" | "am") || self.is_said_closer(at + 1) {
@@ -187,8 +188,10 @@ impl Scan<'_> {
         };
         REPEATED.contains(&word.as_str())
             || direction_named(&word).is_some()
-            || matches!(word.as_str(), "week" | "of" | "der" | "in" | "vor" | "nach" | "after" | "before")
-                && self.lower(next + 1).is_some_and(|w| is_about_time(&w))
+            || matches!(
+                word.as_str(),
+                "week" | "of" | "der" | "in" | "vor" | "nach" | "after" | "before"
+            ) && self.lower(next + 1).is_some_and(|w| is_about_time(&w))
             || matches!(word.as_str(), "to" | "bis" | "through" | "until")
                 && self.lower(next + 1).is_some_and(|w| weekday_named(&w).is_some())
     }

@@ -187,7 +187,9 @@ fn other_dates_tell_whether_the_day_or_the_month_comes_first() {
     assert_eq!(day_first_in("on 03/04/2024, 13/14/2020, 1/2/13/2020"), None);
     let context = Context { written: None, day_first: true };
     assert_eq!(find("on 03/04/2024", context)[0].first, date(2024, 4, 3));
-    for (tag, first) in [("en-GB", Some(true)), ("en_US", Some(false)), ("en", None), ("de", Some(true))] {
+    for (tag, first) in
+        [("en-GB", Some(true)), ("en_US", Some(false)), ("en", None), ("de", Some(true))]
+    {
         assert_eq!(day_first_by_tag(tag), first, "{tag}");
     }
     for (address, first) in [("j@x.uk", Some(true)), ("j@x.com", None), ("j@x.gov", Some(false))] {

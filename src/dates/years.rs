@@ -8,17 +8,45 @@ use super::patterns::{Found, Scan};
 
 /// Words after which a number of four digits is a year.
 const YEAR_CUES: &[&str] = &[
-    "since", "during", "year", "early", "late", "seit", "jahr", "jahre", "jahres", "anfang", "ende",
-    "mitte", "sommer",
+    "since", "during", "year", "early", "late", "seit", "jahr", "jahre", "jahres", "anfang",
+    "ende", "mitte", "sommer",
 ];
 /// Words after which it is one unless it counts something.
 const WEAK_CUES: &[&str] = &["in", "from", "by", "until", "till", "bis", "ab"];
 
 /// Things that are counted and do not show it by their ending.
 const COUNTED: &[&str] = &[
-    "people", "men", "women", "children", "percent", "data", "staff", "square", "cubic", "meter",
-    "kilometer", "meters", "euro", "euros", "eur", "usd", "gbp", "chf", "dollar", "stück", "tonnen",
-    "liter", "kg", "km", "kwh", "mw", "prozent", "mann", "besucher", "einwohner", "mitarbeiter",
+    "people",
+    "men",
+    "women",
+    "children",
+    "percent",
+    "data",
+    "staff",
+    "square",
+    "cubic",
+    "meter",
+    "kilometer",
+    "meters",
+    "euro",
+    "euros",
+    "eur",
+    "usd",
+    "gbp",
+    "chf",
+    "dollar",
+    "stück",
+    "tonnen",
+    "liter",
+    "kg",
+    "km",
+    "kwh",
+    "mw",
+    "prozent",
+    "mann",
+    "besucher",
+    "einwohner",
+    "mitarbeiter",
 ];
 /// Words that a counted thing does not follow.
 const BETWEEN: &[&str] = &[
@@ -80,7 +108,8 @@ impl Scan<'_> {
             if BETWEEN.contains(&word.as_str()) {
                 return false;
             }
-            let plural = word.ends_with('s') && !["ss", "us", "is"].iter().any(|e| word.ends_with(e));
+            let plural =
+                word.ends_with('s') && !["ss", "us", "is"].iter().any(|e| word.ends_with(e));
             if plural || COUNTED.contains(&word.as_str()) {
                 return true;
             }

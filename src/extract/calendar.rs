@@ -125,7 +125,11 @@ mod tests {
         for (start, at, offset) in [
             ("DTSTART:20240401T080000Z", "2024-04-01T08:00:00Z", None),
             ("DTSTART;TZID=Europe/Berlin:20240312T093000", "2024-03-12T08:30:00Z", Some("+01:00")),
-            ("DTSTART;TZID=\"Europe/Berlin\":20240712T093000", "2024-07-12T07:30:00Z", Some("+02:00")),
+            (
+                "DTSTART;TZID=\"Europe/Berlin\":20240712T093000",
+                "2024-07-12T07:30:00Z",
+                Some("+02:00"),
+            ),
             ("DTSTART;TZID=Europe/Berlin:20240331T013000", "2024-03-31T00:30:00Z", Some("+01:00")),
             ("DTSTART;TZID=Europe/Berlin:20240331T033000", "2024-03-31T01:30:00Z", Some("+02:00")),
             ("DTSTART;TZID=Nowhere:20240312T093000", "2024-03-12T09:30:00Z", None),

@@ -166,7 +166,8 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_number_is_text() {
-        let cells = ["007", "12", "-3.5", "1.50", "1e5", "2024-03-01", "01.03.2024", "true", "x", ""];
+        let cells =
+            ["007", "12", "-3.5", "1.50", "1e5", "2024-03-01", "01.03.2024", "true", "x", ""];
         assert_eq!(kinds(Numerals::default(), &cells), "tnnptdgbtt");
         let cells = ["+49 30 1234", "1.2.3", "3/4", "(1)", "5 kg", "12345678901234567890", "10:30"];
         assert_eq!(kinds(Numerals::default(), &cells), "ttttttt");

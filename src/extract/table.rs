@@ -32,8 +32,7 @@ pub(super) fn extract(
         .flexible(true)
         .from_reader(utf8);
     // Where the comma separates cells or nothing but tabs does, a program wrote the numbers.
-    let numerals =
-        if delimiter == b';' { Numerals::default() } else { Numerals::by_program() };
+    let numerals = if delimiter == b';' { Numerals::default() } else { Numerals::by_program() };
     let result = read_rows(&mut reader, &since_row, numerals, out);
     reader.get_ref().stream.decoder().report(out);
     result

@@ -5,9 +5,7 @@
 //! an answer that does not pass costs the worker its life.
 
 use crate::extract::{MAX_BLOCK_TEXT, MAX_OCR_PAGES};
-use crate::types::{
-    Block, BlockKind, ChildHeader, ExtractFailure, ExtractedDocument, TablePart,
-};
+use crate::types::{Block, BlockKind, ChildHeader, ExtractFailure, ExtractedDocument, TablePart};
 
 const MAX_NAME: usize = 4096;
 const MAX_SENTENCE: usize = 4096;

@@ -103,7 +103,8 @@ fn as_download(number: u32, csv: tables::TableCsv) -> Response {
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/csv; charset=utf-8; header=present"),
     );
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"table-{number}.csv\""))
+    if let Ok(value) =
+        HeaderValue::from_str(&format!("attachment; filename=\"table-{number}.csv\""))
     {
         headers.insert(header::CONTENT_DISPOSITION, value);
     }

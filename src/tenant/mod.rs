@@ -26,9 +26,10 @@ pub use catalog::{
     ClaimedJob, CollectionRow, ContentSummary, DateMentionRow, DocumentRow, ExtractInput,
     ExtractionRecord, FinishedUpload, FoundItem, FulltextSource, HEADING_SEPARATOR, HitDocument,
     JobKind, LedgerPage, LedgerQuery, ListedItem, MissingItem, Nesting, NewDateMention, NewDrop,
-    NewSource, NewTable, OCR_REMEDY, OcrPlan, OcrResult, OpenUploads, Outcome, OutlineEntry, Projection,
-    PurgeItem, ReadyItem, RowGroup, SimilarDocument, SourceChange, SourceRow, StoredChunk, StoredText,
-    TableRow, ThreadMail, Unreadable, UploadPart, UploadRow, VectorSource, heading_path,
+    NewSource, NewTable, OCR_REMEDY, OcrPlan, OcrResult, OpenUploads, Outcome, OutlineEntry,
+    Projection, PurgeItem, ReadyItem, RowGroup, SimilarDocument, SourceChange, SourceRow,
+    StoredChunk, StoredText, TableRow, ThreadMail, Unreadable, UploadPart, UploadRow, VectorSource,
+    heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,

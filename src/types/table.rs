@@ -291,7 +291,10 @@ mod tests {
             (Cell::read("NaN", CellKind::Number), "\"NaN\""),
             (Cell::read("1,5", CellKind::CommaNumber), r#"{"number":1.5,"text":"1,5"}"#),
             (Cell::read("2024-03-01", CellKind::Date), r#"{"date":"2024-03-01"}"#),
-            (Cell::read("2024-03-01 12:00:00", CellKind::Date), r#"{"date":"2024-03-01T12:00:00"}"#),
+            (
+                Cell::read("2024-03-01 12:00:00", CellKind::Date),
+                r#"{"date":"2024-03-01T12:00:00"}"#,
+            ),
             (
                 Cell::read("1.3.2024", CellKind::DottedDate),
                 r#"{"date":"2024-03-01","text":"1.3.2024"}"#,

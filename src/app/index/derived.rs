@@ -104,7 +104,11 @@ mod tests {
 
     fn days(source: &FulltextSource) -> Vec<String> {
         let text = source.chunks[0].1.clone();
-        Derived::of((source, text.as_str())).dates.iter().map(|date| date.first.to_string()).collect()
+        Derived::of((source, text.as_str()))
+            .dates
+            .iter()
+            .map(|date| date.first.to_string())
+            .collect()
     }
 
     #[test]

@@ -227,7 +227,10 @@ mod tests {
         ];
         let found = gathered(&blocks, true);
         let [first, second] = found.kept.as_slice() else { panic!("{found:?}") };
-        assert_eq!((first.header.as_slice(), first.rows, first.columns), (&["id".to_owned(), "sum".to_owned()][..], 2, 2));
+        assert_eq!(
+            (first.header.as_slice(), first.rows, first.columns),
+            (&["id".to_owned(), "sum".to_owned()][..], 2, 2)
+        );
         assert_eq!((first.start, first.end, first.page), (0, 22, Some(2)));
         let text = |text: &str| Cell::Text(text.to_owned());
         assert_eq!(
@@ -263,7 +266,8 @@ mod tests {
         let table = &gathered(&blocks, false).kept[0];
         assert!(table.truncated);
         assert_eq!(table.rows, MAX_ROWS);
-        let firsts = table.groups.windows(2).all(|two| two[0].first_row + two[0].rows == two[1].first_row);
+        let firsts =
+            table.groups.windows(2).all(|two| two[0].first_row + two[0].rows == two[1].first_row);
         assert!(firsts, "rows have no gaps");
     }
 }

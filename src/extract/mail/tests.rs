@@ -59,7 +59,8 @@ fn an_invitation_says_when_its_event_takes_place() {
              BEGIN:VCALENDAR\n{event}END:VCALENDAR\n--b--\n"
         )
     };
-    let invited = run("a.eml", mail("BEGIN:VEVENT\nDTSTART:20240401T080000Z\nEND:VEVENT\n").as_bytes());
+    let invited =
+        run("a.eml", mail("BEGIN:VEVENT\nDTSTART:20240401T080000Z\nEND:VEVENT\n").as_bytes());
     let event = invited.document.event_date.map(|date| date.to_string());
     assert_eq!(event.as_deref(), Some("2024-04-01T08:00:00Z"));
     let date = invited.document.content_date.map(|date| date.to_string());

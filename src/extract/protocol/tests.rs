@@ -54,9 +54,8 @@ fn kind() -> impl Strategy<Value = BlockKind> {
 
 fn part() -> impl Strategy<Value = TablePart> {
     let text = || option::of(any::<String>());
-    (any::<u32>(), text(), text(), vec("[a-z]{0,4}", 0..4)).prop_map(
-        |(number, name, caption, kinds)| TablePart { number, name, caption, kinds },
-    )
+    (any::<u32>(), text(), text(), vec("[a-z]{0,4}", 0..4))
+        .prop_map(|(number, name, caption, kinds)| TablePart { number, name, caption, kinds })
 }
 
 fn event() -> impl Strategy<Value = Event> {

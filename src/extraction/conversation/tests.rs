@@ -5,9 +5,7 @@ use tokio::io::duplex;
 
 use super::*;
 use crate::extract::protocol::write_frame;
-use crate::types::{
-    BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart,
-};
+use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart};
 
 /// Keeps whole bodies, or leaves them unread.
 #[derive(Default)]

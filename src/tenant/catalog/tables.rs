@@ -182,13 +182,7 @@ impl CatalogWriter<'_> {
                     "store rows of a table",
                     "INSERT INTO document_table_rows (item, number, first_row, row_count, cells) \
                      VALUES (?1, ?2, ?3, ?4, ?5)",
-                    params![
-                        item.0,
-                        number,
-                        group.first_row as i64,
-                        group.rows as i64,
-                        group.cells
-                    ],
+                    params![item.0, number, group.first_row as i64, group.rows as i64, group.cells],
                 )?;
             }
         }

@@ -18,7 +18,8 @@ pub(super) fn read(workbook: Element<'_>, out: &mut Output<'_>) -> Result<(), St
     for (number, table) in (1_u32..).zip(sheets) {
         let name = table.attr("name").unwrap_or_default();
         out.block(&BlockKind::Heading { level: 1 }, name, Some(number))?;
-        let mut sheet = Sheet { regions: Regions::new(number, name, &[]), row: 0, comments: Vec::new() };
+        let mut sheet =
+            Sheet { regions: Regions::new(number, name, &[]), row: 0, comments: Vec::new() };
         sheet.rows(table, out)?;
         let comments = std::mem::take(&mut sheet.comments);
         sheet.regions.finish(out)?;
