@@ -106,7 +106,11 @@ impl Gathering {
     fn close(&mut self) -> std::io::Result<()> {
         if let Some((_, mut open)) = self.open.take() {
             open.end_group()?;
-            self.tables.kept.push(open.table);
+            // A cell by itself is a note.
+            let is_note = open.table.rows <= 1 && open.table.columns <= 1;
+            if !is_note {
+                self.tables.kept.push(open.table);
+            }
         }
         Ok(())
     }
@@ -223,7 +227,8 @@ mod tests {
         let blocks = [
             block(1, &[&["id", "sum"], &["007", "1"]], true, &["", "tn"]),
             block(1, &[&["id", "sum"], &["008", "2"]], true, &["", "tn"]),
-            block(2, &[&["x"]], false, &[]),
+            block(2, &[&["x", "y"]], false, &[]),
+            block(3, &[&["a note"]], false, &[]),
         ];
         let found = gathered(&blocks, true);
         let [first, second] = found.kept.as_slice() else { panic!("{found:?}") };
@@ -238,7 +243,7 @@ mod tests {
             [vec![text("007"), Cell::Number(1.0)], vec![text("008"), Cell::Number(2.0)]]
         );
         assert_eq!((second.start, second.end, second.header.len()), (24, 34, 0));
-        assert!(!first.truncated && second.truncated, "the text was cut in the second");
+        assert!(!first.truncated && !second.truncated, "the text was cut in the note behind them");
     }
 
     #[test]
@@ -256,10 +261,12 @@ mod tests {
         assert_eq!(found.kept[0].columns, MAX_COLUMNS as u64);
         assert_eq!(found.kept[0].rows, 2, "a row that is too wide does not end the table");
         let many: Vec<Block> =
-            (1..=MAX_TABLES as u32 + 1).map(|n| block(n, &[&["1"]], false, &[])).collect();
+            (1..=MAX_TABLES as u32 + 1).map(|n| block(n, &[&["1", "2"]], false, &[])).collect();
         let found = gathered(&many, false);
         assert_eq!(found.kept.len(), MAX_TABLES);
         assert!(found.warning.is_some());
+        let last = gathered(&many[..2], true).kept.iter().map(|t| t.truncated).collect::<Vec<_>>();
+        assert_eq!(last, [false, true], "the text is cut in the last");
         let long = vec!["1"; 3000];
         let long: Vec<&[&str]> = long.chunks(1).collect();
         let blocks: Vec<Block> = (0..70).map(|_| block(1, &long, false, &[])).collect();
