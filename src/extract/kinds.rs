@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn a_table_tells_by_its_other_cells_what_a_sign_means() {
-        for (cells, expected) in [
-            (&["1,234", "5.50"][..], "pp"),
+        let cases: [(&[&str], &str); 9] = [
+            (&["1,234", "5.50"], "pp"),
             (&["1,234", "5,5"], "cc"),
             (&["1.234", "5,5"], "cc"),
             (&["1.234", "1.234.567"], "cc"),
@@ -158,7 +158,8 @@ mod tests {
             (&["1.234", "2.345"], "tt"),
             (&["1.234,50", "1,234.50", "1,234"], "cpt"),
             (&["0.125", "1.234"], "nn"),
-        ] {
+        ];
+        for (cells, expected) in cases {
             assert_eq!(kinds(Numerals::default(), cells), expected, "{cells:?}");
         }
         assert_eq!(kinds(Numerals::by_program(), &["1.234", "2.345"]), "nn");
