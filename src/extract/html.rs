@@ -60,6 +60,27 @@ pub(super) fn mail(html: &str, is_forward: bool, out: &mut Output<'_>) -> Result
     walk(&page, Some(Voices::new(is_forward || !own.found())), out)
 }
 
+/// The words of a mail's HTML as its reader sees them, markup and all that is hidden left out.
+pub(super) fn seen_text(html: &str) -> String {
+    let page = Html::parse_document(html);
+    let (mut text, mut in_title) = (String::new(), false);
+    for step in Walk::new(&page) {
+        let (node, enters) = match step {
+            Step::Enter(node) => (node, true),
+            Step::Leave(node) => (node, false),
+        };
+        match node.value() {
+            Node::Text(words) if enters && !in_title => text.push_str(words),
+            Node::Element(element) if element.name() == "title" => in_title = enters,
+            Node::Element(element) if element.name() == "br" || is_block(element.name()) => {
+                text.push('\n');
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
 fn walk(page: &Html, voices: Option<Voices>, out: &mut Output<'_>) -> Result<(), Stop> {
     let shapes = tree::table_shapes(page);
     let mut reader = Reader::new(out, &shapes);

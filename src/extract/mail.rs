@@ -8,6 +8,7 @@
 //! Why bodies are decoded again where the parser gave U+FFFD: it knows few multi-byte encodings
 //! and takes undeclared ones for UTF-8; our own detection does better.
 
+mod alternative;
 mod envelope;
 mod flags;
 mod outlook;
@@ -52,7 +53,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
 
 /// The text limit may end the body; attachments are passed on all the same.
 fn read(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
-    let envelope = envelope(message);
+    let mut envelope = envelope(message);
     let head = envelope.record(out);
     flags::note_headers(message, out);
     let is_forward = envelope.is_forward();
@@ -106,7 +107,8 @@ fn words(value: &HeaderValue<'_>) -> Vec<String> {
     }
 }
 
-/// Emits the plain text of the mail, or its HTML where there is no other text.
+/// Emits the body: of plain text and HTML that stand for each other the plain text, unless the
+/// HTML says clearly more.
 fn body(
     message: &Message<'_>,
     raw: &[u8],
@@ -114,22 +116,51 @@ fn body(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     let before = out.text_bytes();
-    for id in &message.text_body {
-        match message.part(*id) {
-            Some(part) if part.is_text_html() => html::mail(&text_of(part, raw), is_forward, out)?,
-            Some(part) if part.is_text() => plain_body(&text_of(part, raw), is_forward, out)?,
-            _ => {}
-        }
+    let (plain, rich) = (&message.text_body, &message.html_body);
+    let only_plain: Vec<u32> = plain.iter().copied().filter(|id| !rich.contains(id)).collect();
+    let only_rich: Vec<u32> = rich.iter().copied().filter(|id| !plain.contains(id)).collect();
+    let choice = alternative::choose(
+        &only_plain.iter().map(|id| said(message, raw, *id)).collect::<String>(),
+        &only_rich.iter().map(|id| said(message, raw, *id)).collect::<String>(),
+    );
+    if choice.takes_rich() {
+        body_parts(message, raw, rich, is_forward, out)?;
     }
-    if out.text_bytes() > before {
-        return Ok(());
+    if choice.takes_plain() {
+        // What is in both was said with the HTML.
+        let plain = if choice.takes_rich() { &only_plain } else { plain };
+        body_parts(message, raw, plain, is_forward, out)?;
     }
-    for part in message.html_body.iter().filter_map(|id| message.part(*id)) {
+    if out.text_bytes() == before {
+        body_parts(message, raw, rich, is_forward, out)?;
+    }
+    Ok(())
+}
+
+fn body_parts(
+    message: &Message<'_>,
+    raw: &[u8],
+    ids: &[u32],
+    is_forward: bool,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    for part in ids.iter().filter_map(|id| message.part(*id)) {
         if part.is_text_html() {
             html::mail(&text_of(part, raw), is_forward, out)?;
+        } else if part.is_text() {
+            plain_body(&text_of(part, raw), is_forward, out)?;
         }
     }
     Ok(())
+}
+
+/// The words of one part, for comparison.
+fn said(message: &Message<'_>, raw: &[u8], id: u32) -> String {
+    match message.part(id) {
+        Some(part) if part.is_text_html() => format!("{}\n", html::seen_text(&text_of(part, raw))),
+        Some(part) if part.is_text() => format!("{}\n", text_of(part, raw)),
+        _ => String::new(),
+    }
 }
 
 /// Emits a plain-text body, each voice in blocks of its own.

@@ -112,7 +112,7 @@ pub(in crate::extract) fn extract(
         .map_err(|error| Stop::malformed(format!("The file is no Outlook item: {error}")))?;
     let mut item = Item { file, limit: length.min(out.limits().max_child_bytes) };
     let facts = item.facts("", 32);
-    let envelope = item.envelope(&facts);
+    let mut envelope = item.envelope(&facts);
     let head = envelope.record(out);
     let is_forward = envelope.is_forward();
     let text = out.paragraph(&head).and_then(|()| item.body(&facts, is_forward, out));

@@ -149,6 +149,77 @@ fn what_a_forward_passes_on_stays_its_words() {
     assert_eq!(found.blocks.last().map(|block| &block.kind), Some(&BlockKind::Quote));
 }
 
+/// The texts of a mail's own words.
+fn own(mail: &str) -> Vec<String> {
+    let blocks = run("a.eml", mail.as_bytes()).blocks.into_iter();
+    blocks.filter(|block| block.kind.is_own()).map(|block| block.text).collect()
+}
+
+#[test]
+fn what_an_author_lists_or_tells_stays_the_authors() {
+    for (body, last) in [
+        (
+            "Thank you.\n\nFrom: Berlin Hbf\nTo: Munich Hbf\nDate: 12 May 2024\nSeat: 45\n\n\
+             Please bring your identity card.\n",
+            "Please bring your identity card.",
+        ),
+        (
+            "Hello Bob,\n\nOn 3 March the committee wrote:\nWe decline.\n\nWe should appeal.\n",
+            "We should appeal.",
+        ),
+        ("Options:\n\n--\nA: the caracal.\n--\nB: the serval.\n", "B: the serval."),
+    ] {
+        let own = own(&format!("From: a@b.c\nSubject: s\n\n{body}"));
+        assert!(own.last().is_some_and(|text| text.ends_with(last)), "{own:?}");
+    }
+}
+
+#[test]
+fn an_indented_paragraph_of_html_is_no_quote_unless_something_says_so() {
+    let mail = |before: &str, tag: &str| {
+        own(&format!(
+            "From: a@b.c\nSubject: s\nContent-Type: text/html\n\n<p>See below.</p><p>{before}</p>\
+             <{tag}><p>The rhubarb clause</p></blockquote><p>Regards</p>"
+        ))
+    };
+    let indented = "blockquote style=\"margin:0 0 0 40px;border:none;padding:0px\"";
+    assert_eq!(mail("The terms", indented)[1..], ["See below.", "The terms", "The rhubarb clause", "Regards"]);
+    for (before, tag) in [
+        ("Bob wrote:", "blockquote"),
+        ("The terms", "blockquote type=cite"),
+        ("The terms", "blockquote class=gmail_quote"),
+    ] {
+        assert_eq!(mail(before, tag)[1..], ["See below.", before, "Regards"]);
+    }
+}
+
+#[test]
+fn html_is_read_in_the_place_of_a_plain_text_that_says_nothing() {
+    let found = run(
+        "a.eml",
+        b"From: shop@x.org\nSubject: Invoice\nMIME-Version: 1.0\n\
+Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+Your mail program cannot show HTML.\n--b\nContent-Type: text/html\n\n\
+<p>Invoice total: 1,234.50 EUR for the pomegranate press.</p><table><tr><th>Item</th><th>Price\
+</th></tr><tr><td>Press</td><td>1200</td></tr></table>\n--b--\n",
+    );
+    let texts = found.texts();
+    assert_eq!(
+        texts[1..],
+        ["Invoice total: 1,234.50 EUR for the pomegranate press.", "Item | Price\nPress | 1200"]
+    );
+    assert!(matches!(found.blocks[2].kind, BlockKind::Table { .. }));
+}
+
+#[test]
+fn an_address_with_several_names_is_one_person() {
+    let mail = "From: A <a@x.de>\nTo: \"Müller, Jörg\" <J.Mueller@X.de>, J.MUELLER@x.DE, \
+=?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <j.mueller@x.de>\nSubject: P\n\nhi\n";
+    let facts = run("a.eml", mail.as_bytes()).document.metadata;
+    assert_eq!(facts["to"], "Jörg Müller <J.Mueller@x.de>");
+    assert_eq!(facts["to_addresses"], "j.mueller@x.de");
+}
+
 /// Found by fuzzing: a mail inside a mail inside a list whose end is missing.
 #[test]
 fn a_mail_whose_parts_contradict_each_other_is_read_or_ends_with_a_reason() {

@@ -8,7 +8,7 @@ use super::{Detected, Evidence, Format};
 use crate::extract::charset::StreamDecoder;
 use crate::extract::code;
 use crate::extract::exports;
-use crate::extract::mbox::is_separator;
+use crate::extract::mbox::begins_message;
 
 /// Damaged lines before the first field of a mail.
 const MAX_BROKEN: u32 = 3;
@@ -164,7 +164,7 @@ fn is_mbox(text: &str) -> bool {
     let (Some(first), second) = (lines.next(), lines.next().unwrap_or_default()) else {
         return false;
     };
-    is_separator(first.as_bytes(), second.as_bytes())
+    begins_message(first.as_bytes(), second.as_bytes(), true)
 }
 
 /// A mail begins with header fields, some of which other texts do not have.
