@@ -86,18 +86,29 @@ fn a_word_longer_than_the_budget_does_not_loop() {
 }
 
 #[test]
-fn what_a_mail_repeats_is_in_the_text_and_in_no_chunk() {
+fn what_a_mail_repeats_is_in_chunks_of_its_own_and_its_signature_in_none() {
     let mut blocks = [
+        heading(1, "Mine"),
         paragraph("My own words."),
         paragraph("> Words of another."),
+        paragraph("> And of a third."),
         paragraph("More of mine."),
         paragraph("Ann, +49 30 1234"),
     ];
-    blocks[1].kind = BlockKind::QuotedReply;
-    blocks[3].kind = BlockKind::Signature;
+    blocks[2].kind = BlockKind::QuotedReply;
+    blocks[3].kind = BlockKind::QuotedReply;
+    blocks[5].kind = BlockKind::Signature;
     let split = split(&blocks, 50, &words);
-    let texts: Vec<&str> = split.chunks.iter().map(|chunk| chunk.text.as_str()).collect();
-    assert_eq!(texts, ["My own words.", "More of mine."]);
+    let found: Vec<(&str, bool, usize)> = split
+        .chunks
+        .iter()
+        .map(|chunk| (chunk.text.as_str(), chunk.quoted, chunk.headings.len()))
+        .collect();
+    let quoted = "> Words of another.\n\n> And of a third.";
+    assert_eq!(
+        found,
+        [("Mine\n\nMy own words.", false, 1), (quoted, true, 0), ("More of mine.", false, 1)]
+    );
     assert!(split.text.contains("Words of another.") && split.text.ends_with("1234"));
     assert_eq!(split.length_chars, split.text.chars().count() as u64);
     let second = &split.chunks[1];

@@ -59,9 +59,10 @@ pub enum BlockKind {
         ordered: bool,
     },
     Quote,
-    /// What a mail repeats of an earlier one: shown, but not among the words of this mail.
+    /// What a mail repeats of an earlier one: shown, and found as a quote, but not among the words
+    /// of this mail.
     QuotedReply,
-    /// The signature of a mail, and what a mailing list appends; shown like a `QuotedReply`.
+    /// The signature of a mail, and what a mailing list appends; shown, and in no chunk.
     Signature,
     Code,
     /// Cells by row; the first row is the header when `header` is set.
@@ -72,8 +73,7 @@ pub enum BlockKind {
 }
 
 impl BlockKind {
-    /// False for parts that are shown but are not the document's own words: they are in its text
-    /// and in none of its chunks.
+    /// False for parts that are shown but are not the document's own words.
     pub fn is_own(&self) -> bool {
         !matches!(self, Self::QuotedReply | Self::Signature)
     }

@@ -26,9 +26,10 @@ impl Derived {
     pub(super) fn of((source, text): (&FulltextSource, &str)) -> Self {
         let written = source.written.map(|time| time.to_zoned(TimeZone::UTC).date());
         let context = Context { written, day_first: source.language != Language::English.code() };
-        let dates = source.chunks.iter().flat_map(|(chunk, text)| {
-            dates::find(text, context).into_iter().map(|found| NewDateMention {
-                chunk: *chunk,
+        let own = source.chunks.iter().filter(|chunk| !chunk.quoted);
+        let dates = own.flat_map(|chunk| {
+            dates::find(&chunk.text, context).into_iter().map(|found| NewDateMention {
+                chunk: chunk.key,
                 start: found.start,
                 end: found.end,
                 first: found.first,

@@ -263,6 +263,10 @@ fn chunked_record(
         .chunks
         .into_iter()
         .map(|chunk| {
+            if chunk.quoted {
+                // Its meaning is that of the mail it was said in.
+                return ChunkInput { chunk, input: Vec::new() };
+            }
             let heading = heading_path(&chunk.headings);
             let text = super::embed::input_text(&title, heading.as_deref(), &chunk.text);
             let digest = Sha256::digest(text.as_bytes());

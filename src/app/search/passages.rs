@@ -4,7 +4,7 @@
 //! Invariants: a passage is exactly one stored chunk; a document found by either leg shows at
 //! least one passage.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Ranked, Retrieved};
 use crate::app::{Error, blocking};
@@ -17,6 +17,9 @@ pub(crate) const PER_DOCUMENT: usize = 3;
 
 /// Words found in a chunk count this much against its similarity.
 const KEYWORD_WEIGHT: f64 = 0.5;
+
+/// Words found in a quote count this much against words that the document says itself.
+const QUOTED_WEIGHT: f64 = 0.7;
 
 /// Passages of every ranked document, in the same order.
 pub(crate) async fn choose<A: CanRead>(
@@ -48,6 +51,7 @@ pub(crate) async fn choose<A: CanRead>(
                         page: chunk.page,
                         ocr: chunk.ocr_confidence.is_some(),
                         ocr_confidence: chunk.ocr_confidence,
+                        quoted: chunk.is_quoted(),
                         heading: chunk.heading,
                         score,
                     })
@@ -72,15 +76,17 @@ pub(crate) async fn choose_chunks<A: CanRead>(
     );
     let by_word = blocking(move || {
         let (fulltext, visible) = (handle.fulltext()?, visible.as_deref());
-        Ok(fulltext.search_passages(&query, visible, &languages, &items, PER_DOCUMENT)?)
+        Ok(fulltext.search_passages(&query, visible, &languages, &items, 2 * PER_DOCUMENT)?)
     })
     .await?;
+    let keys: Vec<ChunkKey> = by_word.values().flatten().map(|(key, _)| *key).collect();
+    let quoted = tenant.read(move |catalog| catalog.quoted_among(&keys)).await?;
     let wanted: Vec<Vec<(ChunkKey, f64)>> = retrieved
         .ranked
         .iter()
         .map(|ranked| {
             let words = by_word.get(&ranked.document.item).map_or(&[][..], Vec::as_slice);
-            best_of(ranked, words)
+            best_of(ranked, words, &quoted)
         })
         .collect();
     let keys: Vec<ChunkKey> = wanted.iter().flatten().map(|(key, _)| *key).collect();
@@ -97,7 +103,7 @@ pub(crate) async fn choose_chunks<A: CanRead>(
             let mut openings = HashMap::new();
             // Found by its title, source or filters alone: it shows how it begins.
             for item in bare {
-                openings.insert(item, catalog.item_chunks(item, 0, 1)?);
+                openings.insert(item, catalog.first_chunk(item)?);
             }
             Ok((stored, openings))
         })
@@ -123,11 +129,20 @@ pub(crate) async fn choose_chunks<A: CanRead>(
 }
 
 /// Mixes what both legs think of a document's chunks; scores lie between 0 and about 1.
-fn best_of(ranked: &Ranked, words: &[(ChunkKey, f32)]) -> Vec<(ChunkKey, f64)> {
+fn best_of(
+    ranked: &Ranked,
+    words: &[(ChunkKey, f32)],
+    quoted: &HashSet<ChunkKey>,
+) -> Vec<(ChunkKey, f64)> {
+    // As many of each, so that quotes take no place from what the document says itself.
+    let is_quoted = |found: &&(ChunkKey, f32)| quoted.contains(&found.0);
+    let own = words.iter().filter(|found| !is_quoted(found)).take(PER_DOCUMENT);
+    let quotes = words.iter().filter(is_quoted).take(PER_DOCUMENT);
     let best_word = words.first().map_or(1.0, |(_, score)| f64::from(*score)).max(1e-6);
     let mut scores: HashMap<ChunkKey, f64> = HashMap::new();
-    for (key, score) in words {
-        *scores.entry(*key).or_default() += KEYWORD_WEIGHT * f64::from(*score) / best_word;
+    for (key, score) in own.chain(quotes) {
+        let weight = if quoted.contains(key) { QUOTED_WEIGHT } else { 1.0 };
+        *scores.entry(*key).or_default() += weight * KEYWORD_WEIGHT * f64::from(*score) / best_word;
     }
     for (key, similarity) in ranked.chunks.iter().take(2 * PER_DOCUMENT) {
         *scores.entry(*key).or_default() +=

@@ -2,9 +2,10 @@
 //!
 //! Called by: `app::index`, `app::search`. Talks to: `chunk`, `embedding`.
 //! Invariants: an embedding is keyed by model and by the digest of the exact text embedded, so
-//! each distinct text is embedded once per tenant and model; vectors are little-endian `f32`.
+//! each distinct text is embedded once per tenant and model; vectors are little-endian `f32`; a
+//! chunk of quoted text has no input and no embedding.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use rusqlite::{params, params_from_iter};
@@ -17,7 +18,8 @@ use crate::types::{Chunk, ChunkKey, ItemKey};
 #[derive(Clone, Debug)]
 pub struct ChunkInput {
     pub chunk: Chunk,
-    /// Digest of the text given to the embedder (title, heading path and chunk text).
+    /// Digest of the text given to the embedder (title, heading path and chunk text); empty where
+    /// the text is quoted.
     pub input: Vec<u8>,
 }
 
@@ -36,6 +38,13 @@ pub struct StoredChunk {
     pub input: Vec<u8>,
     /// How sure OCR is of the page, 0 to 100, where the text is from it.
     pub ocr_confidence: Option<u8>,
+}
+
+impl StoredChunk {
+    /// True for what a mail repeats of another.
+    pub fn is_quoted(&self) -> bool {
+        self.input.is_empty()
+    }
 }
 
 /// What a vector row needs besides the vector.
@@ -97,7 +106,42 @@ impl CatalogReader<'_> {
         Ok(chunks)
     }
 
-    /// Up to `limit` chunks of an item from `first_ordinal` on.
+    /// Those of `keys` that are of quoted text.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn quoted_among(&self, keys: &[ChunkKey]) -> Result<HashSet<ChunkKey>, CatalogError> {
+        let mut quoted = HashSet::new();
+        for group in keys.chunks(500) {
+            quoted.extend(self.all(
+                "read which chunks are quoted",
+                &format!(
+                    "SELECT key FROM chunk WHERE key IN ({}) AND input = x''",
+                    placeholders(group.len())
+                ),
+                params_from_iter(group.iter().map(|key| key.0)),
+                |row| Ok(ChunkKey(row.get(0)?)),
+            )?);
+        }
+        Ok(quoted)
+    }
+
+    /// The first chunk of an item.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn first_chunk(&self, item: ItemKey) -> Result<Option<StoredChunk>, CatalogError> {
+        self.one(
+            "read the first chunk of an item",
+            &format!(
+                "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 ORDER BY ordinal LIMIT 1"
+            ),
+            [item.0],
+            read_chunk,
+        )
+    }
+
+    /// Up to `limit` chunks of an item from `first_ordinal` on that are found by meaning.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
@@ -111,7 +155,7 @@ impl CatalogReader<'_> {
             "read the chunks of an item",
             &format!(
                 "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 AND ordinal >= ?2 \
-                 ORDER BY ordinal LIMIT ?3"
+                 AND input <> x'' ORDER BY ordinal LIMIT ?3"
             ),
             params![item.0, first_ordinal, limit as i64],
             read_chunk,
@@ -133,7 +177,7 @@ impl CatalogReader<'_> {
             "read chunks to embed",
             &format!(
                 "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 AND ordinal >= ?2 \
-                 AND NOT EXISTS (SELECT 1 FROM embedding e \
+                 AND input <> x'' AND NOT EXISTS (SELECT 1 FROM embedding e \
                                  WHERE e.model = ?4 AND e.input = chunk.input) \
                  ORDER BY ordinal LIMIT ?3"
             ),

@@ -79,7 +79,16 @@ pub struct FulltextSource {
     pub date: Timestamp,
     /// The date the document gives itself.
     pub written: Option<Timestamp>,
-    pub chunks: Vec<(ChunkKey, String)>,
+    pub chunks: Vec<FulltextChunk>,
+}
+
+/// One chunk of it.
+#[derive(Clone, Debug)]
+pub struct FulltextChunk {
+    pub key: ChunkKey,
+    pub text: String,
+    /// True for what a mail repeats of another.
+    pub quoted: bool,
 }
 
 impl CatalogReader<'_> {
@@ -149,9 +158,15 @@ impl CatalogReader<'_> {
         };
         source.chunks = self.all(
             "read chunks to index",
-            "SELECT key, body FROM chunk WHERE item = ?1 ORDER BY ordinal",
+            "SELECT key, body, input = x'' FROM chunk WHERE item = ?1 ORDER BY ordinal",
             [item.0],
-            |row| Ok((ChunkKey(row.get(0)?), row.get(1)?)),
+            |row| {
+                Ok(FulltextChunk {
+                    key: ChunkKey(row.get(0)?),
+                    text: row.get(1)?,
+                    quoted: row.get(2)?,
+                })
+            },
         )?;
         Ok(Some(source))
     }

@@ -54,6 +54,8 @@ pub struct FulltextEntry<'a> {
     pub title: &'a str,
     pub headings: &'a str,
     pub body: &'a str,
+    /// What a mail repeats of others: found, and worth less than the body.
+    pub quoted: Vec<&'a str>,
     pub source: &'a str,
     pub media_type: &'a str,
     /// The date to filter by.
@@ -192,6 +194,10 @@ impl Fulltext {
         document.add_text(fields.language, language.code());
         document.add_text(fields.title.get(language), title);
         document.add_text(fields.headings.get(language), entry.headings);
+        for text in &entry.quoted {
+            let marked = self.analysis.quoted(language, text);
+            document.add_pre_tokenized_text(fields.headings.get(language), marked);
+        }
         // A text that opens with its title has it already.
         if !entry.body.trim_start().starts_with(title) {
             document.add_text(fields.body.get(language), title);

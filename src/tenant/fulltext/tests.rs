@@ -70,6 +70,7 @@ fn entry(item: i64, body: &str) -> FulltextEntry<'_> {
         title: "",
         headings: "",
         body,
+        quoted: Vec::new(),
         source: "inbox/file.txt",
         media_type: "text/plain",
         date: Timestamp::UNIX_EPOCH,
@@ -138,6 +139,35 @@ fn a_file_is_found_by_its_name() {
     let named = FulltextEntry { source: "in/minutes_May.docx", ..entry(1, "We met.") };
     let rig = Rig::with(&[named, entry(2, "The minutes of a meeting.")]);
     assert_eq!(rig.find("minutes"), [2, 1]);
+}
+
+#[test]
+fn a_quote_is_found_behind_the_text_that_says_it() {
+    let often = "quokka ".repeat(50);
+    let reply = |item, quote| FulltextEntry { quoted: vec![quote], ..entry(item, "I saw a heron.") };
+    let rig = Rig::with(&[
+        reply(1, "> Did anybody see a quokka in the old mill?"),
+        entry(2, "A quokka was seen yesterday, not far from here, says a neighbour of mine."),
+        reply(3, &often),
+        FulltextEntry { quoted: vec!["> Die Häuser am See"], ..german(4, "Gut.") },
+    ]);
+    assert_eq!(rig.find("quokka"), [2, 3, 1]);
+    assert_eq!(rig.find("heron"), [1, 3]);
+    assert_eq!(rig.find("Haus"), [4]);
+    assert_eq!(rig.find("\"quokka in the old mill\""), [1]);
+    assert_eq!(rig.find("+quokka -heron"), [2]);
+    assert_eq!(rig.find("+mill heron"), [1]);
+    assert_eq!(rig.find("heading:quokka"), [0; 0]);
+}
+
+#[test]
+fn a_word_that_is_seldom_quoted_is_no_rarity() {
+    let bodies: Vec<String> = (0..8).map(|n| format!("The number is {n}.")).collect();
+    let mut entries: Vec<_> = (1..).zip(&bodies).map(|(item, body)| entry(item, body)).collect();
+    entries.push(FulltextEntry { quoted: vec!["> Which number?"], ..entry(9, "Fine, thanks.") });
+    let found = Rig::with(&entries).find("number");
+    assert_eq!(found.len(), 9);
+    assert_eq!(found.last(), Some(&9));
 }
 
 #[test]
@@ -462,6 +492,7 @@ fn what_is_out_of_sight_changes_neither_order_nor_score() {
         title: "",
         headings: "",
         body,
+        quoted: Vec::new(),
         source: "notes.txt",
         media_type: "text/plain",
         date: Timestamp::UNIX_EPOCH,

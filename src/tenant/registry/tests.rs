@@ -132,6 +132,7 @@ async fn plant(tenant: &TenantHandle<Write>) -> String {
         title: MARKER,
         headings: "",
         body: MARKER,
+        quoted: vec![MARKER],
         source: MARKER,
         media_type: "text/plain",
         date: Timestamp::UNIX_EPOCH,

@@ -359,6 +359,8 @@ export interface Passage {
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
   ocr_confidence?: number;
+  /** True where a mail repeats the words of another. */
+  quoted?: boolean;
   heading: string | null;
   /** `[start, end)` in Unicode scalar values, relative to `text`. */
   highlights: [number, number][];
@@ -413,6 +415,8 @@ export interface Citation {
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
   ocr_confidence?: number;
+  /** True where a mail repeats the words of another. */
+  quoted?: boolean;
   date: string;
   date_basis: DateBasis;
   score: number;

@@ -103,6 +103,9 @@ export const UNSEAL_COMMAND = 'cairn keys unseal';
 /** What the mark of a passage that OCR has read stands for. */
 export const OCR_MEANING = 'Read from a picture: letters may be wrong. The number says how sure OCR is, out of 100.';
 
+/** What the mark of a passage that a mail quotes stands for. */
+export const QUOTED_MEANING = 'The mail repeats the words of another mail here.';
+
 /** The mark of a passage that OCR has read. */
 export function ocrMark(confidence: number | undefined): string {
   return confidence === undefined ? 'Read by OCR' : `Read by OCR, ${confidence} % sure`;
