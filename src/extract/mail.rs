@@ -15,6 +15,7 @@ mod outlook;
 pub(super) mod quote;
 mod rtf;
 mod store;
+mod tnef;
 
 use encoding_rs::Encoding;
 use jiff::Timestamp;
@@ -29,6 +30,7 @@ use self::envelope::{Envelope, Person};
 pub(super) use self::flags::note as note_flags;
 pub(super) use self::outlook::{extract as extract_outlook, is_outlook};
 pub(super) use self::store::extract as extract_store;
+pub(super) use self::tnef::{TNEF, extract as extract_tnef, is_tnef};
 use super::charset::StreamDecoder;
 use super::clean::{clean, one_line, shorten, size};
 use super::emit::{Output, Stop};

@@ -44,6 +44,7 @@ mod rst;
 mod rtf;
 mod sandbox;
 mod saved_page;
+mod signed;
 mod sniff;
 mod source;
 mod subtitles;
@@ -240,6 +241,8 @@ fn parse(
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
         Format::OutlookStore => mail::extract_store(source, out),
+        Format::PackedMail => mail::extract_tnef(source, out),
+        Format::Signed => signed::extract(source, &request.name, out),
         Format::Zip => archive::extract_zip(source, out),
         Format::SevenZip => archive::extract_sevenz(source, out),
         Format::Tar => archive::extract_tar(source, out),
