@@ -128,7 +128,11 @@ async fn write_group(
                 source: &source.source,
                 media_type: &source.media_type,
                 date: source.date,
-                chunks: source.chunks.iter().map(|chunk| (chunk.key, chunk.text.as_str())).collect(),
+                chunks: source
+                    .chunks
+                    .iter()
+                    .map(|chunk| (chunk.key, chunk.text.as_str()))
+                    .collect(),
             })
             .collect();
         handle.fulltext()?.write_group(&entries, &[])?;

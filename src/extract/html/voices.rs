@@ -38,14 +38,7 @@ pub(super) struct Voices {
 
 impl Voices {
     pub(super) fn new(is_forward: bool) -> Self {
-        Self {
-            is_forward,
-            quotes: 0,
-            indented: 0,
-            signatures: 0,
-            rest: None,
-            introduced: false,
-        }
+        Self { is_forward, quotes: 0, indented: 0, signatures: 0, rest: None, introduced: false }
     }
 
     pub(super) fn enter(&mut self, element: &Element) {

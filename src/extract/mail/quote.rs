@@ -226,7 +226,8 @@ mod tests {
 
     #[test]
     fn what_stands_below_a_quote_is_the_authors_again() {
-        let text = "Yes.\n-- \nAnn\n\nOn Fri, 1 Mar 2024, Bob <b@c.d> wrote:\n> When?\n\nTomorrow.\n";
+        let text =
+            "Yes.\n-- \nAnn\n\nOn Fri, 1 Mar 2024, Bob <b@c.d> wrote:\n> When?\n\nTomorrow.\n";
         let voices: Vec<Voice> = read(text).into_iter().map(|(voice, _)| voice).collect();
         assert_eq!(voices, [Voice::Own, Voice::Signature, Voice::Quoted, Voice::Own]);
     }

@@ -183,7 +183,10 @@ fn an_indented_paragraph_of_html_is_no_quote_unless_something_says_so() {
         ))
     };
     let indented = "blockquote style=\"margin:0 0 0 40px;border:none;padding:0px\"";
-    assert_eq!(mail("The terms", indented)[1..], ["See below.", "The terms", "The rhubarb clause", "Regards"]);
+    assert_eq!(
+        mail("The terms", indented)[1..],
+        ["See below.", "The terms", "The rhubarb clause", "Regards"]
+    );
     for (before, tag) in [
         ("Bob wrote:", "blockquote"),
         ("The terms", "blockquote type=cite"),

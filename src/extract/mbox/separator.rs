@@ -88,8 +88,7 @@ fn is_asctime(words: &[&str]) -> bool {
             .any(|day| word.eq_ignore_ascii_case(day))
     };
     let [first, second, rest @ ..] = rest else { return false };
-    let day_and_month =
-        (is_month(first) && is_day(second)) || (is_day(first) && is_month(second));
+    let day_and_month = (is_month(first) && is_day(second)) || (is_day(first) && is_month(second));
     if !is_weekday(weekday) || !day_and_month {
         return false;
     }
@@ -107,11 +106,9 @@ fn is_asctime(words: &[&str]) -> bool {
 }
 
 fn is_month(word: &str) -> bool {
-    [
-        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-    ]
-    .iter()
-    .any(|month| word.eq_ignore_ascii_case(month))
+    ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+        .iter()
+        .any(|month| word.eq_ignore_ascii_case(month))
 }
 
 fn is_day(word: &str) -> bool {

@@ -133,9 +133,7 @@ impl CatalogReader<'_> {
     pub fn first_chunk(&self, item: ItemKey) -> Result<Option<StoredChunk>, CatalogError> {
         self.one(
             "read the first chunk of an item",
-            &format!(
-                "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 ORDER BY ordinal LIMIT 1"
-            ),
+            &format!("SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 ORDER BY ordinal LIMIT 1"),
             [item.0],
             read_chunk,
         )

@@ -10,7 +10,8 @@
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, Language as StemmerLanguage, LowerCaser, PreTokenizedString,
-    RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream, TokenizerManager,
+    RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream,
+    TokenizerManager,
 };
 
 use super::porter::PorterStemmer;

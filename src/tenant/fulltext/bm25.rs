@@ -65,11 +65,7 @@ struct WordWeight {
 }
 
 impl WordWeight {
-    fn new(
-        term: Term,
-        b: Score,
-        statistics: &dyn Bm25StatisticsProvider,
-    ) -> tantivy::Result<Self> {
+    fn new(term: Term, b: Score, statistics: &dyn Bm25StatisticsProvider) -> tantivy::Result<Self> {
         let documents = statistics.total_num_docs()?;
         let holders = statistics.doc_freq(&term)?.min(documents);
         let tokens = statistics.total_num_tokens(term.field())?;

@@ -144,7 +144,8 @@ fn a_file_is_found_by_its_name() {
 #[test]
 fn a_quote_is_found_behind_the_text_that_says_it() {
     let often = "quokka ".repeat(50);
-    let reply = |item, quote| FulltextEntry { quoted: vec![quote], ..entry(item, "I saw a heron.") };
+    let reply =
+        |item, quote| FulltextEntry { quoted: vec![quote], ..entry(item, "I saw a heron.") };
     let rig = Rig::with(&[
         reply(1, "> Did anybody see a quokka in the old mill?"),
         entry(2, "A quokka was seen yesterday, not far from here, says a neighbour of mine."),

@@ -64,7 +64,8 @@ impl Person {
 /// Gives every address the best name that the mail has for it, and leaves each among the authors
 /// once and among those the mail is to once, where it comes first.
 pub(super) fn settle(from: &mut Vec<Person>, to: [&mut Vec<Person>; 3]) {
-    let all: Vec<Person> = from.iter().chain(to.iter().flat_map(|list| list.iter())).cloned().collect();
+    let all: Vec<Person> =
+        from.iter().chain(to.iter().flat_map(|list| list.iter())).cloned().collect();
     let mut names: HashMap<String, &str> = HashMap::new();
     for person in all.iter().filter(|person| person.has_address()) {
         let best = names.entry(person.key()).or_default();

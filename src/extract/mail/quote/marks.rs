@@ -61,9 +61,33 @@ pub(in crate::extract) fn rest_from(lines: &[&str], is_forward: bool) -> Option<
 fn is_header_block(lines: &[&str]) -> bool {
     const FROM: [&str; 7] = ["from", "von", "de", "da", "van", "från", "fra"];
     const FIELDS: [&str; 27] = [
-        "sent", "gesendet", "date", "datum", "envoyé", "enviado", "enviado el", "inviato",
-        "verzonden", "to", "an", "à", "para", "aan", "cc", "subject", "betreff", "objet", "asunto",
-        "oggetto", "onderwerp", "skickat", "sendt", "till", "til", "ämne", "emne",
+        "sent",
+        "gesendet",
+        "date",
+        "datum",
+        "envoyé",
+        "enviado",
+        "enviado el",
+        "inviato",
+        "verzonden",
+        "to",
+        "an",
+        "à",
+        "para",
+        "aan",
+        "cc",
+        "subject",
+        "betreff",
+        "objet",
+        "asunto",
+        "oggetto",
+        "onderwerp",
+        "skickat",
+        "sendt",
+        "till",
+        "til",
+        "ämne",
+        "emne",
     ];
     const SUBJECT: [&str; 8] =
         ["subject", "betreff", "objet", "asunto", "oggetto", "onderwerp", "ämne", "emne"];
@@ -89,9 +113,8 @@ fn is_header_block(lines: &[&str]) -> bool {
 /// True where a word of `text` is a mail address.
 fn has_address(text: &str) -> bool {
     text.split(|c: char| c.is_whitespace() || "<>()[]:;,\"".contains(c)).any(|word| {
-        word.split_once('@').is_some_and(|(user, host)| {
-            !user.is_empty() && host.trim_matches('.').contains('.')
-        })
+        word.split_once('@')
+            .is_some_and(|(user, host)| !user.is_empty() && host.trim_matches('.').contains('.'))
     })
 }
 
@@ -163,9 +186,9 @@ fn names_writer(text: &str) -> bool {
 fn has_time(text: &str) -> bool {
     let digit = u8::is_ascii_digit;
     let bytes = text.as_bytes();
-    let clock = bytes.windows(4).any(|w| {
-        digit(&w[0]) && matches!(w[1], b':' | b'h') && digit(&w[2]) && digit(&w[3])
-    });
+    let clock = bytes
+        .windows(4)
+        .any(|w| digit(&w[0]) && matches!(w[1], b':' | b'h') && digit(&w[2]) && digit(&w[3]));
     clock || text.contains(" Uhr")
 }
 

@@ -41,9 +41,7 @@ fn reads_like_one(lines: &[&str]) -> bool {
             && !line.ends_with(['.', ':', '?', '!'])
             && line.split_whitespace().filter(small).count() < SENTENCE_WORDS
     };
-    lines.len() <= MOST_LINES
-        && lines.iter().all(fits)
-        && lines.iter().any(|line| is_contact(line))
+    lines.len() <= MOST_LINES && lines.iter().all(fits) && lines.iter().any(|line| is_contact(line))
 }
 
 /// An address of mail or web, or a number to call.
@@ -52,7 +50,9 @@ fn is_contact(line: &str) -> bool {
     let address = words().any(|word| {
         word.starts_with("www.")
             || word.contains("://")
-            || word.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
+            || word
+                .split_once('@')
+                .is_some_and(|(user, host)| !user.is_empty() && host.contains('.'))
     });
     let number = |c: char| c.is_ascii_digit() || " +-/().".contains(c);
     let dialled = line.split(|c: char| !number(c)).any(|run| {

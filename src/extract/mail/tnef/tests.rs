@@ -8,14 +8,7 @@ use crate::extract::testing::{Found, run};
 
 fn attribute(kind: u16, data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len()).expect("tests are short");
-    [
-        &[1][..],
-        &u32::from(kind).to_le_bytes(),
-        &length.to_le_bytes(),
-        data,
-        &[0, 0],
-    ]
-    .concat()
+    [&[1][..], &u32::from(kind).to_le_bytes(), &length.to_le_bytes(), data, &[0, 0]].concat()
 }
 
 fn property(number: u16, kind: u16, value: &[u8]) -> Vec<u8> {
@@ -67,7 +60,10 @@ fn packed() -> Vec<u8> {
         attribute(ATTACHMENT, &[0; 14]),
         attribute(ATTACHED_TITLE, b"OFFER~1.TXT\0"),
         attribute(ATTACHED_DATA, b"An offer."),
-        attribute(ATTACHED_PROPERTIES, &list(&[property(FILE_NAME, WIDE, &wide("Offer of May.txt"))])),
+        attribute(
+            ATTACHED_PROPERTIES,
+            &list(&[property(FILE_NAME, WIDE, &wide("Offer of May.txt"))]),
+        ),
         attribute(ATTACHMENT, &[0; 14]),
         attribute(ATTACHED_TITLE, b"Inner\0"),
         attribute(ATTACHED_PROPERTIES, &list(&[property(CONTENT, OBJECT, &object)])),
