@@ -353,7 +353,8 @@ fn quoted_leaf(mut form: Vec<(usize, Term)>) -> Option<Leaf> {
         let (_, term) = form.pop()?;
         (Box::new(WordQuery::whatever_the_length(term.clone())), Some(term))
     };
-    Some((Box::new(BoostQuery::new(query, QUOTED_SHARE)), term))
+    let query: Box<dyn IndexQuery> = Box::new(BoostQuery::new(query, QUOTED_SHARE));
+    Some((query, term))
 }
 
 fn unscored(query: Box<dyn IndexQuery>) -> Box<dyn IndexQuery> {
