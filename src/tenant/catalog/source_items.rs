@@ -372,7 +372,8 @@ impl CatalogWriter<'_> {
         let Some(item) = item.map(ItemKey) else { return Ok(()) };
         self.execute(
             "hide a projection",
-            "UPDATE document SET fulltext_item = NULL WHERE fulltext_item = ?1",
+            "UPDATE document SET fulltext_item = NULL \
+             WHERE key = (SELECT document FROM item WHERE key = ?1) AND fulltext_item = ?1",
             [item.0],
         )?;
         self.mark_waiting(item, "rebuilding_fulltext", "Its name is being changed.")?;

@@ -159,7 +159,8 @@ impl CatalogReader<'_> {
     pub(super) fn is_visible(&self, item: ItemKey) -> Result<bool, CatalogError> {
         let count = self.count(
             "check visibility",
-            "SELECT count(*) FROM document WHERE fulltext_item = ?1 OR vector_item = ?1",
+            "SELECT count(*) FROM document WHERE key = (SELECT document FROM item WHERE key = ?1) \
+             AND (fulltext_item = ?1 OR vector_item = ?1)",
             [item.0],
         )?;
         Ok(count > 0)
@@ -211,7 +212,8 @@ impl CatalogWriter<'_> {
         self.execute(
             "hide what was made of older chunks",
             "UPDATE document SET fulltext_item = nullif(fulltext_item, ?1), \
-             vector_item = nullif(vector_item, ?1) WHERE fulltext_item = ?1 OR vector_item = ?1",
+             vector_item = nullif(vector_item, ?1) \
+             WHERE key = (SELECT document FROM item WHERE key = ?1)",
             [item.0],
         )?;
         self.execute(
