@@ -71,7 +71,7 @@ pub(crate) async fn choose_chunks<A: CanRead>(
         retrieved.visible.clone(),
     );
     let by_word = blocking(move || {
-        let (fulltext, visible) = (handle.fulltext()?, visible.as_deref());
+        let (fulltext, visible) = (handle.fulltext()?, visible.as_ref());
         Ok(fulltext.search_passages(&query, visible, &languages, &items, PER_DOCUMENT)?)
     })
     .await?;

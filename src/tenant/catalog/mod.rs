@@ -34,6 +34,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use self::scope::LimitedReaders;
 use super::latch::Locked;
 use crate::audit::ChainKeys;
 use crate::crypto::{RandomError, SecretKey};
@@ -113,6 +114,7 @@ pub(in crate::tenant) struct Catalog {
     key: SecretKey,
     /// Read when it was opened.
     format: u32,
+    limited: LimitedReaders,
     audit: ChainKeys,
     writer: Mutex<Connection>,
     idle_readers: Mutex<Vec<Connection>>,
@@ -147,6 +149,7 @@ impl Catalog {
         now: Timestamp,
         work: impl FnOnce(&CatalogWriter<'_>) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {
+        let _changing = self.limited.changing();
         let mut connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::scope::LimitedReaders;
 use super::{Catalog, CatalogError, FORMAT, FORMER_FORMAT, Projection, WITHOUT_DERIVED, failed};
 use crate::audit::ChainKeys;
 use crate::crypto::{KeyPurpose, Keyring, SecretKey, hex, unhex};
@@ -67,6 +68,7 @@ impl Catalog {
             path: path.to_owned(),
             key,
             format,
+            limited: LimitedReaders::default(),
             audit,
             writer: Mutex::new(writer),
             idle_readers: Mutex::new(Vec::new()),

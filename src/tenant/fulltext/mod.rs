@@ -25,6 +25,7 @@ mod store;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tantivy::schema::Schema;
@@ -40,7 +41,7 @@ use self::store::Store;
 use super::latch::Latch;
 use crate::crypto::FileCipher;
 use crate::disk;
-use crate::types::{ChunkKey, ItemKey, Language, SearchFilter};
+use crate::types::{ChunkKey, ItemKey, Language, SearchFilter, VisibleItems};
 
 pub use self::error::FulltextError;
 pub use self::query::{ParsedQuery, Query};
@@ -211,7 +212,7 @@ impl Fulltext {
         &self,
         query: &Query,
         filter: &SearchFilter,
-        visible: Option<&HashSet<ItemKey>>,
+        visible: Option<&VisibleItems>,
         languages: &[Language],
         limit: usize,
     ) -> Result<KeywordHits, FulltextError> {
@@ -219,7 +220,7 @@ impl Fulltext {
         let corpus = Corpus::Documents(fields);
         let searcher = self.documents.searcher();
         let seen = seen(&self.documents, &searcher, visible)?;
-        let seen = seen.as_ref();
+        let seen = seen.as_deref();
         let scored = Compiler::new(&self.analysis, corpus, (&searcher, seen), query, languages)
             .and_then(|compiler| compiler.documents(fields, filter))
             .and_then(|compiled| match compiled {
@@ -283,7 +284,7 @@ impl Fulltext {
     pub fn search_passages(
         &self,
         query: &Query,
-        visible: Option<&HashSet<ItemKey>>,
+        visible: Option<&VisibleItems>,
         languages: &[Language],
         items: &[ItemKey],
         per_item: usize,
@@ -295,7 +296,7 @@ impl Fulltext {
         let corpus = Corpus::Passages(fields);
         let searcher = self.passages.searcher();
         let seen = seen(&self.passages, &searcher, visible)?;
-        let sight = (&searcher, seen.as_ref());
+        let sight = (&searcher, seen.as_deref());
         let best = Compiler::new(&self.analysis, corpus, sight, query, languages)
             .and_then(|compiler| compiler.passages(fields, items))
             .and_then(|compiled| match compiled {
@@ -364,9 +365,9 @@ impl Fulltext {
 fn seen(
     store: &Store,
     searcher: &Searcher,
-    visible: Option<&HashSet<ItemKey>>,
-) -> Result<Option<Seen>, FulltextError> {
-    let seen = visible.map(|visible| Seen::of(searcher, visible)).transpose();
+    visible: Option<&VisibleItems>,
+) -> Result<Option<Arc<Seen>>, FulltextError> {
+    let seen = visible.map(|visible| store.sights.of(searcher, visible)).transpose();
     seen.map_err(|source| store.search_error(source))
 }
 

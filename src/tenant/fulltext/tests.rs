@@ -447,16 +447,9 @@ fn a_closed_latch_stops_reads_and_writes_of_an_open_index() {
     assert_eq!(open(dir.path()).unwrap().document_count(), 1);
 }
 
-#[test]
-fn what_is_out_of_sight_changes_neither_order_nor_score() {
-    let texts = [
-        (1, "the heron stands in the reeds and waits for frogs"),
-        (2, "a heron and a heron"),
-        (3, "reeds, reeds, and more reeds by the water where the frogs are"),
-    ];
-    // In these, what is rare in sight is common, and every text is long.
-    let hidden = "heron heron heron ".repeat(200) + "frogs";
-    let entry = |item: i64, body: &'static str| FulltextEntry {
+/// An item of one chunk and nothing else.
+fn bare(item: i64, body: &'static str) -> FulltextEntry<'static> {
+    FulltextEntry {
         item: ItemKey(item),
         language: EN,
         title: "",
@@ -466,15 +459,26 @@ fn what_is_out_of_sight_changes_neither_order_nor_score() {
         media_type: "text/plain",
         date: Timestamp::UNIX_EPOCH,
         chunks: vec![(ChunkKey(item), body)],
-    };
-    let shown: Vec<_> = texts.iter().map(|(item, body)| entry(*item, body)).collect();
+    }
+}
+
+#[test]
+fn what_is_out_of_sight_changes_neither_order_nor_score() {
+    let texts = [
+        (1, "the heron stands in the reeds and waits for frogs"),
+        (2, "a heron and a heron"),
+        (3, "reeds, reeds, and more reeds by the water where the frogs are"),
+    ];
+    // In these, what is rare in sight is common, and every text is long.
+    let hidden = "heron heron heron ".repeat(200) + "frogs";
+    let shown: Vec<_> = texts.iter().map(|(item, body)| bare(*item, body)).collect();
     let alone = Rig::with(&shown);
     let among = Rig::with(&shown);
     let hidden: &'static str = hidden.leak();
     for item in 100..160 {
-        among.index.write_group(&[entry(item, hidden)], &[]).unwrap();
+        among.index.write_group(&[bare(item, hidden)], &[]).unwrap();
     }
-    let visible: HashSet<ItemKey> = texts.iter().map(|(item, _)| ItemKey(*item)).collect();
+    let visible: VisibleItems = Arc::new(texts.iter().map(|(item, _)| ItemKey(*item)).collect());
     let items: Vec<ItemKey> = visible.iter().copied().collect();
     for text in ["heron frogs", "reeds heron", "\"heron stands\" frogs", "-water heron reeds"] {
         let query = Query::parse(text).query;
@@ -496,4 +500,30 @@ fn what_is_out_of_sight_changes_neither_order_nor_score() {
     let query = Query::parse("heron frogs").query;
     let all = among.index.search_documents(&query, &SearchFilter::default(), None, &[EN], 2);
     assert!(all.unwrap().hits.iter().all(|hit| hit.item.0 >= 100));
+}
+
+#[test]
+fn what_is_known_of_a_sight_ends_with_the_list_and_with_the_state_of_the_index() {
+    let rig = Rig::with(&[bare(1, "A heron in the reeds."), bare(3, "A heron out of sight.")]);
+    let query = Query::parse("heron").query;
+    let found = |visible: &VisibleItems| {
+        let filter = SearchFilter::default();
+        let found = rig.index.search_documents(&query, &filter, Some(visible), &[EN], 9).unwrap();
+        let mut items: Vec<i64> = found.hits.iter().map(|hit| hit.item.0).collect();
+        items.sort_unstable();
+        (items, found.documents)
+    };
+    let two: VisibleItems = Arc::new([1, 2].map(ItemKey).into());
+    for _ in 0..2 {
+        assert_eq!(found(&two), (vec![1], 1));
+    }
+    rig.index.write_group(&[bare(2, "A heron on the dam.")], &[]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(found(&two), (vec![1, 2], 2));
+    }
+    let one: VisibleItems = Arc::new([2].map(ItemKey).into());
+    assert_eq!(found(&one), (vec![2], 1));
+    assert_eq!(found(&two), (vec![1, 2], 2));
+    rig.index.write_group(&[], &[ItemKey(1)]).unwrap();
+    assert_eq!(found(&two), (vec![2], 1));
 }
