@@ -68,7 +68,8 @@ pub(super) fn compose(
     Ok(App {
         authority: Authority::new(system.clone(), clock.clone(), session_limits(&config)),
         quotas: app::quota::Quotas::new(system.clone()),
-        streams: app::stream::Places::default(),
+        streams: app::stream::Places::for_records(),
+        watchers: app::stream::Places::for_watchers(),
         uploads: app::uploads::Turns::default(),
         settings: config.shown(),
         key_file: match KekSource::of(&config.keys, &home) {
