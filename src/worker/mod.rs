@@ -113,7 +113,7 @@ async fn lane(app: Arc<App>, kind: JobKind, mut stopped: watch::Receiver<bool>) 
                 (1, false)
             }
             Err(panicked) => {
-                tracing::error!(tenant = %tenant, kind = kind.as_str(), "a unit of work died: {panicked}");
+                tracing::error!(tenant = %tenant, kind = kind.as_str(), "a unit of work died: {}", chain(&panicked));
                 come_back(&app, kind, tenant);
                 (1, false)
             }
