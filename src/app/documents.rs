@@ -35,11 +35,31 @@ pub struct DocumentList {
     pub next_cursor: Option<DocumentId>,
 }
 
-/// Documents after `cursor`, optionally those whose source or title contains `containing`.
+/// Documents after `cursor`, optionally those whose source or title contains `containing`, which
+/// is a query and goes on record as one.
 ///
 /// # Errors
 /// `Invalid` for a cursor that names no document.
 pub async fn list<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    containing: Option<String>,
+    cursor: Option<DocumentId>,
+    newest_first: bool,
+    limit: usize,
+) -> Result<DocumentList, Error> {
+    // Leafing on is the same query.
+    let query = containing.clone().filter(|_| cursor.is_none());
+    let listed = page(tenant, containing, cursor, newest_first, limit).await;
+    let Some(query) = query else { return listed };
+    let event = Event::new(Action::Search).about(&query).with("mode", "names");
+    let event = match &listed {
+        Ok(listed) => event.with("results", listed.documents.len()),
+        Err(_) => event,
+    };
+    audit::concluded(tenant, event, listed).await
+}
+
+async fn page<A: CanRead>(
     tenant: &TenantHandle<A>,
     containing: Option<String>,
     cursor: Option<DocumentId>,
