@@ -52,7 +52,7 @@ impl ManualClock {
         Self(Mutex::new(start))
     }
 
-    /// Moves the clock forward.
+    /// Moves the clock, forward or back.
     pub fn advance(&self, by: SignedDuration) {
         let mut now = self.0.lock().expect("invariant: no holder of this lock panics");
         *now = now.saturating_add(by).expect("invariant: a signed duration saturates");

@@ -233,14 +233,28 @@ impl ErrorCode {
 }
 
 /// An error and its causes in one line, outermost first.
-pub fn chain(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(line, ": {cause}");
-        source = cause.source();
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = String::new();
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        let mark = if line.is_empty() { "" } else { ": " };
+        // The message of a panic quotes what was being worked on.
+        let _ = match is_panic(current) {
+            true => write!(line, "{mark}a task panicked"),
+            false => write!(line, "{mark}{current}"),
+        };
+        cause = current.source();
     }
     line
+}
+
+/// True for the end of a task that panicked, also inside an operating system error.
+fn is_panic(error: &(dyn Error + 'static)) -> bool {
+    let inside = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    let died = error
+        .downcast_ref::<tokio::task::JoinError>()
+        .or_else(|| inside.and_then(|inside| inside.downcast_ref()));
+    died.is_some_and(tokio::task::JoinError::is_panic)
 }
 
 /// True where the chain holds an error of type `E`, also inside an operating system error.
@@ -271,4 +285,22 @@ pub fn is_storage_full(error: &(dyn Error + 'static)) -> bool {
         cause = current.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_panic_quotes_reaches_no_log() {
+        let died = || async {
+            let task = tokio::spawn(async { panic!("byte index 1 is inside 'é' of `a secret`") });
+            task.await.unwrap_err()
+        };
+        let lost = std::io::Error::other(died().await);
+        assert_eq!(chain(&died().await), "a task panicked");
+        assert_eq!(chain(&lost), "a task panicked");
+        let plain = std::io::Error::other("the disk is gone");
+        assert_eq!(chain(&plain), "the disk is gone");
+    }
 }

@@ -139,6 +139,7 @@ pub async fn remove(
     let id = certificate.tenant;
     app.schedule.depart(id);
     app.extraction.forget(id);
+    app.viewer.forget(id);
     app.statistics.forget(id);
     app.quotas.forget(id);
     Ok(certificate)

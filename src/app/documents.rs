@@ -19,6 +19,8 @@ pub struct DocumentDetail {
     pub children: u64,
     /// Length, outline and pages of the text, where there is one.
     pub text: Option<StoredText>,
+    /// How many tables of it are kept as data.
+    pub tables: u64,
     /// The first dates its text mentions.
     pub date_mentions: Vec<DateMentionRow>,
     /// The mails of its conversation, itself included, where there are others.
@@ -35,11 +37,31 @@ pub struct DocumentList {
     pub next_cursor: Option<DocumentId>,
 }
 
-/// Documents after `cursor`, optionally those whose source or title contains `containing`.
+/// Documents after `cursor`, optionally those whose source or title contains `containing`, which
+/// is a query and goes on record as one.
 ///
 /// # Errors
 /// `Invalid` for a cursor that names no document.
 pub async fn list<A: CanRead>(
+    tenant: &TenantHandle<A>,
+    containing: Option<String>,
+    cursor: Option<DocumentId>,
+    newest_first: bool,
+    limit: usize,
+) -> Result<DocumentList, Error> {
+    // Leafing on is the same query.
+    let query = containing.clone().filter(|_| cursor.is_none());
+    let listed = page(tenant, containing, cursor, newest_first, limit).await;
+    let Some(query) = query else { return listed };
+    let event = Event::new(Action::Search).about(&query).with("mode", "names");
+    let event = match &listed {
+        Ok(listed) => event.with("results", listed.documents.len()),
+        Err(_) => event,
+    };
+    audit::concluded(tenant, event, listed).await
+}
+
+async fn page<A: CanRead>(
     tenant: &TenantHandle<A>,
     containing: Option<String>,
     cursor: Option<DocumentId>,
@@ -93,6 +115,7 @@ async fn facts<A: CanRead>(
                 also_at: other_sources(catalog, &row)?,
                 children: catalog.child_count(row.key)?,
                 text,
+                tables: catalog.table_count(item)?,
                 thread: catalog.thread(item)?,
                 date_mentions: catalog.date_mentions(item, DATES_SHOWN)?,
                 row,
@@ -118,7 +141,7 @@ fn other_sources(
 
 /// The revision whose text people read: the one that searches show, so that offsets of a passage
 /// fit; for a duplicate, that of the document that holds the same bytes.
-fn text_item(
+pub(super) fn text_item(
     catalog: &CatalogReader<'_>,
     row: &DocumentRow,
 ) -> Result<ItemKey, crate::tenant::CatalogError> {

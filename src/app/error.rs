@@ -193,7 +193,7 @@ fn sign_in_code(error: &SignInError) -> ErrorCode {
         | SignInError::CodeSkewed { .. } => ErrorCode::TotpRequired,
         SignInError::TooManyAttempts { .. } => ErrorCode::TooManyAttempts,
         SignInError::Password(_) => ErrorCode::InvalidRequest,
-        SignInError::NothingOffered => ErrorCode::Conflict,
+        SignInError::NothingOffered | SignInError::SecondFactorSet => ErrorCode::Conflict,
         SignInError::Auth(_) => ErrorCode::Internal,
     }
 }

@@ -226,7 +226,10 @@ pub(super) async fn commit<A: CanWrite, K: Send + 'static>(
 
 /// A source as stored: forward slashes, no `.` or `..` steps, no leading slash, no control
 /// characters other than those a file name may really have, which are escaped.
-pub(super) fn clean_source(source: &str) -> Result<String, Error> {
+///
+/// # Errors
+/// `Invalid` where nothing is left of it, or too much.
+pub fn clean_source(source: &str) -> Result<String, Error> {
     let mut steps: Vec<&str> = Vec::new();
     for step in source.split('/') {
         match step {

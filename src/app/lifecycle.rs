@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use super::audit::{self, Action, Event};
 use super::{App, Error, blocking, maintain, tenants};
-use crate::auth::{Actor, Administer, Grant, Operate, SystemActor};
+use crate::auth::{Actor, Administer, CanWrite, Grant, Operate, SystemActor};
 use crate::error::chain;
 use crate::system::{TenantRecord, TenantUpdate};
-use crate::tenant::Registry;
+use crate::tenant::{Registry, TenantHandle};
 use crate::types::{TenantId, TenantState, Tier, check_limits};
 
 /// Changes a tenant's name, tier or limits; they hold from the next request on.
@@ -55,6 +55,7 @@ pub async fn suspend(app: &Arc<App>, grant: &Grant<Administer>) -> Result<Tenant
         }
     };
     app.extraction.forget(record.id);
+    app.viewer.forget(record.id);
     Ok(record)
 }
 
@@ -100,6 +101,7 @@ pub async fn lock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord
     })
     .await?;
     app.extraction.forget(tenant);
+    app.viewer.forget(tenant);
     app.statistics.forget(tenant);
     Ok(record)
 }
@@ -148,13 +150,24 @@ pub async fn rotate_key(app: &Arc<App>, grant: Grant<Administer>) -> Result<Tena
     app.schedule.wake(tenant);
     let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
     tokio::task::spawn_blocking(move || {
-        if let Err(error) = handle.finish_rotation() {
+        if let Err(error) = finish_rotation(&handle) {
             tracing::warn!(
                 tenant = %tenant, "a change of the data key goes on later: {}", chain(&error)
             );
         }
     });
     Ok(record)
+}
+
+/// Goes on with a change of the data key; its end goes on record. False where it has to be called
+/// again. Blocks, perhaps for long.
+///
+/// # Errors
+/// When a file cannot be read or written; what is done stays done.
+pub(super) fn finish_rotation<A: CanWrite>(tenant: &TenantHandle<A>) -> Result<bool, Error> {
+    let occasion = audit::occasion(tenant);
+    let event = Event::new(Action::TenantRetireKey).on("tenant", tenant.id());
+    Ok(tenant.finish_rotation(|epoch| occasion.record(event.with("epoch", u64::from(epoch))))?)
 }
 
 async fn note(app: &Arc<App>, tenant: TenantId, actor: &Actor, event: Event) -> Result<(), Error> {

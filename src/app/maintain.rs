@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::audit::{self, Action, Event};
-use super::{App, Error, blocking, uploads};
+use super::{App, Error, blocking, lifecycle, uploads};
 use crate::auth::{CanWrite, SystemActor, Write};
 use crate::error::chain;
 use crate::tenant::TenantHandle;
@@ -313,7 +313,7 @@ pub async fn upkeep(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), 
     uploads::upkeep(app, tenant).await?;
     if tenant.is_rotating() {
         let handle = tenant.clone();
-        blocking(move || Ok(handle.finish_rotation()?)).await?;
+        blocking(move || lifecycle::finish_rotation(&handle)).await?;
     }
     Ok(())
 }

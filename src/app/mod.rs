@@ -19,14 +19,17 @@ pub mod keys;
 pub mod ledger;
 pub mod lifecycle;
 pub mod maintain;
+pub mod pages;
 pub mod quota;
 mod schedule;
 pub mod seal;
 pub mod search;
 pub mod sources;
 pub mod status;
+mod stop;
 pub mod stream;
 pub mod support;
+pub mod tables;
 pub mod tenants;
 pub mod tls;
 pub mod transfer;
@@ -35,7 +38,7 @@ pub mod usage;
 
 use std::sync::Arc;
 
-use crate::auth::{Access, Actor, Authority, Grant, SystemActor, Write, system_grant};
+use crate::auth::{Access, Actor, Authority, CanRead, Grant, SystemActor, Write, system_grant};
 use crate::clock::SharedClock;
 use crate::config::{Home, IngestConfig, ServerConfig};
 use crate::disk::Reserve;
@@ -48,6 +51,7 @@ use crate::types::{ModelInfo, TenantId};
 
 pub use error::Error;
 pub use schedule::{Schedule, ScheduledTenant, TenantChange};
+pub use stop::stop_asked;
 
 /// The embedding model, or why there is none.
 #[derive(Clone)]
@@ -145,6 +149,8 @@ pub struct App {
     pub authority: Authority,
     pub registry: Registry,
     pub extraction: ExtractionPool,
+    /// Draws pages for people, who do not wait for files being read.
+    pub viewer: ExtractionPool,
     /// Reads pictures, where the program for it is installed.
     pub ocr: Ocr,
     pub inference: Inference,
@@ -153,6 +159,7 @@ pub struct App {
     pub schedule: Schedule,
     pub quotas: quota::Quotas,
     pub streams: stream::Places,
+    pub watchers: stream::Places,
     /// Who writes to which upload at present.
     pub uploads: uploads::Turns,
     /// The file that holds the key of the home, where it is in a file.
@@ -187,6 +194,25 @@ impl App {
             // Only now: to a stranger no limit shows that the tenant is there.
             app.quotas.standing(grant.tenant())?.admit(grant.actor())?;
             Ok(app.registry.open(&grant)?)
+        })
+        .await
+    }
+
+    /// True while the holder of a handle would be given the same one again. For what stays open: a
+    /// membership, a key or an account may end at any time, and what is in sight may change.
+    ///
+    /// # Errors
+    /// `TenantClosed`; when the appliance database cannot be asked.
+    pub async fn still_admits<A: CanRead>(
+        self: &Arc<Self>,
+        tenant: &TenantHandle<A>,
+    ) -> Result<bool, Error> {
+        let (app, actor) = (self.clone(), tenant.actor().clone());
+        let (id, collections) = (tenant.id().to_string(), tenant.collections().clone());
+        blocking(move || {
+            let grant: Option<Grant<A>> = app.authority.authorise(&actor, &id)?;
+            let same = grant.is_some_and(|grant| *grant.collections() == collections);
+            Ok(same && app.authority.is_live(&actor)?)
         })
         .await
     }

@@ -47,6 +47,7 @@ pub(super) fn compose(
     }
     let reading = extraction_config(&config)?;
     let ocr = Ocr::new(ocr_config(&config, &reading));
+    let viewer = ExtractionPool::new(viewer_config(&reading));
     let extraction = ExtractionPool::new(reading);
     let registry = Registry::new(
         home.tenants_path(),
@@ -68,7 +69,8 @@ pub(super) fn compose(
     Ok(App {
         authority: Authority::new(system.clone(), clock.clone(), session_limits(&config)),
         quotas: app::quota::Quotas::new(system.clone()),
-        streams: app::stream::Places::default(),
+        streams: app::stream::Places::for_records(),
+        watchers: app::stream::Places::for_watchers(),
         uploads: app::uploads::Turns::default(),
         settings: config.shown(),
         key_file: match KekSource::of(&config.keys, &home) {
@@ -83,6 +85,7 @@ pub(super) fn compose(
         system,
         registry,
         extraction,
+        viewer,
         ocr,
         inference,
         scratch,
@@ -132,6 +135,15 @@ fn extraction_config(config: &Config) -> Result<ExtractionConfig, ApplianceError
         },
         documents_per_child: ingest.documents_per_child,
     })
+}
+
+/// One process is enough: it draws a page in a fraction of a second.
+fn viewer_config(reading: &ExtractionConfig) -> ExtractionConfig {
+    ExtractionConfig {
+        children: 1,
+        time_limit: reading.time_limit.min(app::pages::TIME_LIMIT),
+        ..reading.clone()
+    }
 }
 
 fn ocr_config(config: &Config, reading: &ExtractionConfig) -> OcrConfig {

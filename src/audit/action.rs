@@ -82,8 +82,10 @@ actions! {
     TenantDelete = "tenant.delete",
     TenantExport = "tenant.export",
     TenantImport = "tenant.import",
-    /// The tenant's data key was replaced.
+    /// The tenant was given a new data key, which all that is written has from then on.
     TenantRotateKey = "tenant.rotate_key",
+    /// Nothing is left under the data key before, and it was destroyed.
+    TenantRetireKey = "tenant.retire_key",
 
     AuditRead = "audit.read",
     AuditExport = "audit.export",

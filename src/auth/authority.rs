@@ -127,6 +127,28 @@ impl Authority {
         }
     }
 
+    /// True while an actor may act at all: an account that is not disabled and signed in somewhere,
+    /// a key that is there and has not expired. For what stays open; a request is asked anyway.
+    ///
+    /// # Errors
+    /// When the appliance database cannot be asked.
+    pub fn is_live(&self, actor: &Actor) -> Result<bool, AuthError> {
+        match actor {
+            Actor::User { id, .. } => {
+                let found = self.system.find_user(&id.to_string())?;
+                let able = found.is_some_and(|user| !user.disabled);
+                Ok(able && !self.sessions(*id)?.is_empty())
+            }
+            Actor::ApiKey { id, tenant, .. } => {
+                let now = self.clock.now();
+                let mut keys = self.system.list_api_keys(*tenant)?.into_iter();
+                let found = keys.find(|key| key.id == *id);
+                Ok(found.is_some_and(|key| key.expires_at.is_none_or(|at| at > now)))
+            }
+            Actor::Console | Actor::System(_) => Ok(true),
+        }
+    }
+
     /// True where `actor` may do what belongs to the whole appliance: users, tenants, limits.
     pub fn may_administer(&self, actor: &Actor) -> bool {
         may_on_appliance(actor, Level::Administer)

@@ -44,6 +44,8 @@ pub enum SignInError {
     Password(#[from] PasswordProblem),
     #[error("no second factor was offered; begin again")]
     NothingOffered,
+    #[error("there is a second factor already; take it away first, with your password")]
+    SecondFactorSet,
     #[error("sign-in")]
     Auth(#[from] AuthError),
 }
@@ -108,12 +110,16 @@ impl Authority {
         Ok(self.system.set_password(user, &hash, Some(keep), self.clock.now())?)
     }
 
-    /// Makes a secret for a second factor, which counts once a code of it was shown.
+    /// Makes a secret for a second factor, which counts once a code of it was shown. One that is set
+    /// is not replaced: whoever found a session open could make it their own.
     ///
     /// # Errors
-    /// When there is no such user or randomness, or the appliance database cannot be written.
+    /// `SecondFactorSet`; when there is no such user or randomness, or the appliance database cannot be written.
     pub fn offer_totp(&self, user: UserId) -> Result<TotpOffer, SignInError> {
         let found = self.known(user)?;
+        if found.totp_secret.is_some() {
+            return Err(SignInError::SecondFactorSet);
+        }
         let secret = totp::new_secret().map_err(AuthError::Random)?;
         self.system.offer_totp(user, &secret)?;
         Ok(totp::offer(&secret, &found.user.name))

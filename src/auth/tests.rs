@@ -15,7 +15,7 @@ use crate::types::{
 const PASSWORD: &str = "four words make sense";
 
 struct Site {
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     clock: Arc<ManualClock>,
     system: Arc<System>,
     authority: Authority,
@@ -23,16 +23,26 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
+        Self::of(tempfile::tempdir().unwrap(), clock)
+    }
+
+    fn of(dir: tempfile::TempDir, clock: Arc<ManualClock>) -> Self {
         let keyring = Keyring::new("system", 1, [(1, SecretKey::from_bytes([1; 32]))]);
         let system = Arc::new(System::open(&dir.path().join("system.db"), &keyring).unwrap());
-        let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_800_000_000).unwrap()));
         let limits = SessionLimits {
             idle: SignedDuration::from_mins(30),
             absolute: SignedDuration::from_hours(12),
         };
         let authority = Authority::new(system.clone(), clock.clone(), limits);
-        Self { _dir: dir, clock, system, authority }
+        Self { dir, clock, system, authority }
+    }
+
+    /// The same site in another process.
+    fn restarted(self) -> Self {
+        let Self { dir, clock, system, authority } = self;
+        drop((system, authority));
+        Self::of(dir, clock)
     }
 
     fn pass(&self, seconds: i64) {
@@ -251,6 +261,80 @@ fn a_code_signs_in_once_and_an_older_one_never_again() {
 }
 
 #[test]
+fn a_used_code_never_counts_again_however_far_the_clock_is_set_back() {
+    let mut site = Site::new();
+    let ada = site.person("ada");
+    let (secret, _) = site.second_factor(&ada);
+    let hours = [0, 3, 100, 20_000];
+    let used: Vec<String> = hours
+        .iter()
+        .map(|hour| {
+            site.pass(hour * 3600);
+            let code = site.code(&secret);
+            site.sign_in("ada", PASSWORD, Some(&code)).unwrap();
+            code
+        })
+        .collect();
+    for (hour, code) in hours.iter().zip(&used).rev() {
+        let again = |site: &Site| site.sign_in("ada", PASSWORD, Some(code)).unwrap_err();
+        assert!(matches!(again(&site), SignInError::CodeUsed), "{hour} hours");
+        site = site.restarted();
+        assert!(matches!(again(&site), SignInError::CodeUsed), "{hour} hours, restarted");
+        // Nobody is kept out: the next code is one that was never used.
+        site.pass(60);
+        site.sign_in("ada", PASSWORD, Some(&site.code(&secret))).unwrap();
+        site.pass(-60 - hour * 3600);
+    }
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_keeps_nobody_out_and_makes_no_code_good_again() {
+    let years = 10 * 365 * 24 * 3600;
+    let site = Site::new();
+    let (ada, ben) = (site.person("ada"), site.person("ben"));
+    let (adas, _) = site.second_factor(&ada);
+    let before = site.code(&adas);
+    site.sign_in("ada", PASSWORD, Some(&before)).unwrap();
+    site.pass(years);
+    let ahead = site.code(&adas);
+    site.sign_in("ada", PASSWORD, Some(&ahead)).unwrap();
+    let (bens, _) = site.second_factor(&ben);
+    site.sign_in("ben", PASSWORD, Some(&site.code(&bens))).unwrap();
+    // Put right.
+    site.pass(-years);
+    let refused = site.sign_in("ada", PASSWORD, Some(&before)).unwrap_err();
+    assert!(matches!(refused, SignInError::CodeUsed), "{refused}");
+    site.pass(30);
+    site.sign_in("ada", PASSWORD, Some(&site.code(&adas))).unwrap();
+    site.sign_in("ben", PASSWORD, Some(&site.code(&bens))).unwrap();
+    // When that time does come.
+    site.pass(years - 60);
+    let refused = site.sign_in("ada", PASSWORD, Some(&ahead)).unwrap_err();
+    assert!(matches!(refused, SignInError::CodeUsed), "{refused}");
+}
+
+#[test]
+fn another_secret_begins_with_no_code_used() {
+    let site = Site::new();
+    let ada = site.person("ada");
+    let (first, _) = site.second_factor(&ada);
+    let last_of_first = site.code(&first);
+    site.sign_in("ada", PASSWORD, Some(&last_of_first)).unwrap();
+    site.pass(-24 * 3600);
+    // A day before, by the clock, the first secret was not there yet.
+    site.authority.remove_totp(ada.id, PASSWORD, &peer("10.0.0.1")).unwrap();
+    let offer = site.authority.offer_totp(ada.id).unwrap();
+    let proof = site.code(&offer.secret);
+    site.authority.confirm_totp(ada.id, &proof).unwrap();
+    let refused = site.sign_in("ada", PASSWORD, Some(&proof)).unwrap_err();
+    assert!(matches!(refused, SignInError::CodeUsed), "{refused}");
+    site.pass(24 * 3600);
+    site.sign_in("ada", PASSWORD, Some(&site.code(&offer.secret))).unwrap();
+    let refused = site.sign_in("ada", PASSWORD, Some(&last_of_first)).unwrap_err();
+    assert!(matches!(refused, SignInError::CodeWrong), "{refused}");
+}
+
+#[test]
 fn a_clock_that_is_off_is_told_and_still_keeps_the_code_out() {
     let site = Site::new();
     let ada = site.person("ada");
@@ -270,12 +354,14 @@ fn a_recovery_code_replaces_the_authenticator_once() {
     assert!(signed_in.by_recovery_code);
     assert!(matches!(site.sign_in("ada", PASSWORD, Some(&codes[3])), Err(SignInError::CodeWrong)));
     site.sign_in("ada", PASSWORD, Some(&codes[4])).unwrap();
+    // An open session alone does not replace it.
+    let refused = site.authority.offer_totp(ada.id).err().unwrap();
+    assert!(matches!(refused, SignInError::SecondFactorSet), "{refused}");
+    site.authority.remove_totp(ada.id, PASSWORD, &peer("10.0.0.1")).unwrap();
+    site.sign_in("ada", PASSWORD, None).unwrap();
     // A new second factor makes the old codes worthless.
     site.second_factor(&ada);
     assert!(matches!(site.sign_in("ada", PASSWORD, Some(&codes[5])), Err(SignInError::CodeWrong)));
-    site.pass(3600);
-    site.authority.remove_totp(ada.id, PASSWORD, &peer("10.0.0.1")).unwrap();
-    site.sign_in("ada", PASSWORD, None).unwrap();
 }
 
 #[test]

@@ -11,7 +11,8 @@ use crate::crypto::{RandomError, SecretKey, TokenDigest};
 
 /// Seconds that a code stands for.
 const STEP_S: u64 = 30;
-/// Steps that a code may be off and still count.
+/// Steps that a code may be off and still count. `system` refuses, of two steps that count at one
+/// moment, the earlier one once the later one was taken.
 const TOLERANCE: i64 = 1;
 /// Steps within which a code that does not count says something about the clocks.
 const IN_SIGHT: i64 = 10;

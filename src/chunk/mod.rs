@@ -2,8 +2,8 @@
 //!
 //! Called by: `app::index`. Talks to: nothing; pure.
 //! Invariants: chunks are disjoint, in order, each within the token budget and exactly the slice
-//! of the text its offsets name; everything but white space, and but what a mail repeats of others
-//! (`BlockKind::is_own`), is in some chunk.
+//! of the text its offsets name; everything but white space and signatures is in some chunk, and
+//! what a mail repeats of others is in chunks of its own.
 //! Why: chunks follow the structure that was extracted. A page starts a new chunk, a heading
 //! does unless the one before is still tiny, and a cut falls between sentences wherever one fits, so a
 //! passage reads as something a person wrote. A ready-made splitter would re-tokenise every
@@ -28,18 +28,45 @@ pub struct ChunkedText {
     pub headings: Vec<(u8, String, u64)>,
     /// Offset (in scalar values) of the first character of each page, where there are pages.
     pub page_starts: Vec<u64>,
+    /// Where the blocks that are tables stand.
+    pub tables: Vec<BlockSpan>,
+}
+
+/// Where a block stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockSpan {
+    /// Its place among the blocks.
+    pub block: usize,
+    /// Offsets in scalar values.
+    pub start: u64,
+    pub end: u64,
+}
+
+impl ChunkedText {
+    /// Takes the numbers of pages out, where they count what has a name: the sheets of a workbook
+    /// are in the heading path, and nobody looks for their second page.
+    pub fn without_pages(mut self) -> Self {
+        self.page_starts.clear();
+        self.chunks.iter_mut().for_each(|chunk| chunk.page = None);
+        self
+    }
 }
 
 /// Joins `blocks` into the document's text and cuts it into chunks of at most `budget` tokens.
 pub fn split(blocks: &[Block], budget: usize, tokens: &TokenSpans<'_>) -> ChunkedText {
     let mut packer = Packer::new(budget);
     let mut previous: Option<&Block> = None;
-    for block in blocks {
+    for (at, block) in blocks.iter().enumerate() {
         if block.text.trim().is_empty() {
             continue;
         }
         packer.separate(previous, block);
+        let start = packer.out.length_chars;
         packer.block(block, tokens);
+        if matches!(block.kind, BlockKind::Table { .. }) {
+            let end = packer.out.length_chars;
+            packer.out.tables.push(BlockSpan { block: at, start, end });
+        }
         previous = Some(block);
     }
     packer.finish()
@@ -65,6 +92,16 @@ struct Open {
     headings: Vec<String>,
     /// True while it holds nothing but headings.
     only_headings: bool,
+    quoted: bool,
+}
+
+/// How a unit stands in its document.
+#[derive(Clone, Copy)]
+struct Standing {
+    base_byte: usize,
+    base_char: u64,
+    is_heading: bool,
+    quoted: bool,
 }
 
 impl Packer {
@@ -97,19 +134,27 @@ impl Packer {
         } else {
             false
         };
-        if !block.kind.is_own() {
+        if block.kind == BlockKind::Signature {
             // A chunk is one slice of the text, so none may reach across what it leaves out.
             self.close();
             self.out.text.push_str(&block.text);
             self.out.length_chars += block.text.chars().count() as u64;
             return;
         }
-        let base_byte = self.out.text.len();
-        let base_char = self.out.length_chars;
+        let quoted = !block.kind.is_own();
+        if self.open.as_ref().is_some_and(|open| open.quoted != quoted) {
+            self.close();
+        }
+        let standing = Standing {
+            base_byte: self.out.text.len(),
+            base_char: self.out.length_chars,
+            is_heading,
+            quoted,
+        };
         self.out.text.push_str(&block.text);
         let units = split_units(&block.text, self.budget, tokens);
         for unit in &units {
-            self.unit(unit, base_byte, base_char, is_heading);
+            self.unit(unit, standing);
         }
         self.out.length_chars += block.text.chars().count() as u64;
     }
@@ -134,7 +179,8 @@ impl Packer {
         self.out.headings.push((level, text.to_owned(), self.out.length_chars));
     }
 
-    fn unit(&mut self, unit: &Unit, base_byte: usize, base_char: u64, is_heading: bool) {
+    fn unit(&mut self, unit: &Unit, standing: Standing) {
+        let Standing { base_byte, base_char, is_heading, quoted } = standing;
         if self.open.as_ref().is_some_and(|open| open.tokens + unit.tokens > self.budget) {
             self.close();
         }
@@ -158,8 +204,13 @@ impl Packer {
                     end_char,
                     tokens: unit.tokens,
                     page: self.page,
-                    headings: self.path.iter().map(|(_, text)| text.clone()).collect(),
+                    // The headings are the author's, and a quote stands under none of them.
+                    headings: match quoted {
+                        true => Vec::new(),
+                        false => self.path.iter().map(|(_, text)| text.clone()).collect(),
+                    },
                     only_headings: is_heading,
+                    quoted,
                 });
             }
         }
@@ -184,6 +235,7 @@ impl Packer {
             headings: open.headings,
             text: self.out.text[open.start_byte..open.end_byte].to_owned(),
             tokens: open.tokens as u32,
+            quoted: open.quoted,
         });
     }
 

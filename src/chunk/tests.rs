@@ -78,6 +78,20 @@ fn pages_are_kept_and_empty_pages_counted() {
 }
 
 #[test]
+fn sheets_are_cited_by_their_names() {
+    let mut blocks =
+        [heading(1, "Costs"), paragraph("a | 1"), heading(1, "Staff"), paragraph("b | 2")];
+    for (number, block) in (2_u32..).zip(&mut blocks) {
+        block.page = Some(number / 2);
+    }
+    let split = split(&blocks, 50, &words).without_pages();
+    let paths: Vec<_> =
+        split.chunks.iter().map(|chunk| (&chunk.headings[..], chunk.page)).collect();
+    assert_eq!(paths, [(&["Costs".to_owned()][..], None), (&["Staff".to_owned()][..], None)]);
+    assert!(split.page_starts.is_empty());
+}
+
+#[test]
 fn a_word_longer_than_the_budget_does_not_loop() {
     let text = "x ".repeat(100);
     let split = split(&[paragraph(&text)], 7, &words);
@@ -86,18 +100,29 @@ fn a_word_longer_than_the_budget_does_not_loop() {
 }
 
 #[test]
-fn what_a_mail_repeats_is_in_the_text_and_in_no_chunk() {
+fn what_a_mail_repeats_is_in_chunks_of_its_own_and_its_signature_in_none() {
     let mut blocks = [
+        heading(1, "Mine"),
         paragraph("My own words."),
         paragraph("> Words of another."),
+        paragraph("> And of a third."),
         paragraph("More of mine."),
         paragraph("Ann, +49 30 1234"),
     ];
-    blocks[1].kind = BlockKind::QuotedReply;
-    blocks[3].kind = BlockKind::Signature;
+    blocks[2].kind = BlockKind::QuotedReply;
+    blocks[3].kind = BlockKind::QuotedReply;
+    blocks[5].kind = BlockKind::Signature;
     let split = split(&blocks, 50, &words);
-    let texts: Vec<&str> = split.chunks.iter().map(|chunk| chunk.text.as_str()).collect();
-    assert_eq!(texts, ["My own words.", "More of mine."]);
+    let found: Vec<(&str, bool, usize)> = split
+        .chunks
+        .iter()
+        .map(|chunk| (chunk.text.as_str(), chunk.quoted, chunk.headings.len()))
+        .collect();
+    let quoted = "> Words of another.\n\n> And of a third.";
+    assert_eq!(
+        found,
+        [("Mine\n\nMy own words.", false, 1), (quoted, true, 0), ("More of mine.", false, 1)]
+    );
     assert!(split.text.contains("Words of another.") && split.text.ends_with("1234"));
     assert_eq!(split.length_chars, split.text.chars().count() as u64);
     let second = &split.chunks[1];

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::endpoint::api;
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::search::{basis, ocr_mark};
+use super::search::{QUOTED_MARK, basis, ocr_mark};
 use super::terminal::{passage, printable, strong};
 use crate::types::{Answer, Citation};
 
@@ -66,6 +66,7 @@ fn place(citation: &Citation) -> String {
     }
     parts.extend(citation.page.map(|page| format!("page {page}")));
     parts.extend(citation.ocr_confidence.map(ocr_mark));
+    parts.extend(citation.quoted.then(|| QUOTED_MARK.to_owned()));
     parts.push(format!("{} ({})", citation.date.strftime("%Y-%m-%d"), basis(citation.date_basis)));
     parts.join(" · ")
 }
@@ -89,6 +90,7 @@ mod tests {
             page: Some(3),
             ocr: true,
             ocr_confidence: Some(87),
+            quoted: false,
             date: Timestamp::UNIX_EPOCH,
             date_basis: DateBasis::Content,
             score: 0.9,

@@ -41,7 +41,7 @@ impl Mode {
 pub struct SearchArgs {
     /// Tenant, by name or id
     tenant: String,
-    /// Words, "exact phrase", -word, field:word (title, heading, source, type), after:DATE,
+    /// Words, "exact phrase", -word, field:word (title, heading, source, type, author, from, to), after:DATE,
     /// before:DATE
     #[arg(allow_hyphen_values = true)]
     query: String,
@@ -110,6 +110,9 @@ pub fn ocr_mark(confidence: u8) -> String {
     format!("read by OCR, {confidence} % sure")
 }
 
+/// The mark of words that a mail repeats of another.
+pub const QUOTED_MARK: &str = "quoted";
+
 fn print_result(output: Output, rank: usize, result: &SearchResult) -> Result<(), CliError> {
     let title = strong(&printable(&result.title), output.bold());
     output.line(format!("{rank}. {title}  ({:.3})", result.score))?;
@@ -130,6 +133,7 @@ fn print_result(output: Output, rank: usize, result: &SearchResult) -> Result<()
         let mut place = Vec::new();
         place.extend(found.page.map(|page| format!("page {page}")));
         place.extend(found.ocr_confidence.map(ocr_mark));
+        place.extend(found.quoted.then(|| QUOTED_MARK.to_owned()));
         place.extend(found.heading.as_deref().map(printable));
         let place =
             if place.is_empty() { String::new() } else { format!("[{}] ", place.join(", ")) };

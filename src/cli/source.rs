@@ -3,12 +3,15 @@
 //! Called by: `cli`. Talks to: the API.
 //! Invariants: a password is never an argument, where others see it: it comes from standard input.
 
+mod set;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::client::Client;
 use super::endpoint::{Endpoint, api};
@@ -53,6 +56,12 @@ The admin lists in cairn.toml what may be reached:
     /// Show a source with its last run and what went wrong in it
     #[command(after_help = "Example:\n  cairn source show demo contracts")]
     Show(OneArgs),
+    /// Change a source: its name, interval, folders, password and the like; what was taken in stays
+    #[command(after_help = "Examples:
+  cairn source set demo contracts --interval 3600 --deletions keep
+  cairn source set demo office --password < password-file
+  cairn source set demo contracts --directory /srv/contracts --same-place")]
+    Set(Box<set::SetArgs>),
     /// Stop reading a source until it is resumed
     #[command(after_help = "Example:\n  cairn source pause demo contracts")]
     Pause(OneArgs),
@@ -97,6 +106,25 @@ enum SecurityWord {
 enum DeletionsWord {
     Remove,
     Keep,
+}
+
+impl SecurityWord {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Starttls => "starttls",
+            Self::Plain => "plain",
+        }
+    }
+}
+
+impl DeletionsWord {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Remove => "remove",
+            Self::Keep => "keep",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -184,6 +212,7 @@ pub async fn run(client: &Client, output: Output, args: &SourceArgs) -> Result<E
         Action::Add(args) => add(client, output, args).await?,
         Action::List { tenant } => list(client, output, tenant).await?,
         Action::Show(one) => show(client, output, one).await?,
+        Action::Set(args) => set::set(client, output, args).await?,
         Action::Pause(one) => {
             change(client, output, one, &json!({ "paused": true }), "paused").await?;
         }
@@ -213,10 +242,7 @@ async fn add(client: &Client, output: Output, args: &AddArgs) -> Result<(), CliE
         "collection": args.collection,
         "interval_seconds": args.interval,
         "paused": args.paused,
-        "deletions": args.deletions.map(|word| match word {
-            DeletionsWord::Remove => "remove",
-            DeletionsWord::Keep => "keep",
-        }),
+        "deletions": args.deletions.map(DeletionsWord::word),
     });
     let settings = match (&args.directory, &args.imap) {
         (Some(path), _) => {
@@ -225,24 +251,16 @@ async fn add(client: &Client, output: Output, args: &AddArgs) -> Result<(), CliE
             json!({ "kind": "directory", "path": path })
         }
         (None, host) => {
-            let question = "Password of the mailbox (typed characters are shown): ";
-            let password = prompt::ask(question).await?.filter(|line| !line.is_empty());
-            let password =
-                password.ok_or_else(|| CliError::usage("no password came on standard input"))?;
             json!({
                 "kind": "imap",
                 "host": host,
                 "port": args.port,
-                "security": match args.security {
-                    SecurityWord::Tls => "tls",
-                    SecurityWord::Starttls => "starttls",
-                    SecurityWord::Plain => "plain",
-                },
+                "security": args.security.word(),
                 "allow_plain": args.allow_plain,
                 "user": args.user,
                 "folders": args.folders,
                 "certificate": args.certificate.as_deref().map(certificate).transpose()?,
-                "password": password.as_str(),
+                "password": password().await?.as_str(),
             })
         }
     };
@@ -258,6 +276,13 @@ async fn add(client: &Client, output: Output, args: &AddArgs) -> Result<(), CliE
         output.line("it is read once the server runs: `cairn serve`")?;
     }
     Ok(())
+}
+
+/// The password of a mailbox, from standard input.
+async fn password() -> Result<Zeroizing<String>, CliError> {
+    let question = "Password of the mailbox (typed characters are shown): ";
+    let password = prompt::ask(question).await?.filter(|line| !line.is_empty());
+    password.ok_or_else(|| CliError::usage("no password came on standard input"))
 }
 
 fn certificate(path: &std::path::Path) -> Result<String, CliError> {

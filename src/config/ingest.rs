@@ -53,7 +53,7 @@ impl Default for IngestConfig {
             max_text_per_document: 50 << 20,
             max_parse_bytes: 256 << 20,
             max_children: 1_000_000,
-            max_child_bytes: 256 << 20,
+            max_child_bytes: 16 << 30,
             max_archive_bytes: 64 << 30,
             max_nested_bytes: 128 << 30,
             max_depth: 16,

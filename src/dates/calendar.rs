@@ -32,6 +32,16 @@ impl Days {
         Some(Self { first, last: first.last_of_year() })
     }
 
+    /// A week of a year, counted as ISO 8601 does.
+    pub(super) fn week(year: i16, week: i8) -> Option<Self> {
+        // The fourth of January is in the first week, and a week is of the year of its Thursday.
+        let days = Unit::Week.whole(Date::new(year, 1, 4).ok()?, 0)?;
+        let first = Unit::Week.away(days.first, i64::from(week) - 1)?;
+        let thursday = Unit::Day.away(first, 3)?;
+        let last = Unit::Day.away(first, 6)?;
+        (thursday.year() == year).then_some(Self { first, last })
+    }
+
     /// The `part`th of `parts` equal parts of a year: quarters or halves.
     pub(super) fn part_of_year(year: i16, part: i8, parts: i8) -> Option<Self> {
         let months = 12 / parts;
@@ -102,6 +112,25 @@ pub(super) fn nearest(date: Date, month: i8, day: i8) -> Option<Date> {
     let years = [date.year().checked_sub(1)?, date.year(), date.year().checked_add(1)?];
     let candidates = years.into_iter().filter_map(|year| Date::new(year, month, day).ok());
     candidates.min_by_key(|candidate| distance(*candidate, date))
+}
+
+/// The days that come closest to `date`, of those of the year before, its own and the next one.
+pub(super) fn nearest_days(date: Date, of: impl Fn(i16) -> Option<Days>) -> Option<Days> {
+    let years = [date.year().checked_sub(1)?, date.year(), date.year().checked_add(1)?];
+    let candidates = years.into_iter().filter_map(of);
+    candidates.min_by_key(|days| distance(days.first, date) + distance(days.last, date))
+}
+
+/// The first time that day and month come on `date` or after it.
+pub(super) fn on_or_after(date: Date, month: i8, day: i8) -> Option<Date> {
+    let years = [date.year(), date.year().checked_add(1)?];
+    years.into_iter().filter_map(|year| Date::new(year, month, day).ok()).find(|day| *day >= date)
+}
+
+/// The last time that day and month came on `date` or before it.
+pub(super) fn on_or_before(date: Date, month: i8, day: i8) -> Option<Date> {
+    let years = [date.year(), date.year().checked_sub(1)?];
+    years.into_iter().filter_map(|year| Date::new(year, month, day).ok()).find(|day| *day <= date)
 }
 
 fn distance(one: Date, other: Date) -> i64 {

@@ -9,11 +9,16 @@
 //! about what its author meant.
 
 mod calendar;
+mod nearby;
+mod order;
 mod patterns;
+mod tense;
 mod tokens;
+mod years;
 
 use jiff::civil::Date;
 
+pub use self::order::{day_first_by_address, day_first_by_tag, day_first_in};
 use self::patterns::Scan;
 use self::tokens::tokens;
 
@@ -37,7 +42,7 @@ pub struct DateMention {
 /// What is known about a text beforehand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Context {
-    /// The day the document gives itself.
+    /// The day the document gives itself, where it was written.
     pub written: Option<Date>,
     /// `1/2/2024` is the first of February and not the second of January.
     pub day_first: bool,

@@ -11,16 +11,17 @@ use super::calendar::{
 use super::tokens::Token;
 
 /// How many tokens a form took, and the days it means.
-type Found = Option<(usize, Days)>;
+pub(super) type Found = Option<(usize, Days)>;
 
-/// Words after which a number of four digits is a year.
-const YEAR_CUES: [&str; 20] = [
-    "in", "since", "until", "till", "during", "from", "by", "year", "early", "late", "seit", "bis",
-    "ab", "jahr", "jahre", "jahres", "anfang", "ende", "mitte", "sommer",
-];
 /// Words that make a bare month a date.
 const MONTH_CUES: [&str; 10] =
     ["in", "im", "since", "seit", "until", "bis", "early", "late", "ende", "anfang"];
+
+/// Words after which `5/6/24` is a date.
+const DAY_CUES: &[&str] = &[
+    "on", "since", "until", "till", "by", "from", "dated", "before", "after", "am", "vom", "bis",
+    "ab", "seit",
+];
 
 /// Units in the plural, which after "last" are no unit in particular.
 const PLURALS: [&str; 10] = [
@@ -42,7 +43,9 @@ impl Scan<'_> {
             return self
                 .month_first(at, &word)
                 .or_else(|| self.part_of_year(at, &word))
-                .or_else(|| self.relative(at, &word));
+                .or_else(|| self.calendar_week(at))
+                .or_else(|| self.relative(at, &word))
+                .or_else(|| self.weekday_alone(at, &word));
         }
         token.number?;
         if self.is_glued(at) {
@@ -51,26 +54,30 @@ impl Scan<'_> {
         self.iso(at)
             .or_else(|| self.dotted(at))
             .or_else(|| self.slashed(at))
+            .or_else(|| self.month_between(at))
             .or_else(|| self.day_and_month(at))
+            .or_else(|| self.numbered_week(at))
             .or_else(|| self.numbered_quarter(at))
+            .or_else(|| self.year_and_month(at))
+            .or_else(|| self.day_and_month_in_numbers(at))
             .or_else(|| self.numbered_ago(at))
             .or_else(|| self.bare_year(at))
     }
 
-    fn token(&self, at: usize) -> Option<&Token<'_>> {
+    pub(super) fn token(&self, at: usize) -> Option<&Token<'_>> {
         self.tokens.get(at)
     }
 
-    fn lower(&self, at: usize) -> Option<String> {
+    pub(super) fn lower(&self, at: usize) -> Option<String> {
         self.token(at).filter(|token| token.is_word()).map(|token| token.text.to_lowercase())
     }
 
-    fn sign(&self, at: usize, sign: char) -> bool {
+    pub(super) fn sign(&self, at: usize, sign: char) -> bool {
         self.token(at).is_some_and(|token| token.is(sign))
     }
 
     /// Part of something longer: a number with a fraction, a name with digits, a version.
-    fn is_glued(&self, at: usize) -> bool {
+    pub(super) fn is_glued(&self, at: usize) -> bool {
         let Some(before) = at.checked_sub(1).and_then(|before| self.token(before)) else {
             return false;
         };
@@ -79,7 +86,7 @@ impl Scan<'_> {
     }
 
     /// A number goes on after the form, so it is something else.
-    fn goes_on(&self, end: usize) -> bool {
+    pub(super) fn goes_on(&self, end: usize) -> bool {
         let glued = |at: usize| self.token(at).is_some_and(|token| !token.spaced);
         let digits = |at: usize| {
             self.token(at).is_some_and(|t| t.text.starts_with(|c: char| c.is_ascii_digit()))
@@ -89,6 +96,11 @@ impl Scan<'_> {
                 && glued(end + 1)
                 && digits(end + 1)
                 && self.tokens.get(end).is_some_and(is_joint))
+    }
+
+    /// A letter or digit goes on right at a token.
+    pub(super) fn is_glued_after(&self, at: usize) -> bool {
+        self.unspaced(at).is_some_and(|token| token.text.starts_with(char::is_alphanumeric))
     }
 
     /// `2021-03-03`, `2021/03/03`.
@@ -106,7 +118,7 @@ impl Scan<'_> {
         Some((5, Days::date(year, month, day)?))
     }
 
-    fn unspaced(&self, at: usize) -> Option<&Token<'_>> {
+    pub(super) fn unspaced(&self, at: usize) -> Option<&Token<'_>> {
         self.token(at).filter(|token| !token.spaced)
     }
 
@@ -126,19 +138,43 @@ impl Scan<'_> {
         Some((5, Days::date(year, month, day)?))
     }
 
-    /// `3/14/2021`, `14/3/2021`.
+    /// `3/14/2021`, `14/3/2021`, `on 5/6/24`.
     fn slashed(&self, at: usize) -> Found {
         let one = self.token(at)?.small(31)?;
         if !self.sign(at + 1, '/') || !self.sign(at + 3, '/') {
             return None;
         }
         let other = self.unspaced(at + 2)?.small(31)?;
-        let year = self.unspaced(at + 4)?.year()?;
+        let year = self.unspaced(at + 4)?;
+        let short = year.number.filter(|_| year.text.len() == 2 && self.has_day_cue(at));
+        let year = year.year().or_else(|| short.map(century))?;
         if self.goes_on(at + 5) {
             return None;
         }
         let day_first = one > 12 || (self.context.day_first && other <= 12);
         let (day, month) = if day_first { (one, other) } else { (other, one) };
+        Some((5, Days::date(year, month, day)?))
+    }
+
+    /// The word before makes three numbers a date.
+    fn has_day_cue(&self, at: usize) -> bool {
+        let cue = at.checked_sub(1).and_then(|before| self.lower(before));
+        cue.is_some_and(|cue| DAY_CUES.contains(&cue.as_str()))
+    }
+
+    /// `12-Mar-2024`, `12-Mar-24`.
+    fn month_between(&self, at: usize) -> Found {
+        let day = self.token(at)?.small(31)?;
+        let sign = ['-', '/', '.'].into_iter().find(|sign| self.sign(at + 1, *sign))?;
+        let month = self.unspaced(at + 2).filter(|month| month.is_word())?;
+        let month = month_named(&month.text.to_lowercase())?;
+        let year = self.unspaced(at + 4)?;
+        let short = year.number.filter(|_| year.text.len() == 2);
+        let year = year.year().or_else(|| short.map(century))?;
+        let tied = self.unspaced(at + 1).is_some() && self.unspaced(at + 3).is_some();
+        if !tied || !self.sign(at + 3, sign) || self.goes_on(at + 5) {
+            return None;
+        }
         Some((5, Days::date(year, month, day)?))
     }
 
@@ -193,9 +229,12 @@ impl Scan<'_> {
         if let "q" | "h" = word {
             let parts = if word == "q" { 4 } else { 2 };
             let part = self.unspaced(at + 1)?.small(i16::from(parts))?;
-            let next = at + 2 + usize::from(self.sign(at + 2, '/') || self.sign(at + 2, '-'));
-            let year = self.token(next)?.year()?;
-            return Some((next + 1 - at, Days::part_of_year(year, part, parts)?));
+            let mut next = at + 2 + usize::from(self.sign(at + 2, '/') || self.sign(at + 2, '-'));
+            next += usize::from(self.lower(next).as_deref() == Some("of"));
+            if let Some(year) = self.token(next).and_then(Token::year) {
+                return Some((next + 1 - at, Days::part_of_year(year, part, parts)?));
+            }
+            return if parts == 4 { self.quarter_alone(at, at + 2, part) } else { None };
         }
         let part = match word {
             "first" => 1,
@@ -233,24 +272,10 @@ impl Scan<'_> {
             self.lower(named + 1).is_some_and(|word| matches!(word.as_str(), "of" | "des"));
         let mut next = named + 1 + usize::from(linked);
         next += usize::from(self.lower(next).is_some_and(|word| word.starts_with("jahr")));
-        let year = self.token(next)?.year()?;
-        Some((next + 1 - at, Days::part_of_year(year, part, 4)?))
-    }
-
-    /// `2020 Q3`, `2019` after a word that makes it a year.
-    fn bare_year(&self, at: usize) -> Found {
-        let year = self.token(at)?.year()?;
-        if self.lower(at + 1).as_deref() == Some("q")
-            && let Some(part) = self.unspaced(at + 2).and_then(|part| part.small(4))
-        {
-            return Some((3, Days::part_of_year(year, part, 4)?));
+        match self.token(next).and_then(Token::year) {
+            Some(year) => Some((next + 1 - at, Days::part_of_year(year, part, 4)?)),
+            None => self.named_quarter_alone(at, named, part),
         }
-        let cue = at.checked_sub(1).and_then(|before| self.lower(before))?;
-        let counted = self.lower(at + 1).is_some_and(|next| unit_named(&next).is_some());
-        if !YEAR_CUES.contains(&cue.as_str()) || self.goes_on(at + 1) || counted {
-            return None;
-        }
-        Some((1, Days::year(year)?))
     }
 
     /// Words that mean a day by its distance from the one the text was written on.
@@ -341,7 +366,7 @@ impl Scan<'_> {
         (!self.goes_on(at + comma + 1)).then_some((comma + 1, year))
     }
 
-    fn month_at(&self, at: usize) -> Option<i8> {
+    pub(super) fn month_at(&self, at: usize) -> Option<i8> {
         let token = self.token(at).filter(|token| token.is_capital())?;
         month_named(&token.text.to_lowercase())
     }

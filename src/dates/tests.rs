@@ -90,10 +90,117 @@ fn other_numbers_and_words_are_no_dates() {
     }
 }
 
+#[test]
+fn days_weeks_and_months_in_short_forms_are_read() {
+    assert_reads(&[
+        ("sent on 5/6/24, then", "5/6/24", "2024-05-06"),
+        ("of 12-Mar-2024.", "12-Mar-2024", "2024-03-12"),
+        ("of 12-Mar-24", "12-Mar-24", "2024-03-12"),
+        ("June, 2024-05, and", "2024-05", "2024-05-01..2024-05-31"),
+        ("seit 2024-05", "2024-05", "2024-05-01..2024-05-31"),
+        ("am 3.5., wie besprochen", "3.5.", "2024-05-03"),
+        ("bis 31.12.", "31.12.", "2024-12-31"),
+        ("seit 31.12.", "31.12.", "2023-12-31"),
+        ("vom 3.5. bis 7.5. zu", "3.5. bis 7.5.", "2024-05-03..2024-05-07"),
+        ("vom 28.12. bis 3.1.", "28.12. bis 3.1.", "2023-12-28..2024-01-03"),
+        ("in KW 12", "KW 12", "2024-03-18..2024-03-24"),
+        ("KW 1/2025", "KW 1/2025", "2024-12-30..2025-01-05"),
+        ("in der 20. KW.", "20. KW", "2024-05-13..2024-05-19"),
+        ("im 1. Quartal", "1. Quartal", "2024-01-01..2024-03-31"),
+        ("im vierten Quartal.", "vierten Quartal", "2023-10-01..2023-12-31"),
+        ("in Q2 we", "Q2", "2024-04-01..2024-06-30"),
+        ("Q2 of 2020", "Q2 of 2020", "2020-04-01..2020-06-30"),
+    ]);
+}
+
+#[test]
+fn a_weekday_is_the_one_before_or_after_as_its_sentence_tells() {
+    assert_reads(&[
+        ("We meet on Monday and talk.", "Monday", "2024-03-04"),
+        ("She said so on Monday. We will see.", "Monday", "2024-02-26"),
+        ("The board approved it on Monday.", "Monday", "2024-02-26"),
+        ("It will be signed on Monday at 9.", "Monday", "2024-03-04"),
+        ("Am Montag treffen wir uns.", "Montag", "2024-03-04"),
+        ("Am Montag haben wir das abgesagt.", "Montag", "2024-02-26"),
+        ("Das war am Montag so.", "Montag", "2024-02-26"),
+    ]);
+    for text in [
+        "The report is signed on Monday.",
+        "We said on Monday that we will go.",
+        "Every week on Monday we meet.",
+        "We are open on Monday to Friday.",
+        "Am Montag explodierte der Kessel.",
+        "We meet on Monday mornings.",
+        "See you on Friday.",
+    ] {
+        assert_eq!(read(text), [], "{text}");
+    }
+    assert_reads(&[("on Monday, 18 March 2024,", "18 March 2024", "2024-03-18")]);
+}
+
+#[test]
+fn what_is_counted_is_no_year() {
+    for text in [
+        "in 2000 cases",
+        "in 1990 people",
+        "by 2030 units",
+        "in 2000 different cases",
+        "in 2000 Fällen",
+        "in 2000 verschiedenen Fällen",
+        "bis 2000 Gäste",
+        "ab 2000 €",
+        "from 2000 % to",
+    ] {
+        assert_eq!(read(text), [], "{text}");
+    }
+    assert_reads(&[
+        ("in 1998 the company", "1998", "1998-01-01..1998-12-31"),
+        ("in 1998 Microsoft released", "1998", "1998-01-01..1998-12-31"),
+        ("in 2019 revenue grew", "2019", "2019-01-01..2019-12-31"),
+        ("by 2025, since", "2025", "2025-01-01..2025-12-31"),
+        ("bis 2019 wurde", "2019", "2019-01-01..2019-12-31"),
+    ]);
+}
+
+#[test]
+fn numbers_in_the_form_of_short_dates_are_none() {
+    for text in [
+        "Rechnung 2024-05 und Version 3.5. der Software",
+        "the season 2010-11, open 24/7/36, a split of 10/20/30",
+        "Q2: what is it? 12. Quartal, KW 54",
+        "ab 3.5.1 und bis 12.5 Prozent",
+        "1. Quartal des Vorjahres",
+        "in Q2 of the plan, in Q2 FY24",
+        "part 2024-05-X",
+    ] {
+        assert_eq!(read(text), [], "{text}");
+    }
+    let unknown = find("am 3.5., KW 12, in Q2, on Monday", Context::default());
+    assert_eq!(unknown, [], "a text without a day of its own says no more");
+}
+
+#[test]
+fn other_dates_tell_whether_the_day_or_the_month_comes_first() {
+    assert_eq!(day_first_in("on 14/3/2021 and 03/04/2024"), Some(true));
+    assert_eq!(day_first_in("on 3/14/21 and 03/04/2024"), Some(false));
+    assert_eq!(day_first_in("on 3/14/2021 and 14/3/2021"), None);
+    assert_eq!(day_first_in("on 03/04/2024, 13/14/2020, 1/2/13/2020"), None);
+    let context = Context { written: None, day_first: true };
+    assert_eq!(find("on 03/04/2024", context)[0].first, date(2024, 4, 3));
+    for (tag, first) in
+        [("en-GB", Some(true)), ("en_US", Some(false)), ("en", None), ("de", Some(true))]
+    {
+        assert_eq!(day_first_by_tag(tag), first, "{tag}");
+    }
+    for (address, first) in [("j@x.uk", Some(true)), ("j@x.com", None), ("j@x.gov", Some(false))] {
+        assert_eq!(day_first_by_address(address), first, "{address}");
+    }
+}
+
 proptest! {
     #[test]
     fn spans_are_the_words_they_stand_for(
-        text in "(3|31|2021|03|[.,/-]| |\n|März|March|May|last|Tuesday|in|vor|zwei|9999|Wochen|ago|Q3|ü|🙂|st|of|year|quarter|[a-z0-9]{1,5}){0,40}",
+        text in "(3|31|2021|03|[.,/-]| |\n|März|March|May|last|Tuesday|in|vor|zwei|9999|Wochen|ago|Q3|KW|am|on|Monday|Montag|Quartal|bis|:|ü|🙂|st|of|year|quarter|[a-z0-9]{1,5}){0,40}",
         day_first: bool,
         written in proptest::option::of(-9999_i16..=9999),
     ) {

@@ -1,14 +1,41 @@
-//! Calendars (.ics) and address books (.vcf): events and people as short paragraphs.
+//! Calendars (.ics) and address books (.vcf): each event and each person is a document.
 //!
-//! Called by: `extract`. Talks to: `charset`.
-//! Invariants: folded lines are one; binary values (photos) are not text; a property that is not
-//! known is left out, the text of a known one never.
+//! Called by: `extract`, `mail` for invitations. Talks to: `cards::lines` for the syntax, `cards::event` and
+//! `cards::contact` for what an entry says, `cards::zones` for its times, `document_json`.
+//! Invariants: of several entries each is a child, a single one is the file's own document; the
+//! name of a child is that of its entry in every export, so that a changed one is a new version.
 
+mod contact;
+mod event;
+mod lines;
+mod quoted;
+mod zones;
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use self::lines::{Line, each_entry, text_of, unfolded};
+use self::zones::Zones;
 use super::charset::{declared_in, decode_whole};
-use super::date::parse_date;
+use super::clean::shorten;
+use super::document_json::{self, Draft};
 use super::emit::{Output, Stop};
 use super::source::Source;
-use crate::types::BlockKind;
+use crate::types::{ChildHeader, FormatHint};
+
+/// Media types of entries that stand by themselves.
+const EVENT: &str = "application/x-event+json";
+const CONTACT: &str = "application/x-contact+json";
+const MAX_NAME: usize = 120;
+
+/// An entry, ready to become a document.
+struct Entry {
+    /// What names it in every export.
+    name: String,
+    media_type: &'static str,
+    draft: Draft,
+}
 
 pub(super) fn extract(
     source: &mut Source<'_>,
@@ -18,140 +45,85 @@ pub(super) fn extract(
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
     let text = decode_whole(&bytes, declared_in(media_type), out);
     drop(bytes);
-    let mut card = Card::default();
-    for line in unfolded(&text) {
-        let Some((head, value)) = split(&line) else {
-            continue;
-        };
-        let name = head.split(';').next().unwrap_or_default();
-        let name = name.rsplit('.').next().unwrap_or_default().to_ascii_uppercase();
-        match name.as_str() {
-            "BEGIN" | "END" => card.finish(out)?,
-            _ => card.property(&name, head, value, out),
-        }
-    }
-    card.finish(out)
-}
-
-/// Logical lines: one that begins with white space continues the one before.
-fn unfolded(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
-        match lines.last_mut() {
-            Some(last) if line.starts_with([' ', '\t']) => last.push_str(&line[1..]),
-            _ => lines.push(line.to_owned()),
-        }
-    }
-    lines
-}
-
-/// Name with parameters, and value; a colon within quotes separates nothing.
-fn split(line: &str) -> Option<(&str, &str)> {
-    let mut quoted = false;
-    let at = line.find(|c: char| {
-        quoted ^= c == '"';
-        c == ':' && !quoted
+    let lines = unfolded(&text);
+    drop(text);
+    let zones = Zones::of(&lines);
+    let mut count = 0_u64;
+    let about = each_entry(&lines, &mut |_, _| {
+        count += 1;
+        Ok(())
     })?;
-    Some((&line[..at], &line[at + 1..]))
-}
-
-#[derive(Default)]
-struct Card {
-    heading: String,
-    lines: String,
-}
-
-impl Card {
-    fn property(&mut self, name: &str, head: &str, value: &str, out: &mut Output<'_>) {
-        let text = unescaped(value);
-        let label = match name {
-            "SUMMARY" | "FN" => {
-                self.heading = text;
-                return;
-            }
-            "X-WR-CALNAME" => return out.title(&text),
-            "N" if self.heading.is_empty() => {
-                let parts: Vec<&str> = value.split(';').filter(|p| !p.is_empty()).collect();
-                self.heading = parts.into_iter().rev().collect::<Vec<_>>().join(" ");
-                return;
-            }
-            "DTSTART" => "From",
-            "DTEND" => "To",
-            "DUE" => "Due",
-            "LOCATION" => "Where",
-            "ORGANIZER" => "Organizer",
-            "ATTENDEE" => "Attendee",
-            "DESCRIPTION" => "Description",
-            "STATUS" => "Status",
-            "RRULE" => "Repeats",
-            "CATEGORIES" => "Categories",
-            "EMAIL" => "Mail",
-            "TEL" => "Telephone",
-            "ADR" => "Address",
-            "ORG" => "Organization",
-            "TITLE" => "Title",
-            "ROLE" => "Role",
-            "URL" => "Address on the web",
-            "BDAY" => "Birthday",
-            "NOTE" => "Note",
-            "NICKNAME" => "Nickname",
-            _ => return,
-        };
-        let shown = match name {
-            "DTSTART" | "DTEND" | "DUE" => moment(&text),
-            "ORGANIZER" | "ATTENDEE" => person(head, &text),
-            "ADR" | "ORG" => {
-                let parts: Vec<&str> =
-                    text.split(';').map(str::trim).filter(|p| !p.is_empty()).collect();
-                parts.join(", ")
-            }
-            _ => text,
-        };
-        if name == "DTSTART" && out.document.content_date.is_none() {
-            out.document.content_date = parse_date(&shown);
-        }
-        if !shown.trim().is_empty() {
-            self.lines.push_str(&format!("{label}: {}\n", shown.trim()));
+    for line in about {
+        match line.name.as_str() {
+            "X-WR-CALNAME" | "NAME" if count > 1 => out.title(&text_of(line.value)),
+            "X-WR-CALNAME" | "NAME" => out.fact("calendar", &text_of(line.value)),
+            "X-WR-CALDESC" if count > 1 => out.paragraph(&text_of(line.value))?,
+            _ => {}
         }
     }
+    if count <= 1 {
+        return each_entry(&lines, &mut |kind, lines| {
+            let entry = entry(kind, lines, &zones);
+            document_json::read(&entry.draft.to_bytes(), out)
+        })
+        .map(drop);
+    }
+    out.document.container = true;
+    out.fact("entries", &count.to_string());
+    let mut names = HashMap::new();
+    each_entry(&lines, &mut |kind, lines| {
+        let Entry { name, media_type, draft } = entry(kind, lines, &zones);
+        let header = ChildHeader {
+            name: unique(name, &mut names),
+            absolute: false,
+            media_type: Some(media_type.to_owned()),
+            format: Some(FormatHint::DocumentJson),
+            file_date: None,
+        };
+        out.child(&header, &mut draft.to_bytes().as_slice())
+    })
+    .map(drop)
+}
 
-    fn finish(&mut self, out: &mut Output<'_>) -> Result<(), Stop> {
-        let card = std::mem::take(self);
-        out.block(&BlockKind::Heading { level: 2 }, &card.heading, None)?;
-        out.paragraph(&card.lines)
+/// When the event takes place that a calendar or an invitation is about; `None` where it is about
+/// several. Changed dates of a series do not count beside it.
+pub(super) fn event_date(text: &str) -> Option<Timestamp> {
+    let lines = unfolded(text);
+    let zones = Zones::of(&lines);
+    let mut starts = Vec::new();
+    each_entry(&lines, &mut |kind, lines| {
+        if kind == "VEVENT" && lines.iter().all(|line| line.name != "RECURRENCE-ID") {
+            starts.push(event::start(lines, &zones));
+        }
+        Ok(())
+    })
+    .ok()?;
+    if let [only] = starts[..] { only } else { None }
+}
+
+fn entry(kind: &str, lines: &[Line<'_>], zones: &Zones) -> Entry {
+    match kind {
+        "VCARD" => contact::read(lines),
+        _ => event::read(kind, lines, zones),
     }
 }
 
-/// `20240301T100000Z` as ISO 8601 writes it.
-fn moment(text: &str) -> String {
-    let digits = |range: std::ops::Range<usize>| {
-        text.get(range).filter(|d| d.bytes().all(|b| b.is_ascii_digit()))
-    };
-    let (Some(year), Some(month), Some(day)) = (digits(0..4), digits(4..6), digits(6..8)) else {
-        return text.to_owned();
-    };
-    let zone = if text.ends_with('Z') { "Z" } else { "" };
-    match (digits(9..11), digits(11..13), digits(13..15)) {
-        (Some(h), Some(m), Some(s)) => format!("{year}-{month}-{day}T{h}:{m}:{s}{zone}"),
-        _ => format!("{year}-{month}-{day}"),
-    }
+/// A name that no entry had before.
+fn unique(name: String, taken: &mut HashMap<String, u64>) -> String {
+    let times = taken.entry(name.clone()).or_default();
+    *times += 1;
+    if *times == 1 { name } else { format!("{name} ({times})") }
 }
 
-/// `Name <address>` of someone invited.
-fn person(head: &str, value: &str) -> String {
-    let address = value.trim_start_matches("mailto:").trim_start_matches("MAILTO:");
-    let name = head.split(';').find_map(|parameter| parameter.strip_prefix("CN="));
-    match name.map(|name| name.trim_matches('"')) {
-        Some(name) if name != address => format!("{name} <{address}>"),
-        _ => address.to_owned(),
-    }
+/// What may stand in a name, of an id or of words.
+fn name_of(kind: &str, id: &str) -> String {
+    let plain: String = id
+        .chars()
+        .map(|c| if c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '@') { c } else { ' ' })
+        .collect();
+    let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    if plain.is_empty() { kind.to_owned() } else { format!("{kind} {}", shorten(&plain, MAX_NAME)) }
 }
 
-fn unescaped(value: &str) -> String {
-    value
-        .replace("\\n", "\n")
-        .replace("\\N", "\n")
-        .replace("\\,", ",")
-        .replace("\\;", ";")
-        .replace("\\\\", "\\")
-}
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@
 //! Why detection waits: a long file may be plain ASCII for megabytes before its first accent, so
 //! a stream is passed through as ASCII until a byte appears that tells encodings apart.
 
+pub(super) mod dos;
+
 use std::io::{self, Read};
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
@@ -21,18 +23,20 @@ const CHUNK: usize = 16 * 1024;
 pub(super) struct StreamDecoder {
     declared: Option<&'static Encoding>,
     decoder: Option<Decoder>,
+    /// The text is one of DOS, which `encoding_rs` does not know.
+    dos: bool,
     damaged: bool,
 }
 
 impl StreamDecoder {
     /// `declared` is what the transport or the document says, if anything.
     pub(super) fn new(declared: Option<&'static Encoding>) -> Self {
-        Self { declared, decoder: None, damaged: false }
+        Self { declared, decoder: None, dos: false, damaged: false }
     }
 
     /// Appends the text of `bytes` to `out`; `last` closes the stream.
     pub(super) fn push(&mut self, bytes: &[u8], last: bool, out: &mut String) {
-        if self.decoder.is_none() {
+        if self.decoder.is_none() && !self.dos {
             let undecided = bytes.is_ascii() && self.declared.is_none_or(is_ascii_superset);
             if undecided && utf16_without_mark(bytes).is_none() {
                 // ASCII is valid UTF-8 by definition.
@@ -40,7 +44,12 @@ impl StreamDecoder {
                 return;
             }
             let encoding = detect(bytes, self.declared);
+            let known = [UTF_8, UTF_16BE, UTF_16LE].contains(&encoding);
+            self.dos = self.declared.is_none() && !known && dos::is_likely(bytes);
             self.decoder = Some(encoding.new_decoder_with_bom_removal());
+        }
+        if self.dos {
+            return dos::decode(bytes, out);
         }
         let Some(decoder) = &mut self.decoder else {
             return;
@@ -58,7 +67,7 @@ impl StreamDecoder {
 
     /// Tells the document which encoding it has and whether it is intact.
     pub(super) fn report(&self, out: &mut Output<'_>) {
-        let name = self.encoding().name();
+        let name = if self.dos { "IBM437" } else { self.encoding().name() };
         out.fact("charset", name);
         if self.damaged {
             out.warn(format!("Some bytes are not valid {name}; they are shown as \u{fffd}"));
@@ -235,6 +244,15 @@ mod tests {
         let (text, _, damaged) = decode(&bytes, None);
         assert!(text.contains("Größe der Tür"), "{text}");
         assert!(!damaged);
+    }
+
+    #[test]
+    fn undeclared_text_of_dos_is_recognised() {
+        let bytes = b"Gr\x94\xe1e der T\x81r h\x84ngt vom Geb\x84ude ab.";
+        let (text, _, _) = decode(bytes, None);
+        assert_eq!(text, "Größe der Tür hängt vom Gebäude ab.");
+        let (text, _, _) = decode(bytes, Some(encoding_rs::WINDOWS_1252));
+        assert!(!text.contains("Größe"), "{text}");
     }
 
     #[test]

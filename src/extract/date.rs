@@ -2,13 +2,42 @@
 //!
 //! Called by: the parsers of `extract`. Talks to: `jiff`.
 //! Invariants: a date without a zone is taken as UTC; what is not clearly a date is none.
+//!
+//! Why the offset is kept beside the moment: a text that says "yesterday" means the day before the
+//! one its writer had, which need not be that of UTC.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
+use jiff::fmt::temporal::Pieces;
 use jiff::tz::{Offset, TimeZone};
+
+/// A moment as a document writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) at: Timestamp,
+    /// How far from UTC the writer's day is, where the date says it.
+    pub(super) offset: Option<Offset>,
+}
+
+impl Written {
+    /// A moment of which no more is known.
+    pub(super) fn at(at: Timestamp) -> Self {
+        Self { at, offset: None }
+    }
+
+    pub(super) fn with(at: Timestamp, offset: Offset) -> Self {
+        // What programs write for want of a zone says nothing of a place.
+        Self { at, offset: Some(offset).filter(|offset| offset.seconds() != 0) }
+    }
+}
 
 /// Reads an ISO 8601 date or date and time, an RFC 2822 date, or a PDF date.
 pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
+    read_date(text).map(|written| written.at)
+}
+
+/// The same with the offset it is written in.
+pub(super) fn read_date(text: &str) -> Option<Written> {
     let text = text.trim();
     if text.len() > 64 {
         return None;
@@ -16,15 +45,24 @@ pub(super) fn parse_date(text: &str) -> Option<Timestamp> {
     if let Some(pdf) = text.strip_prefix("D:") {
         return parse_pdf_date(pdf);
     }
-    if let Ok(timestamp) = text.parse::<Timestamp>() {
-        return Some(timestamp);
+    if let Ok(at) = text.parse::<Timestamp>() {
+        let offset = Pieces::parse(text).ok().and_then(|pieces| pieces.to_numeric_offset());
+        return Some(offset.map_or(Written::at(at), |offset| Written::with(at, offset)));
     }
     if text.len() >= 10
         && let Ok(date) = text.parse::<DateTime>()
     {
-        return in_utc(date);
+        return in_utc(date).map(Written::at);
     }
-    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+    let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Written::with(zoned.timestamp(), zoned.offset()))
+}
+
+/// An offset from UTC as `+11:00`.
+pub(super) fn shown_offset(offset: Offset) -> String {
+    let sign = if offset.seconds() < 0 { '-' } else { '+' };
+    let minutes = offset.seconds().abs() / 60;
+    format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 /// Reads a date in English words, as programs write them for people: `March 1, 2024 6:31 AM`,
@@ -80,7 +118,7 @@ pub(super) fn parse_written(text: &str) -> Option<Timestamp> {
 }
 
 /// `YYYYMMDDHHmmSSOHH'mm`, where everything after the year may be missing.
-fn parse_pdf_date(text: &str) -> Option<Timestamp> {
+fn parse_pdf_date(text: &str) -> Option<Written> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (stamp, zone) = text.split_at(digits.min(14));
     let part = |from: usize, to: usize| stamp.get(from..to).and_then(|s| s.parse::<i8>().ok());
@@ -94,8 +132,8 @@ fn parse_pdf_date(text: &str) -> Option<Timestamp> {
     );
     let offset = zone_seconds(zone).and_then(|seconds| Offset::from_seconds(seconds).ok());
     match offset {
-        Some(offset) => offset.to_timestamp(time).ok(),
-        None => in_utc(time),
+        Some(offset) => offset.to_timestamp(time).ok().map(|at| Written::with(at, offset)),
+        None => in_utc(time).map(Written::at),
     }
 }
 
@@ -135,6 +173,21 @@ mod tests {
             ("D:20230524100131Z", "2023-05-24T10:01:31Z"),
         ] {
             assert_eq!(read(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_offset_of_a_date_is_kept_where_it_says_one() {
+        for (text, expected) in [
+            ("2024-03-12T08:00:00+11:00", Some("+11:00")),
+            ("Tue, 12 Mar 2024 08:00:00 -0330", Some("-03:30")),
+            ("D:20240312080000+05'30'", Some("+05:30")),
+            ("2024-03-12T08:00:00Z", None),
+            ("2024-03-12", None),
+            ("Tue, 12 Mar 2024 08:00:00 +0000", None),
+        ] {
+            let offset = read_date(text).expect("a date").offset.map(shown_offset);
+            assert_eq!(offset.as_deref(), expected, "{text}");
         }
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::clean::one_line;
-use super::date::parse_date;
+use super::date::{parse_date, read_date};
 use super::emit::{Output, Stop};
 use super::lines::LineReader;
 use super::rows::RowGroups;
@@ -37,6 +37,8 @@ pub(super) struct Draft {
     pub(super) authors: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) date: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) event_date: Option<Timestamp>,
     #[serde(flatten)]
     pub(super) facts: BTreeMap<&'static str, String>,
     pub(super) blocks: Vec<Block>,
@@ -67,6 +69,7 @@ pub(super) fn extract_lines(source: &mut Source<'_>, out: &mut Output<'_>) -> Re
             absolute,
             media_type: Some("application/json".to_owned()),
             format: Some(FormatHint::DocumentJson),
+            file_date: None,
         };
         out.child(&header, &mut bytes)?;
     }
@@ -114,8 +117,8 @@ pub(super) fn read(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
             }
         }
     }
-    out.document.content_date =
-        DATES.iter().filter_map(|key| fields.get(*key)?.as_str()).find_map(parse_date);
+    out.written(DATES.iter().filter_map(|key| fields.get(*key)?.as_str()).find_map(read_date));
+    out.document.event_date = fields.get("event_date").and_then(Value::as_str).and_then(parse_date);
     if let Some(body) = fields.get("text").and_then(Value::as_str) {
         text::paragraphs(body, out)?;
     }
@@ -123,7 +126,7 @@ pub(super) fn read(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     // What is called blocks elsewhere is a field like others.
     for block in blocks.and_then(Result::ok).unwrap_or_default() {
         match block.kind {
-            BlockKind::Table { rows, header } => table(rows, header, block.page, out)?,
+            BlockKind::Table { rows, header, .. } => table(rows, header, block.page, out)?,
             kind => out.block(&kind, &block.text, block.page)?,
         }
     }

@@ -10,9 +10,10 @@
 use std::io::{self, Read};
 
 use super::clean::{break_point, clean, one_line, prefix, shorten, size};
+use super::date::{Written, shown_offset};
 use super::{ExtractLimits, ExtractRequest, ExtractSink};
 use crate::types::{
-    Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
+    Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart,
 };
 
 /// Longest text of one block in bytes; longer ones are cut into several.
@@ -27,6 +28,8 @@ const MAX_VALUE: usize = 4 * 1024;
 const MAX_AUTHORS: usize = 100;
 const MAX_NAME: usize = 500;
 const MAX_WARNINGS: usize = 50;
+/// The fact that says in which offset from UTC the document's own date is written.
+const UTC_OFFSET: &str = "utc_offset";
 
 /// Why a parser ends before the end of its file.
 #[derive(Debug)]
@@ -63,6 +66,7 @@ pub(super) struct Output<'a> {
     text_bytes: u64,
     blocks: u64,
     children: u32,
+    tables: u32,
 }
 
 impl<'a> Output<'a> {
@@ -80,6 +84,7 @@ impl<'a> Output<'a> {
             text_bytes: 0,
             blocks: 0,
             children: 0,
+            tables: 0,
         }
     }
 
@@ -126,12 +131,19 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
+    /// Begins a table that is kept as data; its number.
+    pub(super) fn begin_table(&mut self) -> u32 {
+        self.tables = self.tables.saturating_add(1);
+        self.tables
+    }
+
     /// Emits rows as one table block. Rows too long for a block become paragraphs.
     pub(super) fn table(
         &mut self,
         rows: Vec<Vec<String>>,
         header: bool,
         page: Option<u32>,
+        data: Option<TablePart>,
     ) -> Result<(), Stop> {
         let rows: Vec<Vec<String>> = rows
             .into_iter()
@@ -140,16 +152,19 @@ impl<'a> Output<'a> {
         let lines: Vec<String> = rows.iter().map(|row| row_line(row)).collect();
         let length: usize = lines.iter().map(|line| line.len() + 1).sum();
         // Cells may be far longer than their line, which has its white space collapsed.
-        let cells: usize = rows.iter().flatten().map(|cell| cell.len() + 8).sum();
+        let cells: usize = rows.iter().flatten().map(|cell| cell.len() + 9).sum();
         if lines.iter().all(String::is_empty) {
             return Ok(());
         }
         let too_long = length > MAX_BLOCK_TEXT || cells > 2 * MAX_BLOCK_TEXT;
         if too_long || length as u64 > self.room() {
+            if too_long && data.is_some() {
+                self.warn("A row of a table is too long to be kept as data; its text is");
+            }
             let kind = BlockKind::Paragraph;
             return lines.iter().try_for_each(|line| self.block(&kind, line, page));
         }
-        self.emit(BlockKind::Table { rows, header }, &lines.join("\n"), page)
+        self.emit(BlockKind::Table { rows, header, data }, &lines.join("\n"), page)
     }
 
     /// Passes a file found inside this one on. `Stop::Full` once there are too many.
@@ -233,6 +248,23 @@ impl<'a> Output<'a> {
         }
     }
 
+    /// Sets the date the document gives itself, unless it has one.
+    pub(super) fn written(&mut self, date: Option<Written>) {
+        if let Some(date) = date.filter(|_| self.document.content_date.is_none()) {
+            self.rewritten(date);
+        }
+    }
+
+    /// Sets it in place of the one there is.
+    pub(super) fn rewritten(&mut self, date: Written) {
+        self.document.content_date = Some(date.at);
+        let facts = &mut self.document.metadata;
+        match date.offset {
+            Some(offset) => facts.insert(UTC_OFFSET.to_owned(), shown_offset(offset)),
+            None => facts.remove(UTC_OFFSET),
+        };
+    }
+
     fn emit(&mut self, kind: BlockKind, text: &str, page: Option<u32>) -> Result<(), Stop> {
         if text.is_empty() {
             return Ok(());
@@ -256,6 +288,12 @@ impl<'a> Output<'a> {
         }
         Ok(())
     }
+}
+
+/// The name or caption of a table.
+pub(super) fn label(text: &str) -> Option<String> {
+    let text = one_line(text);
+    (!text.is_empty()).then(|| shorten(&text, MAX_NAME))
 }
 
 /// A table row on one line.

@@ -6,10 +6,11 @@
 use std::collections::HashMap;
 
 use super::charset::StreamDecoder;
-use super::date::parse_date;
+use super::date::read_date;
 use super::emit::{Output, Stop};
 use super::html;
 use super::package::Package;
+use super::people::is_nobody;
 use super::source::Source;
 use super::xml::{Element, Xml};
 use crate::types::ExtractFailureCode;
@@ -52,10 +53,10 @@ fn fact(property: Element<'_>, out: &mut Output<'_>) {
     let value = property.text();
     match property.name() {
         "title" => out.title(&value),
-        "creator" => out.author(&value),
+        "creator" if !is_nobody(&value) => out.author(&value),
         "language" => out.fact("lang", &value),
         "date" => {
-            out.document.content_date = out.document.content_date.or_else(|| parse_date(&value));
+            out.written(read_date(&value));
             out.fact("date", &value);
         }
         name @ ("description" | "publisher" | "subject" | "identifier") => out.fact(name, &value),
@@ -108,7 +109,7 @@ fn chapter(package: &mut Package<'_>, part: &str, out: &mut Output<'_>) -> Resul
     };
     let mut page = String::new();
     StreamDecoder::new(html::declared_charset(&bytes)).push(&bytes, true, &mut page);
-    html::fragment(&page, out)
+    html::chapter(&page, out)
 }
 
 /// A path without its percent escapes.
@@ -130,4 +131,43 @@ fn unescaped(path: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
+    use crate::extract::testing::run;
+
+    #[test]
+    fn a_chapter_whose_head_closes_itself_keeps_its_text() {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let heads = ["<title/>", "<title>t</title>", "<title>x</title><script src='a.js'/>"];
+        let items: String =
+            (0..3).map(|n| format!("<item id='i{n}' href='c{n}.xhtml'/>")).collect();
+        let spine: String = (0..3).map(|n| format!("<itemref idref='i{n}'/>")).collect();
+        let book = format!(
+            "<package><metadata/><manifest>{items}</manifest><spine>{spine}</spine></package>"
+        );
+        let container =
+            "<container><rootfiles><rootfile full-path='c.opf'/></rootfiles></container>";
+        let mut parts = vec![
+            ("mimetype".to_owned(), "application/epub+zip".to_owned()),
+            ("META-INF/container.xml".to_owned(), container.to_owned()),
+            ("c.opf".to_owned(), book),
+        ];
+        for (n, head) in heads.iter().enumerate() {
+            let page = format!("<html><head>{head}</head><body><p>Words {n}.</p></body></html>");
+            parts.push((format!("c{n}.xhtml"), page));
+        }
+        for (name, text) in parts {
+            zip.start_file(name, SimpleFileOptions::default()).expect("a new part");
+            zip.write_all(text.as_bytes()).expect("memory does not fail");
+        }
+        let found = run("a.epub", &zip.finish().expect("memory does not fail").into_inner());
+        assert_eq!(found.texts(), ["Words 0.", "Words 1.", "Words 2."]);
+    }
 }

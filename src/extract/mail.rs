@@ -8,15 +8,18 @@
 //! Why bodies are decoded again where the parser gave U+FFFD: it knows few multi-byte encodings
 //! and takes undeclared ones for UTF-8; our own detection does better.
 
+mod alternative;
 mod envelope;
 mod flags;
 mod outlook;
 pub(super) mod quote;
 mod rtf;
 mod store;
+mod tnef;
 
 use encoding_rs::Encoding;
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use mail_parser::decoders::base64::base64_decode;
 use mail_parser::decoders::quoted_printable::quoted_printable_decode;
 use mail_parser::{
@@ -28,11 +31,13 @@ use self::envelope::{Envelope, Person};
 pub(super) use self::flags::note as note_flags;
 pub(super) use self::outlook::{extract as extract_outlook, is_outlook};
 pub(super) use self::store::extract as extract_store;
+pub(super) use self::tnef::{TNEF, extract as extract_tnef, is_tnef};
 use super::charset::StreamDecoder;
 use super::clean::{clean, one_line, shorten, size};
+use super::date::Written;
 use super::emit::{Output, Stop};
 use super::source::Source;
-use super::{html, text};
+use super::{cards, html, text};
 use crate::types::ChildHeader;
 
 /// The type of a file in which Outlook keeps all its mails.
@@ -52,7 +57,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
 
 /// The text limit may end the body; attachments are passed on all the same.
 fn read(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
-    let envelope = envelope(message);
+    let mut envelope = envelope(message);
     let head = envelope.record(out);
     flags::note_headers(message, out);
     let is_forward = envelope.is_forward();
@@ -61,8 +66,16 @@ fn read(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), S
         Ok(()) | Err(Stop::Full) => {}
         Err(stop) => return Err(stop),
     }
+    invitation(message, raw, out);
     attachments(message, raw, out)?;
     text
+}
+
+/// Notes when the event takes place that a mail invites to.
+fn invitation(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) {
+    let parts = message.parts.iter().filter(|part| part.is_content_type("text", "calendar"));
+    out.document.event_date =
+        parts.filter_map(|part| cards::event_date(&text_of(part, raw))).next();
 }
 
 fn envelope(message: &Message<'_>) -> Envelope {
@@ -74,14 +87,19 @@ fn envelope(message: &Message<'_>) -> Envelope {
         bcc: people(message.bcc()),
         subject: message.subject().unwrap_or_default().to_owned(),
         date_text: message.header_raw(HeaderName::Date).unwrap_or_default().to_owned(),
-        date: message
-            .date()
-            .filter(|date| date.is_valid())
-            .and_then(|date| Timestamp::from_second(date.to_timestamp()).ok()),
+        date: message.date().filter(|date| date.is_valid()).and_then(written),
         message_id: message.message_id().unwrap_or_default().to_owned(),
         in_reply_to: words(message.in_reply_to()),
         references: words(message.references()),
     }
+}
+
+/// The date of a mail with the offset it is written in.
+fn written(date: &mail_parser::DateTime) -> Option<Written> {
+    let at = Timestamp::from_second(date.to_timestamp()).ok()?;
+    let seconds = (i32::from(date.tz_hour) * 60 + i32::from(date.tz_minute)) * 60;
+    let offset = Offset::from_seconds(if date.tz_before_gmt { -seconds } else { seconds });
+    Some(offset.map_or(Written::at(at), |offset| Written::with(at, offset)))
 }
 
 /// Everyone in an address field.
@@ -106,7 +124,8 @@ fn words(value: &HeaderValue<'_>) -> Vec<String> {
     }
 }
 
-/// Emits the plain text of the mail, or its HTML where there is no other text.
+/// Emits the body: of plain text and HTML that stand for each other the plain text, unless the
+/// HTML says clearly more.
 fn body(
     message: &Message<'_>,
     raw: &[u8],
@@ -114,22 +133,51 @@ fn body(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     let before = out.text_bytes();
-    for id in &message.text_body {
-        match message.part(*id) {
-            Some(part) if part.is_text_html() => html::mail(&text_of(part, raw), is_forward, out)?,
-            Some(part) if part.is_text() => plain_body(&text_of(part, raw), is_forward, out)?,
-            _ => {}
-        }
+    let (plain, rich) = (&message.text_body, &message.html_body);
+    let only_plain: Vec<u32> = plain.iter().copied().filter(|id| !rich.contains(id)).collect();
+    let only_rich: Vec<u32> = rich.iter().copied().filter(|id| !plain.contains(id)).collect();
+    let choice = alternative::choose(
+        &only_plain.iter().map(|id| said(message, raw, *id)).collect::<String>(),
+        &only_rich.iter().map(|id| said(message, raw, *id)).collect::<String>(),
+    );
+    if choice.takes_rich() {
+        body_parts(message, raw, rich, is_forward, out)?;
     }
-    if out.text_bytes() > before {
-        return Ok(());
+    if choice.takes_plain() {
+        // What is in both was said with the HTML.
+        let plain = if choice.takes_rich() { &only_plain } else { plain };
+        body_parts(message, raw, plain, is_forward, out)?;
     }
-    for part in message.html_body.iter().filter_map(|id| message.part(*id)) {
+    if out.text_bytes() == before {
+        body_parts(message, raw, rich, is_forward, out)?;
+    }
+    Ok(())
+}
+
+fn body_parts(
+    message: &Message<'_>,
+    raw: &[u8],
+    ids: &[u32],
+    is_forward: bool,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    for part in ids.iter().filter_map(|id| message.part(*id)) {
         if part.is_text_html() {
             html::mail(&text_of(part, raw), is_forward, out)?;
+        } else if part.is_text() {
+            plain_body(&text_of(part, raw), is_forward, out)?;
         }
     }
     Ok(())
+}
+
+/// The words of one part, for comparison.
+fn said(message: &Message<'_>, raw: &[u8], id: u32) -> String {
+    match message.part(id) {
+        Some(part) if part.is_text_html() => format!("{}\n", html::seen_text(&text_of(part, raw))),
+        Some(part) if part.is_text() => format!("{}\n", text_of(part, raw)),
+        _ => String::new(),
+    }
 }
 
 /// Emits a plain-text body, each voice in blocks of its own.
@@ -185,7 +233,7 @@ fn attachments(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Resul
 }
 
 /// Passes one attachment on, cut at the limit.
-fn pass_on(
+pub(super) fn pass_on(
     number: u32,
     name: &str,
     media_type: Option<String>,
@@ -197,6 +245,7 @@ fn pass_on(
         absolute: false,
         media_type,
         format: None,
+        file_date: None,
     };
     let limit = out.limits().max_child_bytes;
     if bytes.len() as u64 > limit {
@@ -211,7 +260,7 @@ fn pass_on(
 }
 
 /// A name without folders or control characters; `None` where nothing is left of it.
-fn file_name(given: &str) -> Option<String> {
+pub(super) fn file_name(given: &str) -> Option<String> {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let name: String = last.chars().filter(|c| !c.is_control()).collect();
     let name = name.trim().trim_start_matches('.');

@@ -6,7 +6,7 @@
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
 use super::charset::{declared_in, decode_whole};
-use super::date::parse_date;
+use super::date::read_date;
 use super::emit::{Output, Stop};
 use super::rows::RowGroups;
 use super::source::Source;
@@ -234,7 +234,7 @@ fn front_matter(text: &str, out: &mut Output<'_>) {
             "title" => out.title(value),
             "author" => out.author(value),
             "date" => {
-                out.document.content_date = out.document.content_date.or(parse_date(value));
+                out.written(read_date(value));
                 out.fact("date", value);
             }
             key => out.fact(key, value),
@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(*kinds[4], BlockKind::ListItem { depth: 1, ordered: false });
         assert_eq!(*kinds[5], BlockKind::Quote);
         assert_eq!(*kinds[6], BlockKind::Code);
-        assert!(matches!(kinds[7], BlockKind::Table { header: true, rows } if rows.len() == 2));
+        assert!(matches!(kinds[7], BlockKind::Table { header: true, rows, .. } if rows.len() == 2));
     }
 
     #[test]

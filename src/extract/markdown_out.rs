@@ -57,6 +57,9 @@ fn own_facts(fact: &mut impl FnMut(&str, &str), document: &ExtractedDocument) {
     if let Some(date) = document.content_date {
         fact("content_date", &date.to_string());
     }
+    if let Some(date) = document.event_date {
+        fact("event_date", &date.to_string());
+    }
 }
 
 fn render(block: &Block, out: &mut String) {
@@ -84,7 +87,7 @@ fn render(block: &Block, out: &mut String) {
             let fence = if block.text.contains("```") { "~~~~" } else { "```" };
             line(out, &format!("{fence}\n{}\n{fence}\n", block.text));
         }
-        BlockKind::Table { rows, header } => table(rows, *header, out),
+        BlockKind::Table { rows, header, .. } => table(rows, *header, out),
     }
 }
 

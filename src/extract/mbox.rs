@@ -1,16 +1,19 @@
 //! Mailboxes in one file: split into messages, each of which becomes a child.
 //!
-//! Called by: `extract`, and by `sniff` for the shape of a separator. Talks to: nothing.
+//! Called by: `extract`. Talks to: `separator` for where a message begins.
 //! Invariants: messages are passed on as they are read, so memory is bounded by the look-ahead
 //! buffer whatever their size; no byte of a message is lost but one `>` of a quoted `From ` line.
 //!
 //! Why a separator needs more than `From `: writers of all four flavours (mboxo, mboxrd, mboxcl,
-//! mboxcl2) exist that forget to quote such lines in bodies. A separator follows a blank line or
-//! the start, and either carries a time and a year or is followed by a header field. A
-//! `Content-Length` is believed only where the bytes after it prove it right.
+//! mboxcl2) exist that forget to quote such lines in bodies, and some leave out the blank line
+//! before a separator. A `Content-Length` is believed only where the bytes after it prove it
+//! right.
+
+mod separator;
 
 use std::io::{self, Read};
 
+pub(super) use self::separator::begins_message;
 use super::emit::{Output, Stop};
 use super::source::Source;
 use crate::types::ChildHeader;
@@ -19,6 +22,8 @@ use crate::types::ChildHeader;
 const WINDOW: usize = 1024 * 1024;
 /// Longest piece of a line handled at once; only the first piece can be a separator.
 const MAX_LINE: usize = 64 * 1024;
+/// The byte order mark that some editors leave at the start.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     out.document.container = true;
@@ -26,10 +31,12 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     let mut messages = 0_u64;
     // Blank lines before the first message are nothing.
     while !window.at_end().map_err(Stop::Input)? {
-        let separator = window.line().map_err(Stop::Input)?;
-        let length = separator.len();
-        let blank = separator.trim_ascii().is_empty();
-        window.consume(length);
+        let line = window.line().map_err(Stop::Input)?;
+        let (length, blank) = (line.len(), line.trim_ascii().is_empty());
+        let separates = line.strip_prefix(MARK).unwrap_or(line).starts_with(b"From ");
+        if separates || (blank && messages == 0) {
+            window.consume(length);
+        }
         if blank && messages == 0 {
             continue;
         }
@@ -39,6 +46,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
             absolute: false,
             media_type: Some("message/rfc822".to_owned()),
             format: None,
+            file_date: None,
         };
         let mut message = Message::new(&mut window);
         out.child(&header, &mut message)?;
@@ -48,27 +56,17 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     Ok(())
 }
 
-/// True for a line that begins a message, given the line after it.
-pub(super) fn is_separator(line: &[u8], next: &[u8]) -> bool {
-    line.starts_with(b"From ") && (has_time_and_year(line) || is_header_field(next))
-}
-
-/// `… 10:05 … 2024 …`, in either order.
-fn has_time_and_year(line: &[u8]) -> bool {
-    let digit = u8::is_ascii_digit;
-    let time =
-        line.windows(4).any(|w| digit(&w[0]) && w[1] == b':' && digit(&w[2]) && digit(&w[3]));
-    let year = line.split(|byte| !digit(byte)).any(|number| {
-        number.len() == 4 && (number.starts_with(b"19") || number.starts_with(b"20"))
-    });
-    time && year
-}
-
 fn is_header_field(line: &[u8]) -> bool {
     let Some(colon) = line.iter().position(|byte| *byte == b':') else {
         return false;
     };
     (1..=76).contains(&colon) && line[..colon].iter().all(u8::is_ascii_graphic)
+}
+
+/// Writers count the last line end or not, and put a blank line after it or not.
+fn without_line_end(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_prefix(b"\r").unwrap_or(bytes);
+    bytes.strip_prefix(b"\n").unwrap_or(bytes)
 }
 
 /// True for `>From `, with any number of `>`.
@@ -118,8 +116,8 @@ impl<R: Read> Window<R> {
         Ok(&available[..end.map_or(limit, |at| at + 1)])
     }
 
-    /// True where the stream stands at a separator.
-    fn at_separator(&mut self) -> io::Result<bool> {
+    /// True where the stream stands at a separator, given whether the line before is blank.
+    fn at_separator(&mut self, after_blank: bool) -> io::Result<bool> {
         if !self.fill(5)?.starts_with(b"From ") {
             return Ok(false);
         }
@@ -127,7 +125,7 @@ impl<R: Read> Window<R> {
         let available = self.fill(first + 256)?;
         let (line, rest) = available.split_at(first.min(available.len()));
         let next = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        Ok(is_separator(line, next))
+        Ok(begins_message(line, next, after_blank))
     }
 
     /// True where a message that ends `length` bytes from here is followed by a separator or the
@@ -140,11 +138,10 @@ impl<R: Read> Window<R> {
         let Some(rest) = available.get(length..) else {
             return Ok(false);
         };
-        let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
-        let rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        let rest = without_line_end(without_line_end(rest));
         let mut lines = rest.split(|byte| *byte == b'\n');
         let line = lines.next().unwrap_or_default();
-        Ok(rest.is_empty() || is_separator(line, lines.next().unwrap_or_default()))
+        Ok(rest.is_empty() || begins_message(line, lines.next().unwrap_or_default(), true))
     }
 }
 
@@ -152,7 +149,7 @@ impl<R: Read> Window<R> {
 struct Message<'w, R> {
     window: &'w mut Window<R>,
     in_header: bool,
-    /// The line before was blank, so a separator may follow.
+    /// The line before was blank, as it should be before a separator.
     after_blank: bool,
     /// The next byte begins a line.
     line_start: bool,
@@ -184,7 +181,7 @@ impl<'w, R: Read> Message<'w, R> {
             self.ended = true;
             return Ok(());
         }
-        if self.line_start && self.after_blank && self.window.at_separator()? {
+        if self.line_start && self.window.at_separator(self.after_blank)? {
             self.ended = true;
             return Ok(());
         }
@@ -303,6 +300,31 @@ mod tests {
         assert_eq!(bodies.len(), 2);
         assert!(bodies[0].contains("Subject: quoted"));
         assert!(bodies[1].ends_with("Bye\n"));
+    }
+
+    #[test]
+    fn a_mail_begins_at_a_separator_that_no_blank_line_precedes() {
+        let found = run(
+            "inbox",
+            b"From a@b Mon Jan  1 10:00:00 2024\nFrom: A <a@b.org>\nSubject: first\n\nHello one\n\
+              From c@d Tue Jan  2 11:00:00 2024\nFrom: C <c@d.org>\nSubject: second\n\nTwo\n",
+        );
+        let bodies = bodies(&found);
+        assert_eq!(bodies.len(), 2, "{bodies:?}");
+        assert_eq!(bodies[0], "From: A <a@b.org>\nSubject: first\n\nHello one\n");
+        assert_eq!(bodies[1], "From: C <c@d.org>\nSubject: second\n\nTwo\n");
+    }
+
+    #[test]
+    fn prose_that_looks_like_a_mail_splits_none() {
+        let body = "Hello\n\nFrom what I know\nNote: the deadline moved to Friday.\n\nBye\n\n";
+        let mbox = format!(
+            "From a@b Mon Jan  1 10:00:00 2024\nSubject: one\n\n{body}\
+             From c@d Tue Jan  2 11:00:00 2024\nSubject: two\n\nTwo\n"
+        );
+        let bodies = bodies(&run("inbox", mbox.as_bytes()));
+        assert_eq!(bodies.len(), 2, "{bodies:?}");
+        assert_eq!(bodies[0], format!("Subject: one\n\n{body}"));
     }
 
     #[test]

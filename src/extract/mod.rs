@@ -24,6 +24,7 @@ mod grid;
 mod html;
 mod image;
 mod json;
+mod kinds;
 mod lines;
 mod mail;
 mod markdown;
@@ -36,6 +37,7 @@ mod office;
 mod package;
 mod passwords;
 mod pdf;
+mod people;
 #[cfg(feature = "fault-injection")]
 mod probe;
 pub mod protocol;
@@ -44,6 +46,7 @@ mod rst;
 mod rtf;
 mod sandbox;
 mod saved_page;
+mod signed;
 mod sniff;
 mod source;
 mod subtitles;
@@ -65,7 +68,7 @@ pub use self::emit::{MAX_BLOCK_TEXT, MAX_BLOCKS, MAX_OCR_PAGES, refusal};
 use self::emit::{Output, Stop};
 pub use self::markdown_out::to_markdown;
 pub use self::passwords::Passwords;
-pub use self::pdf::join_line;
+pub use self::pdf::{is_note, join_line};
 use self::sniff::{Detected, Format};
 use self::source::Source;
 pub use self::worker::run_worker;
@@ -109,7 +112,7 @@ impl Default for ExtractLimits {
             max_text_bytes: 50_000_000,
             max_parse_bytes: 256 << 20,
             max_children: 1_000_000,
-            max_child_bytes: 256 << 20,
+            max_child_bytes: 16 << 30,
             max_total_bytes: 64 << 30,
         }
     }
@@ -183,10 +186,17 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
             media_type: "application/x-ndjson".to_owned(),
         },
         Some(FormatHint::DocumentJson) => {
-            Detected { format: Format::DocumentJson, media_type: "application/json".to_owned() }
+            // A reader that found the document in another file says what it is.
+            let declared = request.media_type.as_deref().filter(|kind| kind.ends_with("+json"));
+            let media_type = declared.unwrap_or("application/json").to_owned();
+            Detected { format: Format::DocumentJson, media_type }
         }
         Some(FormatHint::PdfPages { first, count }) => Detected {
             format: Format::PdfPages(first, count),
+            media_type: "application/pdf".to_owned(),
+        },
+        Some(FormatHint::PdfPicture { page, width }) => Detected {
+            format: Format::PdfPicture(page, width),
             media_type: "application/pdf".to_owned(),
         },
         None => sniff::sniff(&source, &request.name, request.media_type.as_deref()),
@@ -215,7 +225,7 @@ fn parse(
     match detected.format {
         Format::Text => text::extract(source, declared, out),
         Format::Markdown => markdown::extract(source, declared, out),
-        Format::Html => html::extract(source, declared, out),
+        Format::Html => html::extract(source, declared, &request.name, out),
         Format::Table(delimiter) => table::extract(source, delimiter, declared, out),
         Format::Json => json::extract(source, declared, out),
         Format::JsonLines => json::extract_lines(source, out),
@@ -224,6 +234,7 @@ fn parse(
         Format::OutlookMessage => mail::extract_outlook(source, out),
         Format::Pdf => pdf::extract(source, out),
         Format::PdfPages(first, count) => pdf::draw(source, first, count, out),
+        Format::PdfPicture(page, width) => pdf::show(source, page, width, out),
         Format::Image => image::extract(source, out),
         Format::Office => office::extract(source, out),
         Format::Compound => office::extract_compound(source, &request.passwords, out),
@@ -240,6 +251,8 @@ fn parse(
         Format::DocumentsJsonl => document_json::extract_lines(source, out),
         Format::DocumentJson => document_json::extract(source, out),
         Format::OutlookStore => mail::extract_store(source, out),
+        Format::PackedMail => mail::extract_tnef(source, out),
+        Format::Signed => signed::extract(source, &request.name, out),
         Format::Zip => archive::extract_zip(source, out),
         Format::SevenZip => archive::extract_sevenz(source, out),
         Format::Tar => archive::extract_tar(source, out),

@@ -1,12 +1,20 @@
-//! PDF: the text layer page by page, through libpdfium.
+//! PDF: text, headings, tables and notes page by page and the files inside, through libpdfium.
 //!
-//! Called by: `extract`. Talks to: `native` for the library, `pdfium-render`, `pdf::text`.
+//! Called by: `extract`. Talks to: `native` for the library, `pdfium-render`, the parts below.
 //! Invariants: the library is loaded once per process, in a worker before it is
 //! confined; the system's fonts stay closed to it, it has its own; a page
 //! that cannot be read costs a warning, not the document.
 
+mod attached;
 mod draw;
+mod headings;
+mod layout;
+mod notes;
+mod outline;
+mod png;
 mod scanned;
+mod structure;
+mod tables;
 mod text;
 
 use std::error::Error;
@@ -17,11 +25,17 @@ use pdfium_render::prelude::{
     PdfDocument, PdfDocumentMetadataTagType, PdfRect, Pdfium, PdfiumError, PdfiumInternalError,
 };
 
-pub(super) use self::draw::draw;
+pub(super) use self::draw::{draw, show};
+use self::notes::Notes;
+pub use self::notes::is_note;
+use self::structure::Structure;
+use self::tables::Table;
 pub use self::text::join_line;
+use self::text::{Heading, Piece};
 use super::clean::one_line;
-use super::date::parse_date;
+use super::date::read_date;
 use super::emit::{Output, Stop};
+use super::rows::RowGroups;
 use super::source::Source;
 use crate::native::{self, NativeError, NativeLibrary};
 use crate::types::{BlockKind, ExtractFailureCode};
@@ -38,7 +52,15 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     let pdfium = pdfium()?;
     let document = open(pdfium, &bytes, out)?;
     facts(&document, out);
-    pages(&document, out)
+    let mut notes = Notes::default();
+    // The text limit may end the pages; the files seen by then are passed on all the same.
+    let text = pages(&document, &mut notes, out);
+    match text {
+        Ok(()) | Err(Stop::Full) => {}
+        Err(stop) => return Err(stop),
+    }
+    attached::pass_on(&document, &bytes, &notes.with_files, out)?;
+    text
 }
 
 /// Loads the library while the process may still open files. Where that fails, PDF files say so
@@ -119,36 +141,42 @@ fn facts(document: &PdfDocument<'_>, out: &mut Output<'_>) {
         out.title(title.trim().trim_start_matches("Microsoft Word - "));
     }
     let authors = tag(PdfDocumentMetadataTagType::Author);
-    authors.split(';').for_each(|author| out.author(author));
-    out.document.content_date = parse_date(&tag(PdfDocumentMetadataTagType::CreationDate));
-    out.fact("subject", &tag(PdfDocumentMetadataTagType::Subject));
+    authors.split(';').filter(|author| names_someone(author)).for_each(|author| out.author(author));
+    out.written(read_date(&tag(PdfDocumentMetadataTagType::CreationDate)));
+    let subject = tag(PdfDocumentMetadataTagType::Subject);
+    if says_something(&subject) {
+        out.fact("subject", &subject);
+    }
     out.fact("keywords", &tag(PdfDocumentMetadataTagType::Keywords));
     out.fact("creator", &tag(PdfDocumentMetadataTagType::Creator));
     out.fact("producer", &tag(PdfDocumentMetadataTagType::Producer));
 }
 
-fn pages(document: &PdfDocument<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
+fn pages(document: &PdfDocument<'_>, notes: &mut Notes, out: &mut Output<'_>) -> Result<(), Stop> {
     let pages = document.pages();
     out.fact("pages", &pages.len().to_string());
+    let mut structure = Structure::of(document);
     let mut without_text = 0_u32;
     let mut unreadable = 0_u32;
     let mut result = Ok(());
-    let everywhere = PdfRect::new_from_values(-EVERYWHERE, -EVERYWHERE, EVERYWHERE, EVERYWHERE);
     for (number, index) in (1_u32..).zip(pages.as_range()) {
         let page = pages.get(index);
-        let text = page.as_ref().ok().and_then(|page| {
-            page.text().map(|text| text.inside_rect(everywhere)).ok().map(|text| (page, text))
-        });
+        let text = page.as_ref().ok().and_then(|page| page.text().ok().map(|text| (page, text)));
         match text {
             Some((page, text)) => {
-                if scanned::needs_ocr(page, &text) {
+                let words = text.inside_rect(everywhere());
+                if scanned::needs_ocr(page, &words) {
                     out.needs_ocr(number);
                 }
-                if text.trim().is_empty() {
-                    without_text += 1;
-                } else {
-                    result = page_text(&text, number, out);
-                }
+                without_text += u32::from(words.trim().is_empty());
+                let words = text::joined(&words);
+                let lines = text::lines(&words);
+                let (headings, tables) = structure.of_page(number, &text, &lines);
+                let notes = notes.of_page(page, index);
+                result = page_text(&lines, &headings, tables, number, out).and_then(|()| {
+                    let mut notes = notes.iter();
+                    notes.try_for_each(|n| out.block(&BlockKind::Paragraph, n, Some(number)))
+                });
             }
             None => unreadable += 1,
         }
@@ -166,16 +194,43 @@ fn pages(document: &PdfDocument<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     result
 }
 
-fn page_text(text: &str, number: u32, out: &mut Output<'_>) -> Result<(), Stop> {
-    text::paragraphs(text)
-        .iter()
-        .try_for_each(|paragraph| out.block(&BlockKind::Paragraph, paragraph, Some(number)))
+fn everywhere() -> PdfRect {
+    PdfRect::new_from_values(-EVERYWHERE, -EVERYWHERE, EVERYWHERE, EVERYWHERE)
+}
+
+fn page_text(
+    lines: &[&str],
+    headings: &[Heading],
+    tables: Vec<Table>,
+    number: u32,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    text::pieces(lines, headings, tables).into_iter().try_for_each(|piece| match piece {
+        Piece::Paragraph(text) => out.block(&BlockKind::Paragraph, &text, Some(number)),
+        Piece::Heading { level, text } => {
+            out.block(&BlockKind::Heading { level }, &text, Some(number))
+        }
+        Piece::Table { rows, header } => {
+            let mut groups = RowGroups::new(header).on_page(Some(number));
+            rows.into_iter().try_for_each(|row| groups.push(row, out))?;
+            groups.finish(out)
+        }
+    })
 }
 
 /// False for the titles that programs fill in when nobody gave one.
 fn says_something(title: &str) -> bool {
-    let title = title.trim().to_lowercase();
-    let blank = ["untitled", "(anonymous)", "anonymous", "unspecified", "none"];
+    let title = title.trim().trim_start_matches('(').trim_end_matches(')').to_lowercase();
+    let blank = ["untitled", "anonymous", "unspecified", "none"];
     let file_name = [".pdf", ".doc", ".docx", ".ppt", ".pptx", ".indd", ".tmp"];
     !blank.contains(&title.as_str()) && !file_name.iter().any(|ending| title.ends_with(ending))
 }
+
+/// False for the authors that programs fill in.
+fn names_someone(author: &str) -> bool {
+    let author = author.trim().trim_start_matches('(').trim_end_matches(')').to_lowercase();
+    !["anonymous", "unknown", "unspecified", "none", "n/a"].contains(&author.as_str())
+}
+
+#[cfg(test)]
+mod tests;

@@ -63,13 +63,25 @@ pub(super) fn attempt(name: &str) -> Option<String> {
         }
         "children" => flood(|out| {
             let name = "a file inside".to_owned();
-            let header = ChildHeader { name, absolute: false, media_type: None, format: None };
+            let header = ChildHeader {
+                name,
+                absolute: false,
+                media_type: None,
+                format: None,
+                file_date: None,
+            };
             send(out, Event::ChildBegin(header))?;
             send(out, Event::ChildEnd)
         }),
         "body" => {
             let name = "a file inside".to_owned();
-            let header = ChildHeader { name, absolute: false, media_type: None, format: None };
+            let header = ChildHeader {
+                name,
+                absolute: false,
+                media_type: None,
+                format: None,
+                file_date: None,
+            };
             let mut begin = Some(Event::ChildBegin(header));
             let data = || Event::ChildData(vec![7; MAX_DATA]);
             flood(|out| send(out, begin.take().unwrap_or_else(data)))

@@ -1,10 +1,12 @@
 //! Long tables cut into blocks that each make sense alone: every block repeats the header.
 //!
-//! Called by: `table`, `html`, `markdown`, `office`. Talks to: `emit`.
+//! Called by: `table`, `html`, `markdown`, `office`. Talks to: `emit`, `kinds`.
 //! Invariants: a block holds at most `MAX_ROWS` rows besides the header, and about
 //! `MAX_GROUP_TEXT` bytes; memory is bounded by one block.
 
-use super::emit::{Output, Stop};
+use super::emit::{Output, Stop, label};
+use super::kinds::Numerals;
+use crate::types::{CellKind, TablePart};
 
 /// Most rows per block, header not counted.
 const MAX_ROWS: usize = 50;
@@ -15,15 +17,33 @@ pub(super) struct RowGroups {
     has_header: bool,
     header: Option<Vec<String>>,
     rows: Vec<Vec<String>>,
+    /// A letter per cell of each row, where the format says what its cells are.
+    kinds: Vec<Option<String>>,
     bytes: usize,
     emitted: bool,
     page: Option<u32>,
+    name: Option<String>,
+    caption: Option<String>,
+    number: Option<u32>,
+    numerals: Numerals,
 }
 
 impl RowGroups {
     /// With `has_header`, the first row pushed is repeated on top of every block.
     pub(super) fn new(has_header: bool) -> Self {
-        Self { has_header, header: None, rows: Vec::new(), bytes: 0, emitted: false, page: None }
+        Self {
+            has_header,
+            header: None,
+            rows: Vec::new(),
+            kinds: Vec::new(),
+            bytes: 0,
+            emitted: false,
+            page: None,
+            name: None,
+            caption: None,
+            number: None,
+            numerals: Numerals::default(),
+        }
     }
 
     /// Says on which page, slide or sheet the rows are.
@@ -32,7 +52,48 @@ impl RowGroups {
         self
     }
 
+    /// Says what the document calls the table.
+    pub(super) fn named(mut self, name: &str) -> Self {
+        self.name = label(name);
+        self
+    }
+
+    /// Says that the rows are more of a table that was begun.
+    pub(super) fn of_table(mut self, number: Option<u32>) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// Says how the table writes numbers, as far as that is known beforehand.
+    pub(super) fn written(mut self, numerals: Numerals) -> Self {
+        self.numerals = numerals;
+        self
+    }
+
+    pub(super) fn caption(&mut self, caption: &str) {
+        self.caption = label(caption);
+    }
+
     pub(super) fn push(&mut self, row: Vec<String>, out: &mut Output<'_>) -> Result<(), Stop> {
+        self.take(row, None, out)
+    }
+
+    /// Takes a row of which the format says what its cells are.
+    pub(super) fn push_typed(
+        &mut self,
+        row: Vec<(String, CellKind)>,
+        out: &mut Output<'_>,
+    ) -> Result<(), Stop> {
+        let kinds = row.iter().map(|(_, kind)| kind.letter()).collect();
+        self.take(row.into_iter().map(|(text, _)| text).collect(), Some(kinds), out)
+    }
+
+    fn take(
+        &mut self,
+        row: Vec<String>,
+        kinds: Option<String>,
+        out: &mut Output<'_>,
+    ) -> Result<(), Stop> {
         if self.has_header && self.header.is_none() {
             self.header = Some(row);
             return Ok(());
@@ -43,14 +104,20 @@ impl RowGroups {
         }
         self.bytes += bytes;
         self.rows.push(row);
+        self.kinds.push(kinds);
         Ok(())
     }
 
-    pub(super) fn finish(mut self, out: &mut Output<'_>) -> Result<(), Stop> {
-        if self.rows.is_empty() && self.emitted {
-            return Ok(());
+    pub(super) fn finish(self, out: &mut Output<'_>) -> Result<(), Stop> {
+        self.finish_part(out).map(drop)
+    }
+
+    /// Passes on what is left; the number of the table, so that more of it may follow.
+    pub(super) fn finish_part(mut self, out: &mut Output<'_>) -> Result<Option<u32>, Stop> {
+        if !(self.rows.is_empty() && self.emitted) {
+            self.flush(out)?;
         }
-        self.flush(out)
+        Ok(self.number)
     }
 
     fn flush(&mut self, out: &mut Output<'_>) -> Result<(), Stop> {
@@ -60,8 +127,28 @@ impl RowGroups {
         let mut rows = Vec::with_capacity(self.rows.len() + 1);
         rows.extend(self.header.clone());
         rows.append(&mut self.rows);
+        let data = self.data(&rows[usize::from(self.header.is_some())..], out);
         self.bytes = 0;
         self.emitted = true;
-        out.table(rows, self.header.is_some(), self.page)
+        out.table(rows, self.header.is_some(), self.page, Some(data))
+    }
+
+    /// What is known of the rows as data; header cells are words.
+    fn data(&mut self, rows: &[Vec<String>], out: &mut Output<'_>) -> TablePart {
+        let number = *self.number.get_or_insert_with(|| out.begin_table());
+        let told = std::mem::take(&mut self.kinds);
+        let untold = rows.iter().zip(&told).filter(|(_, kinds)| kinds.is_none());
+        untold.flat_map(|(row, _)| row).for_each(|cell| self.numerals.look(cell));
+        let judged = |row: &[String]| -> String {
+            row.iter().map(|cell| self.numerals.kind(cell).letter()).collect()
+        };
+        let body = rows.iter().zip(told).map(|(row, told)| told.unwrap_or_else(|| judged(row)));
+        let header = self.header.is_some().then(String::new);
+        TablePart {
+            number,
+            name: self.name.clone(),
+            caption: self.caption.clone(),
+            kinds: header.into_iter().chain(body).collect(),
+        }
     }
 }

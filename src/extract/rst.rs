@@ -1,10 +1,15 @@
-//! reStructuredText: headings by their underlines, lists, code, paragraphs.
+//! reStructuredText: headings by their underlines, lists, tables, code, paragraphs.
 //!
-//! Called by: `extract`. Talks to: `charset`.
-//! Invariants: every word of the text appears once and in order; only marks are taken away.
+//! Called by: `extract`. Talks to: `charset`, `rst::table`.
+//! Invariants: every word of the text appears once and in order; only marks are taken away, and
+//! what the document says about itself in front of its text.
 
+mod table;
+
+use self::table::Table;
 use super::charset::{declared_in, decode_whole};
 use super::clean::clean;
+use super::date::{parse_date, parse_written};
 use super::emit::{Output, Stop};
 use super::source::Source;
 use crate::types::BlockKind;
@@ -21,7 +26,8 @@ pub(super) fn extract(
     drop(bytes);
     let text = clean(&text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
-    let mut reader = Reader { out, levels: Vec::new(), paragraph: String::new(), item: false };
+    let mut reader =
+        Reader { out, levels: Vec::new(), paragraph: String::new(), item: None, begun: false };
     let mut at = 0;
     while at < lines.len() {
         at += reader.take(&lines[at..])?;
@@ -34,7 +40,10 @@ struct Reader<'r, 'o> {
     /// Characters of underlines in the order they were met: each is one level deeper.
     levels: Vec<char>,
     paragraph: String,
-    item: bool,
+    /// The paragraph is an item of a list: is it ordered.
+    item: Option<bool>,
+    /// There was text other than headings.
+    begun: bool,
 }
 
 impl Reader<'_, '_> {
@@ -46,6 +55,17 @@ impl Reader<'_, '_> {
             return self.flush().map(|()| 1);
         }
         let starts = self.paragraph.is_empty();
+        if starts && let Some(table) = Table::at(lines) {
+            self.begun = true;
+            let count = table.lines;
+            return table.emit(self.out).map(|()| count);
+        }
+        if starts
+            && !self.begun
+            && let Some(count) = self.fact(lines)
+        {
+            return Ok(count);
+        }
         if starts && rule(line).is_some() {
             // An overline; the title follows, and the same line again.
             let title = rule(lines.get(2).copied().unwrap_or_default()) == rule(line);
@@ -62,9 +82,9 @@ impl Reader<'_, '_> {
             return self.out.paragraph(text).map(|()| 1);
         }
         let trimmed = line.trim_start();
-        if let Some(item) = ["* ", "- ", "+ ", "#. "].iter().find_map(|m| trimmed.strip_prefix(m)) {
+        if let Some((item, ordered)) = item(trimmed, starts || self.item.is_some()) {
             self.flush()?;
-            self.item = true;
+            self.item = Some(ordered);
             self.paragraph.push_str(item);
             return Ok(1);
         }
@@ -77,6 +97,34 @@ impl Reader<'_, '_> {
             return self.code(lines);
         }
         Ok(1)
+    }
+
+    /// What the document says about itself: a field such as `:Author: Ann`, with the lines below it
+    /// that go on. Says how many lines it has; none where it is no such field.
+    fn fact(&mut self, lines: &[&str]) -> Option<usize> {
+        let (name, value) = lines[0].strip_prefix(':')?.split_once(": ")?;
+        let name = name.to_lowercase();
+        let more = lines[1..].iter().take_while(|line| line.starts_with([' ', '\t'])).count();
+        let mut value = value.trim().to_owned();
+        for line in &lines[1..=more] {
+            value.push(' ');
+            value.push_str(line.trim());
+        }
+        match name.as_str() {
+            "author" => self.out.author(&value),
+            "authors" => value.split([';', ',']).for_each(|author| self.out.author(author)),
+            "date" => {
+                let date = parse_date(&value).or_else(|| parse_written(&value));
+                let content_date = &mut self.out.document.content_date;
+                *content_date = content_date.or(date);
+                self.out.fact("date", &value);
+            }
+            "organization" | "contact" | "version" | "revision" | "status" | "copyright" => {
+                self.out.fact(&name, &value);
+            }
+            _ => return None,
+        }
+        Some(more + 1)
     }
 
     fn heading(&mut self, title: &str, underline: &str) -> Result<(), Stop> {
@@ -94,6 +142,7 @@ impl Reader<'_, '_> {
     /// The indented lines after the first one.
     fn code(&mut self, lines: &[&str]) -> Result<usize, Stop> {
         self.flush()?;
+        self.begun = true;
         let inside = |line: &&&str| line.is_empty() || line.starts_with([' ', '\t']);
         let body: Vec<&str> = lines[1..].iter().take_while(inside).copied().collect();
         let text: Vec<&str> =
@@ -104,12 +153,29 @@ impl Reader<'_, '_> {
 
     fn flush(&mut self) -> Result<(), Stop> {
         let text = std::mem::take(&mut self.paragraph).replace("``", "");
-        if std::mem::take(&mut self.item) {
-            let kind = BlockKind::ListItem { depth: 0, ordered: false };
+        self.begun |= !text.is_empty();
+        if let Some(ordered) = self.item.take() {
+            let kind = BlockKind::ListItem { depth: 0, ordered };
             return self.out.block(&kind, &text, None);
         }
         self.out.paragraph(&text)
     }
+}
+
+/// The text of an item of a list, and whether the list is ordered. A number begins an item only
+/// where a sentence cannot be under way.
+fn item(line: &str, may_be_numbered: bool) -> Option<(&str, bool)> {
+    if let Some(item) = ["* ", "- ", "+ "].iter().find_map(|mark| line.strip_prefix(mark)) {
+        return Some((item, false));
+    }
+    if let Some(item) = line.strip_prefix("#. ") {
+        return Some((item, true));
+    }
+    let line = line.strip_prefix('(').unwrap_or(line);
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    let rest = line[digits..].strip_prefix(". ").or_else(|| line[digits..].strip_prefix(") "));
+    rest.filter(|_| may_be_numbered && (1..=3).contains(&digits))
+        .map(|item| (item.trim_start(), true))
 }
 
 /// The character of a line that consists of one mark alone.
@@ -134,5 +200,34 @@ mod tests {
         assert_eq!(found.blocks[0].kind, BlockKind::Heading { level: 1 });
         assert_eq!(found.blocks[2].kind, BlockKind::Code);
         assert_eq!(found.blocks[3].kind, BlockKind::Heading { level: 2 });
+    }
+
+    #[test]
+    fn tables_numbers_and_facts_are_told_from_prose() {
+        let found = run(
+            "a.rst",
+            b"Title\n=====\n\n:Author: Ann Lee\n:Date: 2023-05-06\n\nIn\n1999. A year.\n\n\
+              +------+-----+\n| Name | Fee |\n+======+=====+\n| Acme | 120 |\n| Ltd. |     |\n\
+              +------+-----+\n| both cells |\n+------+-----+\n\n\
+              =====  =====\nA      B\n=====  =====\n1      2\n\n       more\n=====  =====\n\n\
+              1. first\n2. second\n   line\n\n:param x: stays\n",
+        );
+        assert_eq!(found.document.authors, ["Ann Lee"]);
+        let date = found.document.content_date.map(|date| date.to_string());
+        assert_eq!(date.as_deref(), Some("2023-05-06T00:00:00Z"));
+        assert_eq!(
+            found.texts(),
+            [
+                "Title",
+                "In\n1999. A year.",
+                "Name | Fee\nAcme Ltd. | 120\nboth cells | ",
+                "A | B\n1 | 2 more",
+                "first",
+                "second\nline",
+                ":param x: stays"
+            ]
+        );
+        assert_eq!(found.blocks[4].kind, BlockKind::ListItem { depth: 0, ordered: true });
+        assert!(matches!(&found.blocks[2].kind, BlockKind::Table { header: true, .. }));
     }
 }

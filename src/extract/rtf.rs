@@ -11,11 +11,15 @@ use encoding_rs::{Encoding, WINDOWS_1252};
 
 use self::document::Document;
 use self::token::{Token, Tokens};
+use super::date::parse_date;
 use super::emit::{Output, Stop};
+use super::people::is_nobody;
 use super::source::Source;
 
 const MAX_DEPTH: usize = 1_000;
 const MAX_FONTS: usize = 1_000;
+/// Documents said to be older than the format have a clock that was never set.
+const EARLIEST_YEAR: i32 = 1987;
 
 /// Destinations that hold no text of the document.
 const UNSEEN: [&str; 31] = [
@@ -60,6 +64,8 @@ struct State {
     fallback: usize,
     font: i32,
     fact: Option<&'static str>,
+    /// Which moment of the document's life is being told.
+    moment: Option<&'static str>,
 }
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
@@ -74,6 +80,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
         high: None,
         starred: false,
         value: String::new(),
+        date: [0; 6],
         document: Document::default(),
     };
     for token in Tokens::new(&bytes) {
@@ -98,6 +105,8 @@ struct Reader {
     starred: bool,
     /// Text of the fact being read.
     value: String,
+    /// Year to second of the moment being told.
+    date: [i32; 6],
     document: Document,
 }
 
@@ -138,11 +147,27 @@ impl Reader {
             let value = std::mem::take(&mut self.value);
             match fact {
                 "title" => out.title(&value),
+                "author" if is_nobody(&value) => {}
                 "author" => out.author(&value),
                 other => out.fact(other, &value),
             }
         }
+        if let Some(moment) = self.state.moment.filter(|moment| outer.moment != Some(*moment)) {
+            self.date(moment, out);
+        }
         self.state = outer;
+    }
+
+    /// Notes when the document was written, or when it was last changed.
+    fn date(&self, moment: &str, out: &mut Output<'_>) {
+        let [year, month, day, hour, minute, second] = self.date;
+        let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+        let date = parse_date(&text).filter(|_| year >= EARLIEST_YEAR);
+        if date.is_some() {
+            let content_date = &mut out.document.content_date;
+            *content_date = if moment == "created" { date } else { content_date.or(date) };
+            out.fact(moment, &text);
+        }
     }
 
     fn word(
@@ -169,6 +194,15 @@ impl Reader {
             }
             "v" | "deleted" => self.state.hidden = number != Some(0),
             "title" | "author" | "subject" | "keywords" | "company" => self.fact(word),
+            "creatim" | "revtim" if self.state.skip => {
+                self.state.moment = Some(if word == "creatim" { "created" } else { "modified" });
+                self.date = [0, 1, 1, 0, 0, 0];
+            }
+            "yr" | "mo" | "dy" | "hr" | "min" | "sec" if self.state.moment.is_some() => {
+                const PARTS: [&str; 6] = ["yr", "mo", "dy", "hr", "min", "sec"];
+                let part = PARTS.iter().position(|part| *part == word).unwrap_or_default();
+                self.date[part] = number.unwrap_or_default();
+            }
             "info" => self.state.skip = true,
             _ if UNSEEN.contains(&word) => self.state.skip = true,
             _ if starred && !matches!(word, "shpinst" | "shptxt" | "footnote" | "annotation") => {
@@ -281,6 +315,19 @@ mod tests {
         assert_eq!(found.document.authors, ["Ann"]);
         assert_eq!(found.texts(), ["Heading", "Größe € and bold\nnext", "a | b\nc | d", "tail"]);
         assert_eq!(found.blocks[0].kind, BlockKind::Heading { level: 1 });
+    }
+
+    #[test]
+    fn the_time_of_writing_is_that_of_the_document() {
+        let found = run(
+            "a.rtf",
+            br"{\rtf1{\info{\revtim\yr2020\mo1\dy2}{\author Admin}{\creatim\yr2019\mo5\dy6\hr7\min8}}Text}",
+        );
+        let date = found.document.content_date.map(|date| date.to_string());
+        assert_eq!(date.as_deref(), Some("2019-05-06T07:08:00Z"));
+        assert!(found.document.authors.is_empty());
+        let found = run("a.rtf", br"{\rtf1{\info{\creatim\yr1601\mo1\dy1}}Text}");
+        assert_eq!(found.document.content_date, None);
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(super) enum Format {
     Mbox,
     OutlookMessage,
     OutlookStore,
+    /// A mail as Outlook packs it for other programs.
+    PackedMail,
+    /// A file with the signature over it.
+    Signed,
     Pdf,
     /// An office document in a zip archive.
     Office,
@@ -51,6 +55,8 @@ pub(super) enum Format {
     DocumentJson,
     /// Pages of a PDF to be drawn: the first, and how many.
     PdfPages(u32, u32),
+    /// One page of a PDF for people to look at: its number, and the width wanted.
+    PdfPicture(u32, u32),
     /// A picture, which may hold text.
     Image,
     Zip,
@@ -101,6 +107,12 @@ pub(super) fn sniff(source: &Source<'_>, name: &str, declared: Option<&str>) -> 
     }
     if super::mail::is_outlook(evidence.head, evidence.extension) {
         return Detected::new(Format::OutlookMessage, "application/vnd.ms-outlook");
+    }
+    if super::mail::is_tnef(evidence.head) {
+        return Detected::new(Format::PackedMail, super::mail::TNEF);
+    }
+    if super::signed::is_signed(evidence.head) {
+        return Detected::new(Format::Signed, super::signed::SIGNED);
     }
     let like_text = looks_like_text(evidence.head);
     if image::is_portable_map(evidence.head, evidence.extension, like_text) {

@@ -1,11 +1,16 @@
-//! Subtitles (SubRip and WebVTT): what is said, cue by cue, with the time it begins.
+//! Subtitles (SubRip and WebVTT): what is said, cue by cue, under the time at which it begins.
 //!
 //! Called by: `extract`. Talks to: `charset`.
-//! Invariants: marks of style and numbers of cues are not text; a speaker's name is.
+//! Invariants: marks of style and numbers of cues are not text; a speaker's name is. A time stands
+//! as a heading over about a minute of what is said, so that a passage is cited with it.
 
 use super::charset::{declared_in, decode_whole};
 use super::emit::{Output, Stop};
 use super::source::Source;
+use crate::types::BlockKind;
+
+/// Seconds of speech under one heading.
+const UNDER_HEADING: u32 = 60;
 
 pub(super) fn extract(
     source: &mut Source<'_>,
@@ -17,11 +22,20 @@ pub(super) fn extract(
     drop(bytes);
     let mut times: Option<(String, String)> = None;
     let mut cue = String::new();
+    let mut headed: Option<u32> = None;
     // Lines before the first time of a cue are numbers, styles and notes.
     let mut inside = false;
     for line in text.lines().map(str::trim) {
         if let Some((from, to)) = line.split_once("-->") {
             let from = from.trim().to_owned();
+            let begins = seconds(&from)
+                .filter(|at| headed.is_none_or(|last| !(last..last + UNDER_HEADING).contains(at)));
+            if let Some(at) = begins {
+                end(&mut cue, out)?;
+                let time = format!("{:02}:{:02}:{:02}", at / 3600, at / 60 % 60, at % 60);
+                out.block(&BlockKind::Heading { level: 2 }, &time, None)?;
+                headed = Some(at);
+            }
             let to = to.split_whitespace().next().unwrap_or_default().to_owned();
             times = Some((times.map_or(from, |(first, _)| first), to));
             inside = true;
@@ -41,6 +55,17 @@ pub(super) fn extract(
         out.fact("ends", &to);
     }
     Ok(())
+}
+
+/// The time at which a cue begins: `01:02:03,456`, or without hours.
+fn seconds(time: &str) -> Option<u32> {
+    let whole = time.split([',', '.']).next()?;
+    let mut seconds = 0_u32;
+    for part in whole.split(':') {
+        let part = part.parse::<u32>().ok().filter(|part| *part < 1000)?;
+        seconds = seconds.checked_mul(60)?.checked_add(part)?;
+    }
+    whole.contains(':').then_some(seconds)
 }
 
 fn end(cue: &mut String, out: &mut Output<'_>) -> Result<(), Stop> {
@@ -75,4 +100,26 @@ fn spoken(line: &str) -> String {
     }
     out.push_str(rest);
     out.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::extract::testing::run;
+    use crate::types::BlockKind;
+
+    #[test]
+    fn what_is_said_stands_under_its_time() {
+        let found = run(
+            "a.srt",
+            b"1\n00:00:01,000 --> 00:00:03,000\nWelcome.\n\n2\n00:00:40,500 --> 00:00:44,000\n\
+              Sit down.\n\n3\n01:12:40,000 --> 01:12:44,000\nThe <i>budget</i> is four million.\n",
+        );
+        assert_eq!(
+            found.texts(),
+            ["00:00:01", "Welcome.", "Sit down.", "01:12:40", "The budget is four million."]
+        );
+        assert_eq!(found.blocks[3].kind, BlockKind::Heading { level: 2 });
+        let found = run("a.vtt", b"WEBVTT\n\n01:05.000 --> 01:07.000\nHello.\n");
+        assert_eq!(found.texts(), ["00:01:05", "Hello."]);
+    }
 }

@@ -1,6 +1,6 @@
 //! Tables of text: CSV and its relatives, read row by row.
 //!
-//! Called by: `extract`. Talks to: `csv`, `charset`, `rows`.
+//! Called by: `extract`. Talks to: `csv`, `charset`, `rows`, `kinds`.
 //! Invariants: memory is bounded by one row and one group of rows; a row longer than `MAX_ROW`
 //! (an unbalanced quote swallows the rest of a file) ends the reading with a warning.
 
@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use super::charset::{TextStream, declared_in};
 use super::emit::{Output, Stop};
+use super::kinds::Numerals;
 use super::rows::RowGroups;
 use super::source::Source;
 
@@ -30,7 +31,9 @@ pub(super) fn extract(
         .has_headers(false)
         .flexible(true)
         .from_reader(utf8);
-    let result = read_rows(&mut reader, &since_row, out);
+    // Where the comma separates cells or nothing but tabs does, a program wrote the numbers.
+    let numerals = if delimiter == b';' { Numerals::default() } else { Numerals::by_program() };
+    let result = read_rows(&mut reader, &since_row, numerals, out);
     reader.get_ref().stream.decoder().report(out);
     result
 }
@@ -38,8 +41,10 @@ pub(super) fn extract(
 fn read_rows<R: Read>(
     reader: &mut csv::Reader<R>,
     since_row: &Cell<u64>,
+    numerals: Numerals,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
+    let mut numerals = Some(numerals);
     let mut record = csv::ByteRecord::new();
     let mut waiting: Option<Vec<String>> = None;
     let mut groups: Option<RowGroups> = None;
@@ -64,13 +69,17 @@ fn read_rows<R: Read>(
             },
         }
         since_row.set(0);
-        rows += 1;
         let row: Vec<String> =
             record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
+        if rows == 0 && names_delimiter(&row) {
+            continue;
+        }
+        rows += 1;
         if let Some(groups) = &mut groups {
             groups.push(row, out)?;
         } else if let Some(first) = waiting.take() {
-            let mut started = RowGroups::new(is_header(&first, &row));
+            let started = RowGroups::new(is_header(&first, &row));
+            let mut started = started.written(numerals.take().unwrap_or_default());
             started.push(first, out)?;
             started.push(row, out)?;
             groups = Some(started);
@@ -82,13 +91,19 @@ fn read_rows<R: Read>(
     finish(waiting, groups, out)
 }
 
+/// True for the line by which a table says what separates its cells, which is none of its rows.
+fn names_delimiter(row: &[String]) -> bool {
+    let line = row.concat();
+    matches!(line.as_bytes(), [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', rest @ ..] if rest.len() <= 1)
+}
+
 fn finish(
     waiting: Option<Vec<String>>,
     groups: Option<RowGroups>,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     match (waiting, groups) {
-        (Some(only), _) => out.table(vec![only], false, None),
+        (Some(only), _) => out.table(vec![only], false, None, None),
         (None, Some(groups)) => groups.finish(out),
         (None, None) => Ok(()),
     }
@@ -150,7 +165,7 @@ mod tests {
     #[test]
     fn quotes_and_line_ends_inside_cells_are_kept() {
         let found = run("a.csv", b"name,note\nAnn,\"says \"\"hi\"\",\ntwice\"\nBob,\n");
-        let BlockKind::Table { rows, header } = &found.blocks[0].kind else {
+        let BlockKind::Table { rows, header, .. } = &found.blocks[0].kind else {
             panic!("a table");
         };
         assert!(*header);
@@ -172,10 +187,36 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_names_the_delimiter_is_no_row() {
+        for text in ["sep=;\r\nName;Preis\r\nApfel;1,50\r\n", "\"sep=;\"\nName;Preis\nApfel;1,50\n"]
+        {
+            let found = run("a.csv", text.as_bytes());
+            assert_eq!(found.texts(), ["Name | Preis\nApfel | 1,50"]);
+            assert_eq!(found.document.metadata["rows"], "2");
+        }
+    }
+
+    #[test]
+    fn every_part_of_a_table_says_which_it_is_of_and_what_its_cells_are() {
+        let mut text = "id,sum,day\n".to_owned();
+        (0..60).for_each(|i| text.push_str(&format!("0{i},{i}.5,2024-03-01\n")));
+        let found = run("a.csv", text.as_bytes());
+        assert_eq!(found.blocks.len(), 2);
+        for block in &found.blocks {
+            let BlockKind::Table { rows, data: Some(data), .. } = &block.kind else {
+                panic!("data");
+            };
+            assert_eq!((data.number, data.kinds.len()), (1, rows.len()));
+            assert!(data.kinds[0].is_empty(), "a header is words");
+            assert!(data.kinds[1..].iter().all(|kinds| kinds == "tnd"), "{:?}", data.kinds);
+        }
+    }
+
+    #[test]
     fn a_table_without_a_header_repeats_nothing() {
         let found = run("a.csv", b"1,2\n3,4\n");
         assert!(
-            matches!(&found.blocks[0].kind, BlockKind::Table { header: false, rows } if rows.len() == 2)
+            matches!(&found.blocks[0].kind, BlockKind::Table { header: false, rows, .. } if rows.len() == 2)
         );
     }
 

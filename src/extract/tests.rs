@@ -64,6 +64,27 @@ fn pages_are_drawn_in_grey_and_no_larger_than_allowed() {
 }
 
 #[test]
+fn a_page_is_shown_in_colour_no_wider_than_wanted_and_allowed() {
+    let mixed = ocr_fixture("mixed.pdf");
+    let size = |page, width| {
+        let found = run_as("mixed.pdf", FormatHint::PdfPicture { page, width }, &mixed);
+        assert!(found.blocks.is_empty());
+        let (header, picture) = found.children.first()?;
+        assert_eq!(header.name, format!("page-{page}.png"));
+        assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"));
+        let side = |at: usize| u32::from_be_bytes(picture[at..at + 4].try_into().unwrap());
+        Some((side(16), side(20)))
+    };
+    let (width, height) = size(1, 800).expect("a page");
+    assert_eq!(width, 800);
+    assert!((1000..1200).contains(&height), "{height}");
+    assert_eq!(size(2, 1_000_000).map(|size| size.0), Some(1600));
+    assert_eq!(size(1, 0).map(|size| size.0), Some(100));
+    assert_eq!(size(4, 800), None);
+    assert_eq!(size(0, 800), None);
+}
+
+#[test]
 fn a_file_too_large_to_be_held_is_refused_with_its_type() {
     let limits = ExtractLimits { max_parse_bytes: 10, ..limits() };
     let html = b"<!doctype html><p>more than ten bytes";

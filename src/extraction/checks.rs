@@ -5,7 +5,7 @@
 //! an answer that does not pass costs the worker its life.
 
 use crate::extract::{MAX_BLOCK_TEXT, MAX_OCR_PAGES};
-use crate::types::{Block, BlockKind, ChildHeader, ExtractFailure, ExtractedDocument};
+use crate::types::{Block, BlockKind, ChildHeader, ExtractFailure, ExtractedDocument, TablePart};
 
 const MAX_NAME: usize = 4096;
 const MAX_SENTENCE: usize = 4096;
@@ -18,7 +18,12 @@ type Fault = &'static str;
 
 pub(super) fn block(block: &Block) -> Result<(), Fault> {
     let cells_clean = match &block.kind {
-        BlockKind::Table { rows, .. } => rows.iter().flatten().all(|cell| !cell.contains('\0')),
+        BlockKind::Table { rows, data, .. } => {
+            if data.as_ref().is_some_and(|data| !fits(data, rows)) {
+                return Err("a table that is not one");
+            }
+            rows.iter().flatten().all(|cell| !cell.contains('\0'))
+        }
         _ => true,
     };
     if !cells_clean || block.text.contains('\0') {
@@ -27,9 +32,22 @@ pub(super) fn block(block: &Block) -> Result<(), Fault> {
     if block.text.len() > MAX_BLOCK_TEXT { Err("a longer paragraph than allowed") } else { Ok(()) }
 }
 
+/// What is said of a table's cells is a letter for each at most, and its names are short.
+fn fits(data: &TablePart, rows: &[Vec<String>]) -> bool {
+    let names = [&data.name, &data.caption].into_iter().flatten();
+    let named = names.into_iter().all(|name| is_short(name, MAX_SENTENCE));
+    let letters = data.kinds.iter().zip(rows).all(|(kinds, row)| {
+        kinds.len() <= row.len() && kinds.bytes().all(|b| b.is_ascii_lowercase())
+    });
+    data.number > 0 && named && letters && data.kinds.len() <= rows.len()
+}
+
 pub(super) fn child(header: &ChildHeader) -> Result<(), Fault> {
     if header.name.is_empty() || !is_short(&header.name, MAX_NAME) {
         return Err("a file without a usable name");
+    }
+    if header.file_date.is_some_and(|date| !ChildHeader::is_plausible_date(date)) {
+        return Err("a file with an impossible date");
     }
     media_type(header.media_type.as_deref())
 }

@@ -1,7 +1,8 @@
 //! Documents over HTTP: listed, opened, read, downloaded, removed.
 //!
-//! Called by: the router. Talks to: `app::documents`, `app::maintain`.
-//! Invariants: an original is sent as a download and never rendered on this origin.
+//! Called by: the router. Talks to: `app::documents`, `app::maintain`, `app::pages`.
+//! Invariants: an original is sent as a download and never rendered on this origin; its pages are
+//! sent as pictures that were drawn elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +17,11 @@ use tokio_util::io::ReaderStream;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Failure, Problem};
-use super::extract::{Id, Order, Params, Tenant, cursor, page_limit};
+use super::extract::{Id, Number, Order, Params, Tenant, cursor, page_limit};
 use crate::app::documents::{
     self, DateMentionRow, DocumentDetail, DocumentRow, OutlineEntry, ThreadMail,
 };
-use crate::app::{App, maintain};
+use crate::app::{App, maintain, pages};
 use crate::auth::{Read, Write};
 use crate::types::{Dates, DocumentId, ItemState};
 
@@ -86,6 +87,8 @@ pub(super) struct DocumentView {
     /// Byte of the original's text after which the rest was left out.
     truncated_at: Option<u64>,
     warnings: Vec<String>,
+    /// Tables that are kept as data.
+    tables: u64,
     /// Dates that the text mentions, the first 500.
     date_mentions: Vec<DateMentionRow>,
     /// The mails of its conversation, oldest first, itself included; empty where there is no other.
@@ -115,6 +118,7 @@ impl From<DocumentDetail> for DocumentView {
             has_vectors: row.vector_item.is_some(),
             truncated_at: row.truncated_at,
             warnings: row.warnings,
+            tables: detail.tables,
             date_mentions: detail.date_mentions,
             thread: detail.thread,
         }
@@ -230,6 +234,33 @@ pub(super) async fn get_content(
         headers.insert(header::CONTENT_DISPOSITION, value);
     }
     Ok(response)
+}
+
+#[derive(Deserialize, IntoParams)]
+pub(super) struct PictureParams {
+    /// Pixels, from 100 to 1600; 1200 where none is given.
+    width: Option<u32>,
+}
+
+/// A page of a PDF as a picture, counted from 1.
+#[utoipa::path(get, path = "/api/v1/tenants/{tenant}/documents/{id}/pages/{number}", tag = "documents",
+    params(("tenant" = String, Path), ("id" = String, Path), ("number" = u32, Path), PictureParams),
+    responses((status = 200, body = Vec<u8>, content_type = "image/png"), (status = 400, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn get_page(
+    State(app): State<Arc<App>>,
+    Tenant(tenant): Tenant<Read>,
+    Id(id): Id<DocumentId>,
+    Number(page): Number,
+    Params(params): Params<PictureParams>,
+) -> Result<Response, Failure> {
+    let picture = pages::picture(&app, &tenant, id, page, params.width).await?;
+    let headers = [
+        (header::CONTENT_TYPE, "image/png"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        (header::CACHE_CONTROL, "private, no-store"),
+    ];
+    Ok((headers, picture).into_response())
 }
 
 /// RFC 8187 encoding of a file name.

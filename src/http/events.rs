@@ -2,9 +2,9 @@
 //!
 //! Called by: the router. Talks to: `app::ledger`.
 //! Invariants: a watcher that falls behind loses item events, never the totals; at most four
-//! totals a second are sent; the stream ends when the tenant is no longer served, and a watcher has
-//! to come again after a while, so that one whose session, key or membership ended meanwhile is
-//! turned away.
+//! totals a second are sent; the stream ends when the tenant is no longer served, when something
+//! changed that the watcher may not see any more, and after a while in any case: one of several
+//! sessions that was ended is turned away when its watcher comes again.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -22,9 +22,8 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::error::{Failure, Problem};
 use super::extract::Tenant;
 use super::sources::SourceView;
-use crate::app::App;
 use crate::app::ledger::{self, TenantEvent};
-use crate::app::sources;
+use crate::app::{App, Error, sources};
 use crate::auth::Read;
 use crate::tenant::TenantHandle;
 use crate::types::{DocumentId, ItemKey, LedgerTotals, SourceId, Throughput};
@@ -48,15 +47,20 @@ struct LedgerEvent {
 /// The ledger's totals and changed items, as they change, and finds near what a stream brings.
 #[utoipa::path(get, path = "/api/v1/tenants/{tenant}/events", tag = "ledger",
     params(("tenant" = String, Path)),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = 404, body = Problem)))]
+    responses((status = 200, content_type = "text/event-stream", body = String),
+        (status = 404, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn events(
     State(app): State<Arc<App>>,
     Tenant(tenant): Tenant<Read>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Failure> {
+    let place = app.watchers.take(tenant.id()).map_err(Error::from)?;
     let (send, receive) = mpsc::channel(64);
     // The first totals are read here, so that a failure is an answer and not a silent stream.
     let first = totals_event(&tenant).await?;
-    tokio::spawn(watch(app, tenant, first, send));
+    tokio::spawn(async move {
+        watch(app, tenant, first, send).await;
+        drop(place);
+    });
     Ok(Sse::new(ReceiverStream::new(receive)).keep_alive(KeepAlive::default()))
 }
 
@@ -103,6 +107,9 @@ async fn watch(
         let standing = app.standing(tenant.id()).await;
         if standing.is_err() || standing.is_ok_and(|standing| !standing.is_active()) {
             // Suspended, locked or gone: the next request is told so.
+            return;
+        }
+        if !app.still_admits(&tenant).await.unwrap_or(false) {
             return;
         }
         if report(&app, &tenant, told, &send).await.is_none() {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use super::caller::Caller;
 use super::error::Failure;
@@ -26,6 +26,13 @@ pub(super) struct Granted<A>(pub(super) Grant<A>);
 
 /// Query parameters, with our error body when they cannot be read.
 pub(super) struct Params<T>(pub(super) T);
+
+/// Tells a field that is `null` from one that is absent.
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
 
 #[derive(Deserialize)]
 struct TenantPath {
@@ -112,6 +119,27 @@ impl<T: std::str::FromStr> FromRequestParts<Arc<App>> for Id<T> {
             return Err(Failure::not_found());
         };
         id.parse().map(Self).map_err(|_| Failure::not_found())
+    }
+}
+
+/// The `{number}` of a path; what is no number names nothing.
+pub(super) struct Number(pub(super) u32);
+
+#[derive(Deserialize)]
+struct NumberPath {
+    number: String,
+}
+
+impl FromRequestParts<Arc<App>> for Number {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Failure> {
+        let Ok(Path(NumberPath { number })) =
+            Path::<NumberPath>::from_request_parts(parts, app).await
+        else {
+            return Err(Failure::not_found());
+        };
+        number.parse().map(Self).map_err(|_| Failure::not_found())
     }
 }
 

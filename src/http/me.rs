@@ -52,7 +52,8 @@ pub(super) struct Offer {
 
 /// Offers a secret for a second factor.
 #[utoipa::path(post, path = "/api/v1/me/totp", tag = "me",
-    responses((status = 200, body = Offer), (status = 404, body = Problem)))]
+    responses((status = 200, body = Offer), (status = 404, body = Problem),
+        (status = 409, body = Problem)))]
 pub(super) async fn offer_totp(
     State(app): State<Arc<App>>,
     Person(session): Person,

@@ -31,6 +31,7 @@ mod sources;
 mod status;
 mod stream;
 mod support;
+mod tables;
 mod tenants;
 mod tls;
 mod transfer;
@@ -42,7 +43,7 @@ mod users;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, map_response};
 use axum::response::Response;
@@ -151,6 +152,9 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(documents::get_document, documents::delete_document))
         .routes(routes!(documents::get_text))
         .routes(routes!(documents::get_content))
+        .routes(routes!(documents::get_page))
+        .routes(routes!(tables::list_tables))
+        .routes(routes!(tables::get_table))
         .routes(routes!(maintain::retry_document))
         .routes(routes!(maintain::give_password))
         .routes(routes!(maintain::retry_items))
@@ -221,8 +225,10 @@ fn accounts() -> OpenApiRouter<Arc<App>> {
 
 fn span(request: &Request) -> tracing::Span {
     let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or_default();
-    // The path may name a tenant but never a document's name or a query.
-    tracing::info_span!("request", method = %request.method(), path = request.uri().path(), request_id = id)
+    // The route as it is written here: what callers put in its place are names of tenants and
+    // people, and what fits no route may be anything.
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    tracing::info_span!("request", method = %request.method(), path, request_id = id)
 }
 
 /// Gives every request a fresh id. One sent by the caller is not trusted to be unique.

@@ -15,9 +15,11 @@ use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::error::{Failure, Problem};
-use super::extract::{Body, Id, Tenant};
+use super::extract::{Body, Id, Tenant, given};
 use crate::app::App;
-use crate::app::sources::{self, Change, SourceDetail, SourceSettings, Wanted};
+use crate::app::sources::{
+    self, Change, Security, SettingsChange, SourceDetail, SourceSettings, Wanted,
+};
 use crate::auth::{Manage, Read};
 use crate::types::{Deletions, RunCounts, RunOutcome, SourceId, SourceRun};
 
@@ -136,10 +138,59 @@ pub(super) struct NewSource {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SourceChanges {
+    /// Its documents move below this name, by its next run.
+    name: Option<String>,
+    /// Documents stay in their collection: another one is refused.
+    collection: Option<String>,
+    /// Of a directory. Another directory is refused, unless it is the `same_place`.
+    path: Option<String>,
+    /// Of a mailbox, as are those below. Another host or user is refused, unless it is the
+    /// `same_place`; the password has to be given again with each of them but the folders.
+    host: Option<String>,
+    /// `null` is the usual port.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u16>)]
+    port: Option<Option<u16>>,
+    security: Option<Security>,
+    user: Option<String>,
+    /// All where empty.
+    folders: Option<Vec<String>>,
+    /// `null` trusts what this machine trusts.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    certificate: Option<Option<String>>,
+    allow_plain: Option<bool>,
+    /// It is the same place under a new name: a share mounted elsewhere, a renamed server or user.
+    #[serde(default)]
+    same_place: bool,
     password: Option<String>,
     interval_seconds: Option<u64>,
     deletions: Option<Deletions>,
     paused: Option<bool>,
+}
+
+impl From<SourceChanges> for Change {
+    fn from(changes: SourceChanges) -> Self {
+        Self {
+            name: changes.name,
+            collection: changes.collection,
+            settings: SettingsChange {
+                path: changes.path.map(Into::into),
+                host: changes.host,
+                port: changes.port,
+                security: changes.security,
+                user: changes.user,
+                folders: changes.folders,
+                certificate: changes.certificate,
+                allow_plain: changes.allow_plain,
+            },
+            same_place: changes.same_place,
+            password: changes.password.map(Zeroizing::new),
+            interval_seconds: changes.interval_seconds,
+            deletions: changes.deletions,
+            paused: changes.paused,
+        }
+    }
 }
 
 /// How a run is wanted.
@@ -199,24 +250,18 @@ pub(super) async fn get_source(
     Ok(Json(SourceHistory { source: found.into(), runs }))
 }
 
-/// Changes a source; also pauses it and has it go on.
+/// Changes a source; also pauses it and has it go on. What was taken in stays.
 #[utoipa::path(patch, path = "/api/v1/tenants/{tenant}/sources/{id}", tag = "sources",
     params(("tenant" = String, Path), ("id" = String, Path)), request_body = SourceChanges,
     responses((status = 200, body = SourceView), (status = 400, body = Problem),
-        (status = 404, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn change_source(
     State(app): State<Arc<App>>,
     Tenant(tenant): Tenant<Manage>,
     Id(id): Id<SourceId>,
     Body(changes): Body<SourceChanges>,
 ) -> Result<Json<SourceView>, Failure> {
-    let change = Change {
-        password: changes.password.map(Zeroizing::new),
-        interval_seconds: changes.interval_seconds,
-        deletions: changes.deletions,
-        paused: changes.paused,
-    };
-    Ok(Json(sources::change(&app, &tenant, &id.to_string(), change).await?.into()))
+    Ok(Json(sources::change(&app, &tenant, &id.to_string(), changes.into()).await?.into()))
 }
 
 /// Removes a source; its documents stay.

@@ -9,12 +9,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Administrator, Console};
 use super::error::{Failure, Problem};
-use super::extract::{Body, Params, UserName, cursor, page_limit};
+use super::extract::{Body, Params, UserName, cursor, given, page_limit};
 use crate::app::App;
 use crate::app::accounts::users::{self, User, UserUpdate};
 use crate::types::{ApplianceRole, UserId};
@@ -76,13 +76,6 @@ pub(super) struct ChangedUser {
     #[schema(value_type = Option<ApplianceRole>)]
     appliance_role: Option<Option<ApplianceRole>>,
     disabled: Option<bool>,
-}
-
-/// Tells `null` from absent.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// All users.

@@ -24,9 +24,8 @@ use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
 
 use super::settle::{Observed, STILL};
-use super::stop_asked;
 use crate::app::ingest::{Upload, accept};
-use crate::app::{App, Error, TenantChange, tenants};
+use crate::app::{App, Error, TenantChange, stop_asked, tenants};
 use crate::auth::{SystemActor, Write};
 use crate::disk;
 use crate::error::chain;

@@ -16,13 +16,5 @@ mod settle;
 mod synchronise;
 mod watching;
 
-use tokio::sync::watch;
-
 pub use inbox::Inboxes;
 pub use synchronise::Synchroniser;
-
-/// Resolves once a source is asked to stop, or nobody is left to ask.
-async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
-}

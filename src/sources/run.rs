@@ -7,6 +7,7 @@
 //! a source that is suddenly empty, or of which most is gone, has nothing removed until somebody
 //! says that this is right.
 
+mod place;
 mod take;
 
 use std::sync::Arc;
@@ -131,6 +132,7 @@ pub(super) async fn run(
             End::Failed("the appliance could not go on with it; its log says why".to_owned())
         }
     };
+    run.learn_interval().await?;
     let (next, record) = run.conclude(end, started_at);
     tracing::info!(
         tenant = %tenant.id(), source = %id, outcome = record.outcome.as_str(),
@@ -144,12 +146,24 @@ pub(super) async fn run(
 
 impl Run<'_> {
     async fn go(&mut self, growing: Growing) -> Result<(), Cut> {
+        self.put_in_place().await?;
         let mut feed = self.connect(growing).await?;
         let began = Instant::now();
         self.list(feed.as_mut()).await?;
         self.listing = began.elapsed();
-        self.take_found(feed.as_mut()).await?;
-        self.see_to_missing().await
+        loop {
+            let (before, told) = (self.counts, self.problems.len());
+            let Some(why) = self.take_found(feed.as_mut()).await? else {
+                return self.see_to_missing().await;
+            };
+            self.see_to_missing().await?;
+            if self.counts.deleted == before.deleted {
+                return Err(End::Waiting(why).into());
+            }
+            // What is gone has made room. What failed is tried again and told once.
+            (self.counts.failed, self.counts.unsettled) = (before.failed, before.unsettled);
+            self.problems.truncate(told);
+        }
     }
 
     /// The source as its settings describe it, if it is still within reach.
@@ -289,6 +303,14 @@ impl Run<'_> {
             Some(true) if !self.source.paused => Err(End::Stopped.into()),
             Some(_) => Ok(()),
         }
+    }
+
+    /// Takes over an interval that was changed meanwhile: the next run is due by it.
+    async fn learn_interval(&mut self) -> Result<(), Error> {
+        let key = self.source.key;
+        let now = self.tenant.read(move |catalog| catalog.source_interval(key)).await?;
+        self.source.interval_seconds = now.unwrap_or(self.source.interval_seconds);
+        Ok(())
     }
 
     fn progress(&self) {

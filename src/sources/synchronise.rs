@@ -15,10 +15,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::directory::Growing;
 use super::run::run;
-use super::stop_asked;
 use super::watching::{CALM, Watching};
 use crate::app::sources::{SourceRow, SourceSettings};
-use crate::app::{App, Error, TenantChange, tenants};
+use crate::app::{App, Error, TenantChange, stop_asked, tenants};
 use crate::auth::SystemActor;
 use crate::error::chain;
 use crate::types::{SourceId, TenantId};

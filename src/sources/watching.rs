@@ -33,6 +33,7 @@ pub(super) struct Watching {
 
 struct Watch {
     tenant: TenantId,
+    place: PathBuf,
     /// `None` where the tree is too large, or cannot tell.
     _watcher: Option<RecommendedWatcher>,
 }
@@ -83,13 +84,13 @@ impl Watching {
         source: SourceId,
         place: PathBuf,
     ) {
-        if lock(&self.watches).contains_key(&source) {
+        if lock(&self.watches).get(&source).is_some_and(|watch| watch.place == place) {
             return;
         }
         let (touched, tell) = (self.touched.clone(), self.tell.clone());
-        let app = app.clone();
+        let (app, at) = (app.clone(), place.clone());
         let watcher = tokio::task::spawn_blocking(move || {
-            let reach = Reach::directory(&app, tenant, &place).ok()?;
+            let reach = Reach::directory(&app, tenant, &at).ok()?;
             let place = reach.base.join(reach.below);
             if !is_small(&place) {
                 return None;
@@ -107,7 +108,7 @@ impl Watching {
             watcher.watch(&place, RecursiveMode::Recursive).ok()?;
             Some(watcher)
         });
-        let watch = Watch { tenant, _watcher: watcher.await.ok().flatten() };
+        let watch = Watch { tenant, place, _watcher: watcher.await.ok().flatten() };
         lock(&self.watches).insert(source, watch);
     }
 }

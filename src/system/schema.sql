@@ -29,7 +29,7 @@ CREATE TABLE user (
     -- Secret of the second factor, and one that is offered but not confirmed yet.
     totp_secret      BLOB,
     totp_offered     BLOB,
-    -- Time step of the last code taken; that code and older ones are refused.
+    -- Time step of the last code taken; `totp_spent` holds all of them.
     totp_last_step   INTEGER NOT NULL DEFAULT 0,
     created_at       INTEGER NOT NULL,
     changed_at       INTEGER NOT NULL,

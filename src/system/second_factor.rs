@@ -1,8 +1,14 @@
-//! The second factor: its secret, the last code taken, and the recovery codes.
+//! The second factor: its secret, the codes taken, and the recovery codes.
 //!
 //! Called by: `auth`. Talks to: `system.db`.
-//! Invariants: a code's time step is taken at most once and steps only go up, unless the clock was
-//! put back far; a recovery code is used at most once.
+//! Invariants: a code's time step is taken at most once for as long as the secret is in use (RFC
+//! 6238, section 5.2), also after the clock was set back, by however much, and in another process;
+//! a recovery code is used at most once.
+//! Why every step is kept: one highest step would have to be believed against the clock. Where the
+//! clock was ahead and is put right, it would keep its user out until that time comes again; where
+//! it is passed over, codes from before count twice. With all of them a clock that was wrong keeps
+//! nobody out for longer than a code lives, and makes no used code good again. It costs some bytes
+//! for each sign-in, less than the sign-in's audit entry.
 
 use jiff::Timestamp;
 use rusqlite::params;
@@ -11,8 +17,9 @@ use super::{System, SystemError, failed};
 use crate::crypto::TokenDigest;
 use crate::types::UserId;
 
-/// Time steps of half a minute that no clock is put back by in passing: an hour of them.
-const FAR_AHEAD: i64 = 120;
+/// How far before the last step taken one can be that the same clock still accepts: two tolerances.
+/// Within it steps only go up; an older one is shown by a clock that was set back since.
+const IN_ONE_SIGHT: i64 = 2;
 
 impl System {
     /// Keeps a secret that the user has been shown; it counts once they have proved to have it.
@@ -48,6 +55,12 @@ impl System {
                  totp_last_step = ?2, changed_at = ?3 WHERE id = ?1",
                 params![id, step as i64, now.as_microsecond()],
             )?;
+            // Those of another secret.
+            transaction.execute("DELETE FROM totp_spent WHERE user = ?1", [&id])?;
+            transaction.execute(
+                "INSERT INTO totp_spent (user, first_step, last_step) VALUES (?1, ?2, ?2)",
+                params![id, step as i64],
+            )?;
             transaction.execute("DELETE FROM recovery_code WHERE user = ?1", [&id])?;
             for digest in recovery {
                 transaction.execute(
@@ -71,25 +84,35 @@ impl System {
                  changed_at = ?2 WHERE id = ?1",
                 params![id, now.as_microsecond()],
             )?;
+            transaction.execute("DELETE FROM totp_spent WHERE user = ?1", [&id])?;
             transaction.execute("DELETE FROM recovery_code WHERE user = ?1", [&id]).map(drop)
         })
     }
 
-    /// Takes the code of a time step; false where that step or a later one was taken before. A
-    /// step from far ahead was taken by a clock that has been put back since, and must not keep
-    /// its user out until that time comes again.
+    /// Takes the code of a time step; false where that step was taken before, however long ago, or
+    /// one just after it.
     ///
     /// # Errors
     /// When the database cannot be written.
     pub fn take_totp_step(&self, user: UserId, step: u64) -> Result<bool, SystemError> {
-        self.connection()
-            .execute(
-                "UPDATE user SET totp_last_step = ?2 \
-                 WHERE id = ?1 AND (totp_last_step < ?2 OR totp_last_step > ?2 + ?3)",
-                params![user.to_string(), step as i64, FAR_AHEAD],
-            )
-            .map(|rows| rows > 0)
-            .map_err(failed("take second factor"))
+        self.transaction("take second factor", |transaction| {
+            let (id, step) = (user.to_string(), step as i64);
+            let taken = transaction.execute(
+                "INSERT INTO totp_spent (user, first_step, last_step) \
+                 SELECT id, ?2, ?2 FROM user WHERE id = ?1 \
+                 AND NOT totp_last_step BETWEEN ?2 AND ?2 + ?3 \
+                 AND NOT EXISTS (SELECT 1 FROM totp_spent \
+                     WHERE user = ?1 AND ?2 BETWEEN first_step AND last_step)",
+                params![id, step, IN_ONE_SIGHT],
+            )?;
+            if taken > 0 {
+                transaction.execute(
+                    "UPDATE user SET totp_last_step = ?2 WHERE id = ?1",
+                    params![id, step],
+                )?;
+            }
+            Ok(taken > 0)
+        })
     }
 
     /// Uses up a recovery code; false where the user has no such code.

@@ -113,6 +113,30 @@ fn a_home_of_format_1_is_encrypted_and_keeps_tenants_and_keys() {
 }
 
 #[test]
+fn codes_taken_by_a_release_that_kept_the_last_one_only_do_not_count_again() {
+    let home = Home::new();
+    let (ada, ben) = (user("ada", None), user("ben", None));
+    let before = home.open();
+    for person in [&ada, &ben] {
+        before.add_user(person, None).unwrap();
+        before.offer_totp(person.id, b"a secret of the user").unwrap();
+    }
+    before.enable_totp(ada.id, 5000, &[], at(0)).unwrap();
+    before.connection().execute_batch("DROP TABLE totp_spent").unwrap();
+    drop(before);
+    for _ in 0..2 {
+        let system = home.open();
+        for step in [5000, 4990, 1] {
+            assert!(!system.take_totp_step(ada.id, step).unwrap(), "{step}");
+        }
+    }
+    assert!(home.open().take_totp_step(ada.id, 5001).unwrap());
+    // Whoever has the second factor since begins at its beginning.
+    home.open().enable_totp(ben.id, 9000, &[], at(0)).unwrap();
+    assert!(home.open().take_totp_step(ben.id, 8000).unwrap());
+}
+
+#[test]
 fn another_key_is_refused_and_a_newer_format_is_named() {
     let home = Home::new();
     home.open().add_tenant(&tenant("t")).unwrap();

@@ -2,7 +2,8 @@
 //! a rotating file in the home.
 //!
 //! Called by: `cli` (for `serve` only). Talks to: standard error, `<home>/logs`.
-//! Invariants: document text, query text, file names and keys are never logged.
+//! Invariants: document text, query text, file names and keys are never logged, nor is the message
+//! of a panic, which quotes what was being worked on; where it happened is.
 
 mod rotation;
 
@@ -43,6 +44,10 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
         .with_writer(log.and(io::stderr))
         .with_target(false)
         .with_ansi(false);
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!("a thread panicked at {place}");
+    }));
     if config.server.log_json {
         lines.json().finish().try_init().map_err(TelemetryError::Set)
     } else {

@@ -23,13 +23,16 @@ use super::fulltext::{Fulltext, FulltextError};
 use super::latch::Locked;
 use super::stores::Stores;
 use super::vectors::{VectorError, VectorSettings, Vectors};
+use crate::audit::Record;
 use crate::auth::{Access, Actor, CanRead, CanWrite, Grant};
 use crate::clock::SharedClock;
 use crate::disk;
 use crate::error::chain;
 use crate::failpoint::FaultPlan;
 use crate::keys::KeyStore;
-use crate::types::{CollectionScope, DocumentId, ItemKey, ModelInfo, SourceId, TenantId};
+use crate::types::{
+    CollectionScope, DocumentId, ItemKey, ModelInfo, SourceId, TenantId, VisibleItems,
+};
 
 /// Something changed that a watcher of the tenant may want to show.
 #[derive(Clone, Debug)]
@@ -236,10 +239,22 @@ impl<A: CanRead> TenantHandle<A> {
         let collections = self.collections.clone();
         tokio::task::spawn_blocking(move || match collections {
             CollectionScope::All => stores.catalog.read(work),
-            CollectionScope::Only(some) => stores.catalog.read_limited(some, work),
+            CollectionScope::Only(some) => stores.catalog.read_limited(&some, work),
         })
         .await
         .map_err(CatalogError::Interrupted)?
+    }
+
+    /// The items that searches may show, where that is not all there are.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn visible_items(&self) -> Result<Option<VisibleItems>, CatalogError> {
+        let CollectionScope::Only(some) = self.collections.clone() else { return Ok(None) };
+        let stores = self.inner.stores().map_err(CatalogError::Locked)?;
+        tokio::task::spawn_blocking(move || stores.catalog.sight(&some).map(Some))
+            .await
+            .map_err(CatalogError::Interrupted)?
     }
 
     /// The originals.
@@ -373,12 +388,16 @@ impl<A: CanWrite> TenantHandle<A> {
     }
 
     /// Seals the originals that are left under an earlier data key, and destroys that key when
-    /// none is; false where some were in use and it has to be called again. Blocks, perhaps for
-    /// long; everything else goes on meanwhile.
+    /// none is, which goes on record once as `ended` puts it, given the epoch of the new key; false
+    /// where some were in use and it has to be called again. Blocks, perhaps for long; everything
+    /// else goes on meanwhile.
     ///
     /// # Errors
     /// When a file cannot be read or written; what is done stays done.
-    pub fn finish_rotation(&self) -> Result<bool, RegistryError> {
+    pub fn finish_rotation(
+        &self,
+        ended: impl FnOnce(u32) -> Record,
+    ) -> Result<bool, RegistryError> {
         let tenant = self.inner.id;
         let stores = self.inner.stores().map_err(|Locked| RegistryError::Locked { tenant })?;
         let done =
@@ -386,7 +405,9 @@ impl<A: CanWrite> TenantHandle<A> {
         if done && stores.is_rotating() {
             let keys = &self.inner.context.keys;
             keys.finish_rotation(&tenant.to_string()).map_err(RegistryError::keys(tenant))?;
-            stores.end_rotation();
+            stores
+                .end_rotation(self.now(), ended)
+                .map_err(|source| RegistryError::Catalog { tenant, source })?;
             tracing::info!(tenant = %tenant, "the data key was changed, the old one is destroyed");
         }
         Ok(done)

@@ -24,11 +24,12 @@ pub use blobs::{BlobError, BlobReader, BlobStream, BlobWriter, Blobs, StoredBlob
 pub use catalog::{
     Accepted, Amounts, AuditReader, CatalogError, CatalogReader, CatalogWriter, ChunkInput,
     ClaimedJob, CollectionRow, ContentSummary, DateMentionRow, DocumentRow, ExtractInput,
-    ExtractionRecord, FinishedUpload, FoundItem, FulltextSource, HEADING_SEPARATOR, HitDocument,
-    JobKind, LedgerPage, LedgerQuery, ListedItem, MissingItem, Nesting, NewDateMention, NewDrop,
-    NewSource, OCR_REMEDY, OcrPlan, OcrResult, OpenUploads, Outcome, OutlineEntry, Projection,
-    PurgeItem, ReadyItem, SimilarDocument, SourceChange, SourceRow, StoredChunk, StoredText,
-    ThreadMail, Unreadable, UploadPart, UploadRow, VectorSource, heading_path,
+    ExtractionRecord, FinishedUpload, FoundItem, FulltextChunk, FulltextSource, HEADING_SEPARATOR,
+    HitDocument, JobKind, LedgerPage, LedgerQuery, ListedItem, MissingItem, Nesting,
+    NewDateMention, NewDrop, NewSource, NewTable, OCR_REMEDY, OcrPlan, OcrResult, OpenUploads,
+    Outcome, OutlineEntry, PlacedItem, Projection, PurgeItem, ReadyItem, RowGroup, SimilarDocument,
+    SourceChange, SourceRow, StoredChunk, StoredText, TableRow, ThreadMail, Unreadable, UploadPart,
+    UploadRow, VectorSource, heading_path,
 };
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,

@@ -8,15 +8,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::{OnceCell, broadcast};
 
 use super::blobs::Blobs;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, CatalogError};
 use super::fulltext::{Fulltext, FulltextError};
 use super::handle::{OpenContext, TenantEvent};
 use super::latch::Latch;
 use super::vectors::{VectorError, VectorSettings, Vectors};
 use super::{RegistryError, migration, rotation};
+use crate::audit::Record;
 use crate::crypto::{FileCipher, KeyPurpose, Keyring};
 use crate::disk;
 use crate::types::{ModelInfo, TenantId};
@@ -60,8 +62,7 @@ impl Stores {
         let fulltext_cipher = cipher(KeyPurpose::Fulltext);
         let vector_cipher = cipher(KeyPurpose::Vectors);
         let blob_cipher = cipher(KeyPurpose::Blobs);
-        let rotating = rotation::is_open(&keyring);
-        if rotating {
+        if rotation::is_open(&keyring) {
             let projections = [("fulltext", &fulltext_cipher), ("vectors", &vector_cipher)];
             rotation::rotate_closed(id, root, &keyring, projections)?;
         }
@@ -71,6 +72,7 @@ impl Stores {
         if catalog.is_former() {
             migration::finish(id, root, &mut catalog, &blob_cipher, &names, now)?;
         }
+        let rotating = rotation::note(&catalog, &keyring, now).map_err(catalogue)?;
         let latch = Latch::default();
         let faults = context.faults.clone();
         let blobs = Blobs::open(root.join("blobs"), blob_cipher, names, latch.clone(), faults)
@@ -144,7 +146,7 @@ impl Stores {
         self.root.join("vectors")
     }
 
-    /// True while blobs are left under an earlier data key.
+    /// True while blobs are left under an earlier data key, or its end is not on record.
     pub(in crate::tenant) fn is_rotating(&self) -> bool {
         self.rotating.load(Ordering::Acquire)
     }
@@ -154,8 +156,17 @@ impl Stores {
         self.blobs.reseal_older(self.epoch)
     }
 
-    pub(in crate::tenant) fn end_rotation(&self) {
+    /// Puts on record that the earlier data key is destroyed, with what `ended` makes of the epoch
+    /// of the present one. Blocks.
+    pub(in crate::tenant) fn end_rotation(
+        &self,
+        now: Timestamp,
+        ended: impl FnOnce(u32) -> Record,
+    ) -> Result<(), CatalogError> {
+        let ended = ended(self.epoch);
+        self.catalog.write(now, |catalog| rotation::conclude(catalog, ended))?;
         self.rotating.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Fails every use of a store from now on, also one that has begun.

@@ -22,6 +22,9 @@ pub struct Chunk {
     pub text: String,
     /// Tokens of `text` under the embedding model's tokenizer.
     pub tokens: u32,
+    /// True for what a mail repeats of another: found by its words, and not by its meaning.
+    #[serde(default)]
+    pub quoted: bool,
 }
 
 /// The model that made a vector. Vectors of two models are never compared.

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::TablePart;
+
 /// One file, understood.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ExtractedDocument {
@@ -19,6 +21,9 @@ pub struct ExtractedDocument {
     pub authors: Vec<String>,
     /// The date the document gives itself (metadata, mail header), never the file system's.
     pub content_date: Option<Timestamp>,
+    /// When what it speaks of takes place, where its format says so (the start of a meeting).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_date: Option<Timestamp>,
     /// Further facts under stable keys: `charset`, `pages`, `message_id`, `to`, ….
     pub metadata: BTreeMap<String, String>,
     pub blocks: Vec<Block>,
@@ -59,21 +64,24 @@ pub enum BlockKind {
         ordered: bool,
     },
     Quote,
-    /// What a mail repeats of an earlier one: shown, but not among the words of this mail.
+    /// What a mail repeats of an earlier one: shown, and found as a quote, but not among the words
+    /// of this mail.
     QuotedReply,
-    /// The signature of a mail, and what a mailing list appends; shown like a `QuotedReply`.
+    /// The signature of a mail, and what a mailing list appends; shown, and in no chunk.
     Signature,
     Code,
     /// Cells by row; the first row is the header when `header` is set.
     Table {
         rows: Vec<Vec<String>>,
         header: bool,
+        /// Where the rows are kept as data: which table they are of, and what their cells are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<TablePart>,
     },
 }
 
 impl BlockKind {
-    /// False for parts that are shown but are not the document's own words: they are in its text
-    /// and in none of its chunks.
+    /// False for parts that are shown but are not the document's own words.
     pub fn is_own(&self) -> bool {
         !matches!(self, Self::QuotedReply | Self::Signature)
     }
@@ -91,6 +99,19 @@ pub struct ChildHeader {
     pub media_type: Option<String>,
     /// Name of the text encoding or format to force when the child is extracted.
     pub format: Option<FormatHint>,
+    /// When the child was last changed, as the container says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_date: Option<Timestamp>,
+}
+
+impl ChildHeader {
+    /// False for times that programs write where they know none, and for those of another age.
+    /// A day that is still to come somewhere is left to those who know what day it is.
+    pub fn is_plausible_date(date: Timestamp) -> bool {
+        /// 1980-01-02 and 2200-01-01, in seconds.
+        const PLAUSIBLE: std::ops::Range<i64> = 315_619_200..7_258_118_400;
+        PLAUSIBLE.contains(&date.as_second())
+    }
 }
 
 /// A format the caller names, because bytes alone do not tell.
@@ -103,6 +124,8 @@ pub enum FormatHint {
     DocumentJson,
     /// Pages of a PDF, `count` from `first` on, each as a picture; nothing of it is read.
     PdfPages { first: u32, count: u32 },
+    /// One page of a PDF as a picture for people, at most `width` pixels wide.
+    PdfPicture { page: u32, width: u32 },
 }
 
 /// Why a file has no text. The code is contract, the sentence is for people.

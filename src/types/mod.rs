@@ -11,6 +11,7 @@ mod item;
 mod language;
 mod search;
 mod source;
+mod table;
 mod tier;
 
 pub use account::{
@@ -32,4 +33,5 @@ pub use search::{
     SearchResult, SimilarResult, VisibleItems,
 };
 pub use source::{Deletions, RunCounts, RunOutcome, RunProblem, SourceKind, SourceRun};
+pub use table::{Cell, CellKind, TablePart, bare_figure, dotted_date, figure, iso_date};
 pub use tier::{Feature, LimitProblem, Limits, UNLIMITED, check_limits};

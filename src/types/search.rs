@@ -128,6 +128,9 @@ pub struct Passage {
     /// How sure OCR is of the page, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocr_confidence: Option<u8>,
+    /// True where a mail repeats the words of another.
+    #[serde(default)]
+    pub quoted: bool,
     /// Matched words as `[start, end)` in scalar values, relative to `text`.
     pub highlights: Vec<[u32; 2]>,
     pub score: f64,
@@ -181,6 +184,9 @@ pub struct Citation {
     /// How sure OCR is of the page, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocr_confidence: Option<u8>,
+    /// True where a mail repeats the words of another.
+    #[serde(default)]
+    pub quoted: bool,
     #[schema(value_type = String)]
     pub date: Timestamp,
     pub date_basis: DateBasis,

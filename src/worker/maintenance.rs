@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::app::{App, Error, maintain, tenants};
+use crate::app::{App, Error, maintain, stop_asked, tenants};
 use crate::auth::SystemActor;
 use crate::error::chain;
 use crate::types::TenantId;
@@ -22,7 +22,7 @@ pub(super) async fn run(app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             biased;
-            () = super::stop_asked(&mut stopped) => return,
+            () = stop_asked(&mut stopped) => return,
             () = tokio::time::sleep(ROUND) => {}
         }
         for tenant in app.registry.open_tenants() {

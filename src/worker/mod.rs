@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::app::index::{JobKind, LEASE, Progress, run_unit};
-use crate::app::{App, Error, maintain, tenants};
+use crate::app::{App, Error, maintain, stop_asked, tenants};
 use crate::auth::SystemActor;
 use crate::error::chain;
 use crate::types::TenantId;
@@ -113,7 +113,7 @@ async fn lane(app: Arc<App>, kind: JobKind, mut stopped: watch::Receiver<bool>) 
                 (1, false)
             }
             Err(panicked) => {
-                tracing::error!(tenant = %tenant, kind = kind.as_str(), "a unit of work died: {panicked}");
+                tracing::error!(tenant = %tenant, kind = kind.as_str(), "a unit of work died: {}", chain(&panicked));
                 come_back(&app, kind, tenant);
                 (1, false)
             }
@@ -145,10 +145,4 @@ async fn visit(app: Arc<App>, tenant: TenantId, kind: JobKind) -> Result<Visited
     let handle = app.open_for_work(tenant, SystemActor::Worker).await?;
     let progress = run_unit(&app, &handle, kind).await?;
     Ok(Visited { progress, share })
-}
-
-/// Resolves once the workers are asked to stop, or nobody is left to ask.
-async fn stop_asked(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is a stop as well.
-    let _ = stopped.wait_for(|stop| *stop).await;
 }

@@ -6,8 +6,11 @@
 // gives that user this password; the first administrator then becomes an owner by the page, too.
 // Needs `npm ci` in assets/dashboard and Chromium at /usr/bin/chromium (or CHROMIUM).
 // Prints a line per step and `N passed, N failed`; exits with 1 unless all passed.
-import { createHmac } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const require = createRequire(new URL('../../assets/dashboard/package.json', import.meta.url));
 const { chromium } = require('playwright-core');
@@ -30,8 +33,29 @@ const text = [
   'Nothing else of interest was seen that day.',
 ].join('\n\n');
 
+// Large enough to go in two parts, and of a kind that is kept and not read.
+const largeName = `large-${word}.bin`;
+const scratch = mkdtempSync(join(tmpdir(), 'cairn-smoke-'));
+const PART_BYTES = 16 * 2 ** 20;
+/** A PDF of two pages; the word is on the second one. */
+const printed = `copperplate${Date.now().toString(36)}`;
+const pdf = [
+  '%PDF-1.4',
+  '1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj',
+  '2 0 obj<</Type/Pages/Kids[3 0 R 4 0 R]/Count 2>>endobj',
+  ...['The minutes begin on this page.', `The ${printed} was found on the second page.`].flatMap((said, index) => {
+    const content = `BT /F1 14 Tf 72 700 Td (${said}) Tj ET`;
+    return [
+      `${3 + index} 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents ${5 + index} 0 R` +
+        '/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>endobj',
+      `${5 + index} 0 obj<</Length ${content.length}>>stream\n${content}\nendstream endobj`,
+    ];
+  }),
+  'trailer<</Root 1 0 R>>\n%%EOF\n',
+].join('\n');
+
 const troubles = [];
-/** Statuses that a step asks for on purpose; the browser reports each as an error. */
+/** Statuses that a step asks for on purpose, NaN for a lost connection; the browser reports each as an error. */
 let expected = [];
 let passed = 0;
 let failed = 0;
@@ -205,6 +229,42 @@ async function steps() {
     await page.getByRole('link', { name: 'Open the ledger' }).waitFor();
   });
 
+  await step(
+    'a large file goes on after a lost connection, a pause and a new page',
+    async () => {
+      const large = join(scratch, largeName);
+      writeFileSync(large, randomBytes(PART_BYTES + 4 * 2 ** 20));
+      const asked = [];
+      let held = 0;
+      await page.route(/\/uploads(\/[^/]+)?$/, async (route) => {
+        const request = route.request();
+        const offset = request.headers()['upload-offset'];
+        asked.push(`${request.method()} ${offset ?? ''}`.trim());
+        if (request.method() !== 'PATCH' || offset === '0' || held > 1) return route.continue();
+        held += 1;
+        // The second part meets a broken connection, then one that says nothing more.
+        if (held === 1) await route.abort('connectionreset');
+      });
+      await page.setInputFiles('[data-files]', large);
+      await page.getByRole('progressbar', { name: largeName }).waitFor();
+      await page.waitForFunction(() => document.body.textContent.includes('trying again'));
+      while (held < 2) await page.waitForTimeout(100);
+      await page.getByRole('button', { name: `Pause ${largeName}` }).click();
+      await page.getByRole('heading', { name: 'Uploads rest' }).waitFor();
+      check(asked.filter((one) => one === 'POST').length === 1, `it was begun more than once: ${asked}`);
+      asked.length = 0;
+      await page.reload();
+      await page.getByText('Drop files or folders here').waitFor();
+      await page.setInputFiles('[data-files]', large);
+      await page.getByRole('heading', { name: /^1 file uploaded$/ }).waitFor({ timeout: INDEX_MS });
+      check(asked.join(', ') === `HEAD, PATCH ${PART_BYTES}`, `it did not go on where it was: ${asked}`);
+      await page.unroute(/\/uploads(\/[^/]+)?$/);
+      const left = await page.evaluate(() => Object.keys(localStorage).filter((name) => name.includes('upload')));
+      check(left.length === 0, `the browser still remembers ${left}`);
+    },
+    [Number.NaN],
+  );
+
   await step('the slash key leads to the box, and Enter searches', async () => {
     await page.locator('h1').click();
     await page.keyboard.press('/');
@@ -240,6 +300,33 @@ async function steps() {
     const place = await cited.boundingBox();
     check(place && place.y >= 0 && place.y < 850, `the passage is at ${place?.y} px`);
     await page.getByRole('link', { name: 'Download original' }).waitFor();
+  });
+
+  await step('a cited page of a PDF is shown as it looks, and as text again', async () => {
+    await page.goto(home);
+    await page.setInputFiles('[data-files]', {
+      name: `${printed}.pdf`,
+      mimeType: 'application/pdf',
+      buffer: Buffer.from(pdf),
+    });
+    const row = page.locator('section[aria-label="Uploads"] li', { hasText: printed });
+    await row.getByText('indexed', { exact: true }).waitFor({ timeout: INDEX_MS });
+    await box.fill(printed);
+    await page.keyboard.press('Enter');
+    await page.locator('article', { hasText: printed }).locator('a.passage').first().click();
+    await page.locator('[data-cited]').first().waitFor();
+    await page.getByRole('button', { name: 'Page', exact: true }).focus();
+    await page.keyboard.press('Enter');
+    const picture = page.getByRole('img', { name: /^Page 2 of / });
+    await picture.waitFor();
+    const shown = (image) => image.complete && image.naturalWidth > 0;
+    await page.waitForFunction(shown, await picture.elementHandle());
+    await page.getByText('Page 2 of 2', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'Previous page' }).click();
+    await page.getByRole('img', { name: /^Page 1 of / }).waitFor();
+    check(await page.getByRole('button', { name: 'Previous page' }).isDisabled(), 'there is a page before the first');
+    await page.getByRole('button', { name: 'Text', exact: true }).click();
+    await page.getByText('The minutes begin on this page.').first().waitFor();
   });
 
   await step('a question gets a cited answer or a plain no', async () => {
@@ -343,6 +430,7 @@ async function steps() {
 try {
   await steps();
 } finally {
+  rmSync(scratch, { recursive: true, force: true });
   await browser.close();
 }
 

@@ -154,6 +154,9 @@ fn a_second_factor_is_offered_proved_and_then_demanded() {
     assert_eq!(recovery.len(), 10);
     assert_eq!(ada.get("/api/v1/session").json()["user"]["totp_enabled"], true);
 
+    let replaced = ada.post("/api/v1/me/totp", &json!({}));
+    assert_refused(&replaced, 409, "conflict", "an open session alone replaces it");
+
     let ask = |code: Option<&str>| server.ask_for_session("ada", PASSWORD, code);
     assert_refused(&ask(None), 401, "totp_required", "no code");
     let used = ask(Some(&code(secret, 0)));

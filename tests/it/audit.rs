@@ -67,6 +67,7 @@ fn what_a_program_does_is_on_record_with_who_what_where_and_how_it_ended() {
     let get = |path: &str| request(&server, &key, "GET", path, b"");
     let done = [
         (get("search?q=ibex&mode=keyword"), "search", None),
+        (get("documents?q=note"), "search", None),
         (
             request(&server, &key, "POST", "ask", br#"{"question":"Who climbs the dam?"}"#),
             "ask",

@@ -1,6 +1,6 @@
 //! Exports of other programs become documents with author, date and thread.
 //!
-//! Called by: cargo test. Talks to: `cairn::extract`, in this process.
+//! Called by: cargo test. Talks to: `cairn::extract`, in this process, and a server.
 //! Invariants: the exports are borrowed as they are and lie under `tests/fixtures`; every file of
 //! an archive is a document or listed with a reason.
 
@@ -12,7 +12,9 @@ use cairn::types::{
     Block, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, FormatHint,
 };
 
-use crate::harness::fixture;
+use serde_json::Value;
+
+use crate::harness::{Home, Server, assert_adds_up, find, fixture, sources};
 
 /// One document with its text.
 #[derive(Debug)]
@@ -256,4 +258,178 @@ fn databases_of_notion_are_tables_and_read_once() {
     assert_eq!(date(row), "2025-05-01T06:31:00Z");
     assert_eq!(row.fact("meditated"), "No");
     assert_eq!(row.fact("path"), "Habit Tracker");
+}
+
+/// The files of the Slack export, unpacked.
+fn slack_files() -> Vec<(String, Vec<u8>)> {
+    let bytes = std::fs::read(fixture("exports/slack/testarchive.zip")).unwrap();
+    let mut archive = zip::ZipArchive::new(io::Cursor::new(bytes)).unwrap();
+    let mut files = Vec::new();
+    for at in 0..archive.len() {
+        let mut file = archive.by_index(at).unwrap();
+        if file.is_file() {
+            let mut content = Vec::new();
+            file.read_to_end(&mut content).unwrap();
+            files.push((file.name().unwrap().into_owned(), content));
+        }
+    }
+    files
+}
+
+/// The same files as a compressed tar archive, with a picture of `noise` bytes among them.
+fn slack_tgz(noise: usize) -> Vec<u8> {
+    let packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut tar = tar::Builder::new(packed);
+    let mut state = 7_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    })
+    .take(noise)
+    .collect();
+    for (name, content) in
+        [("__uploads/photo.bin".to_owned(), noise)].into_iter().chain(slack_files())
+    {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, format!("./{name}"), content.as_slice()).unwrap();
+    }
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+#[test]
+fn a_slack_export_in_another_kind_of_archive_gives_the_same_documents() {
+    let zip = all_of("slack/testarchive.zip");
+    let seven = all_of("slack/testarchive.7z");
+    let mut tar = All::default();
+    read("slack.tgz", None, None, &slack_tgz(0), &mut tar);
+    for day in ["enrique/2016-01-15.json", "traveling-sailor/2016-03-29.json", "users.json"] {
+        for other in [&seven, &tar] {
+            assert_eq!(other.ending(day).text(), zip.ending(day).text(), "{day}");
+            assert_eq!(other.ending(day).document, zip.ending(day).document, "{day}");
+        }
+    }
+    assert_eq!(seven.documents.len(), zip.documents.len());
+    for all in [&seven, &tar] {
+        let failure = all.failure("integration_logs.json");
+        assert_eq!(failure.code, ExtractFailureCode::PartOfAnother);
+    }
+}
+
+#[test]
+fn chats_of_teams_become_documents_with_people_and_dates() {
+    let all = all_of("chats/messages.json");
+    let day = all.ending("8-live-bob.ray/2024-01-05");
+    assert_eq!(day.document.title.as_deref(), Some("Bob Ray, 2024-01-05"));
+    assert_eq!(day.document.authors, ["live:jane.doe", "Bob Ray"]);
+    assert_eq!(date(day), "2024-01-05T10:00:00Z");
+    assert!(day.text().ends_with("Bob Ray (10:05): The harbour or the mill?"), "{}", day.text());
+    let next = all.ending("8-live-bob.ray/2024-01-06");
+    assert!(next.text().contains("[In answer to Bob Ray: The harbour or the mill?]\nThe mill"));
+    let group = all.ending("19-5f0c@thread.skype/2024-01-05");
+    assert_eq!(group.document.title.as_deref(), Some("Windmill restoration, 2024-01-05"));
+    assert!(group.text().ends_with("Bob Ray (14:00): [File: sails.pdf]"), "{}", group.text());
+
+    let all = all_of("chats/copied-english.txt");
+    let day = all.ending("2024-01-05");
+    assert_eq!(day.document.authors, ["Jane Doe", "Ray, Bob (External)"]);
+    assert_eq!(date(day), "2024-01-05T10:32:00Z");
+    assert!(day.text().contains("Ray, Bob (External) (10:33): I have.\nIt hangs beside the door."));
+    assert_eq!(date(all.ending("2024-01-15")), "2024-01-15T16:00:00Z");
+    let all = all_of("chats/copied-german.txt");
+    let chat = all.ending("copied-german.txt");
+    assert_eq!(chat.document.authors, ["Jörg von der Heide", "Anna Klein"]);
+    assert!(chat.text().contains("Anna Klein (10:33): Ich.\nEr hängt neben der Tür."));
+}
+
+#[test]
+fn each_event_of_a_borrowed_calendar_is_a_document() {
+    let at = |page: &Page| page.document.event_date.map(|at| at.to_string()).unwrap_or_default();
+    let all = all_of("calendar/example.ics");
+    assert_eq!(all.ending("example.ics").document.title.as_deref(), Some("Holidays"));
+    let christmas = all.ending("event 636a0cc1dbfd91667894465@icalendar");
+    assert_eq!(christmas.document.title.as_deref(), Some("Orthodox Christmas"));
+    assert_eq!(at(christmas), "2022-01-07T00:00:00Z");
+    assert_eq!(christmas.fact("location"), "Russia");
+    assert_eq!(all.documents.len(), 4);
+
+    let all = all_of("calendar/multiple_calendar_components.ics");
+    assert_eq!(at(all.ending("event 956630271")), "2003-12-25T00:00:00Z");
+    assert_eq!(at(all.ending("event wh4t3v3r")), "2003-12-25T00:00:00Z");
+    let all = all_of("calendar/america_new_york.ics");
+    assert_eq!(at(&all.documents[0]), "2014-08-29T12:00:00Z");
+    let all = all_of("calendar/property_params.ics");
+    let people = [
+        "RembrandDX <rembrand@daxlab.com>",
+        "RembrandXS <rembrand@xs4all.nl>",
+        "RembrandSB <rembspam@xs4all.nl>",
+    ];
+    assert_eq!(all.documents[0].document.authors, people);
+}
+
+/// The document of a source, as the server shows it.
+fn shown(server: &Server<'_>, key: &str, ledger: &Value, source: &str) -> Value {
+    let item = find(&ledger["items"], "source", source);
+    let path = format!("/api/v1/tenants/demo/documents/{}", item["document_id"].as_str().unwrap());
+    server.with_key(key, "GET", &path, b"").json()
+}
+
+#[test]
+fn a_server_knows_exports_that_are_no_small_zip() {
+    // Less than each of the archives, more than the lists and days of the chat when compressed.
+    let home = Home::with_config("[ingest]\nmax_parse_bytes = 200000\n");
+    let server = home.serve();
+    let key = server.key("demo");
+    let dir = tempfile::tempdir().unwrap();
+    let tgz = dir.path().join("slack.tgz");
+    std::fs::write(&tgz, slack_tgz(300_000)).unwrap();
+    // The same export, unpacked and dropped file by file.
+    let loose = dir.path().join("export");
+    for (name, content) in slack_files() {
+        let path = loose.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    home.add(&[
+        &tgz,
+        &loose,
+        &fixture("exports/chats/messages.json"),
+        &fixture("exports/calendar/example.ics"),
+    ]);
+    let ledger = server.settle();
+    assert_adds_up(&ledger);
+
+    let day = shown(&server, &key, &ledger, "slack.tgz/enrique/2016-01-15.json");
+    assert_eq!(day["title"], "#enrique, 2016-01-15", "{day:#}");
+    assert_eq!(day["media_type"], "application/x-chat+json");
+    assert_eq!(day["dates"]["content"], "2016-01-15T08:17:45Z");
+    assert!(day["authors"].as_array().unwrap().contains(&"Harry Potter".into()), "{day:#}");
+
+    let day = shown(&server, &key, &ledger, "export/enrique/2016-01-15.json");
+    assert_eq!(day["title"], "#enrique, 2016-01-15", "{day:#}");
+    assert_eq!(day["media_type"], "application/x-chat+json");
+    let members = shown(&server, &key, &ledger, "export/users.json");
+    assert_eq!(members["title"], "Slack members", "{members:#}");
+
+    let chat = shown(&server, &key, &ledger, "messages.json/8-live-bob.ray/2024-01-06");
+    assert_eq!(chat["authors"], serde_json::json!(["live:jane.doe"]), "{chat:#}");
+    let event = "example.ics/event 636a0cc1dbfd91667894465@icalendar";
+    let event = shown(&server, &key, &ledger, event);
+    assert_eq!(event["dates"]["event"], "2022-01-07T00:00:00Z", "{event:#}");
+    assert_eq!(event["media_type"], "application/x-event+json");
+
+    // The date of an event is what its search is narrowed by.
+    let found = home.json(&[
+        "search",
+        "demo",
+        "Christmas",
+        "--mode",
+        "keyword",
+        "--after",
+        "2022-01-06",
+        "--before",
+        "2022-01-08",
+    ]);
+    assert_eq!(sources(&found), ["example.ics/event 636a0cc1dbfd91667894465@icalendar"]);
 }

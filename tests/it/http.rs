@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Home, PATIENCE, Response, Server, assert_adds_up, sources};
+use crate::harness::{Home, PATIENCE, Response, Server, assert_adds_up, sources, wait_for};
 
 const ABSENT_ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -451,6 +451,28 @@ fn a_body_that_is_no_json_is_a_problem_document_too() {
 }
 
 #[test]
+fn the_log_names_routes_and_nobody_who_is_named_in_them() {
+    let home = Home::with_config("[server]\nlog = \"info,tower_http=debug\"\n");
+    let server = home.serve();
+    let key = server.key("demo");
+    for path in [
+        "/api/v1/users/onyxmarker",
+        "/api/v1/tenants/onyxmarker/documents",
+        "/api/v1/tenants/demo/members/onyxmarker",
+        "/api/v1/tenants/demo/search?q=onyxmarker",
+        "/onyxmarker.html",
+    ] {
+        server.with_key(&key, "GET", path, b"");
+    }
+    wait_for("the requests in the log", || {
+        let log = server.log();
+        let routes = ["/api/v1/users/{user}", "/api/v1/tenants/{tenant}/search"];
+        routes.iter().all(|route| log.contains(route)).then_some(())
+    });
+    assert!(!server.log().contains("onyxmarker"), "{}", server.log());
+}
+
+#[test]
 fn events_tell_the_totals_at_once_and_every_item_that_changes() {
     let home = Home::new();
     let server = home.serve();
@@ -543,6 +565,9 @@ fn an_unknown_route_is_a_problem_and_the_description_is_complete() {
         ("DELETE", "/tenants/{tenant}/documents/{id}"),
         ("GET", "/tenants/{tenant}/documents/{id}/text"),
         ("GET", "/tenants/{tenant}/documents/{id}/content"),
+        ("GET", "/tenants/{tenant}/documents/{id}/pages/{number}"),
+        ("GET", "/tenants/{tenant}/documents/{id}/tables"),
+        ("GET", "/tenants/{tenant}/documents/{id}/tables/{number}"),
         ("POST", "/tenants/{tenant}/documents/{id}/retry"),
         ("POST", "/tenants/{tenant}/retry"),
         ("POST", "/tenants/{tenant}/rebuild"),

@@ -164,6 +164,9 @@ const ROUTES: &[(&str, &str, Need)] = &[
     ("DELETE", "/api/v1/tenants/{tenant}/documents/{id}", Need::Write),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/text", Need::Read),
     ("GET", "/api/v1/tenants/{tenant}/documents/{id}/content", Need::Read),
+    ("GET", "/api/v1/tenants/{tenant}/documents/{id}/pages/{number}", Need::Read),
+    ("GET", "/api/v1/tenants/{tenant}/documents/{id}/tables", Need::Read),
+    ("GET", "/api/v1/tenants/{tenant}/documents/{id}/tables/{number}", Need::Read),
     ("POST", "/api/v1/tenants/{tenant}/documents/{id}/retry", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/documents/{id}/password", Need::Write),
     ("POST", "/api/v1/tenants/{tenant}/retry", Need::Write),
@@ -314,6 +317,7 @@ const ABSENT: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 fn filled(method: &str, template: &str, tenant: &str, id: &str) -> String {
     let mut path =
         template.replace("{tenant}", tenant).replace("{id}", id).replace("{user}", "spare");
+    path = path.replace("{number}", "1");
     match path.rsplit('/').next() {
         Some("search") => path.push_str("?q=word"),
         Some("documents") if method == "POST" => path.push_str("?source=matrix.txt"),
@@ -370,7 +374,8 @@ fn settle() -> Home {
     for role in ["reader", "editor", "owner", "auditor"] {
         home.member(role, role);
     }
-    home.add_text("seen.txt", "The word that the matrix looks for.");
+    let seen = "The word that the matrix looks for.\n\n| in | out |\n|---|---|\n| 1 | 2 |\n";
+    home.add_text("seen.md", seen);
     home.user("limited", &[]);
     home.user("sleeper", &[]);
     home.run(&["tenant", "member", "add", "asleep", "sleeper", "--role", "owner"]);

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Home, find};
+use crate::harness::{Home, find, sources, wait_for};
 
 /// A home that only `init` has touched, and its key beside it.
 struct Fresh {
@@ -375,9 +375,45 @@ fn a_sealed_server_serves_nothing_and_goes_on_where_it_was_when_unsealed() {
     assert_eq!(server.anonymous("GET", "/api/v1/seal", b"").json()["sealed"], true);
     assert_eq!(home.output(&["search", "demo", "heron"]).status.code(), Some(4));
 
+    // Whoever is in the network does not undo it: the key is on the machine and not theirs.
+    let json = [("Content-Type", "application/json")];
+    let refused = server.request("POST", "/api/v1/unseal", &json, b"{}");
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.text().contains("cairn keys unseal"), "{}", refused.text());
+    assert_eq!(server.anonymous("GET", "/api/v1/seal", b"").json()["sealed"], true);
+
     assert_eq!(home.json(&["keys", "unseal"])["sealed"], false);
+    let trail = home.json(&["audit", "list", "--action", "appliance.unseal"]);
+    let ends: Vec<&Value> =
+        trail["entries"].as_array().unwrap().iter().map(|e| &e["result"]).collect();
+    assert_eq!(ends, ["ok", "refused"], "newest first: {trail:#}");
     let found = server.with_key(&key, "GET", search, b"").json();
     assert_eq!(found["results"][0]["source"], "heron.txt");
     let verdict = home.json(&["audit", "verify"]);
     assert!(verdict.to_string().contains("true"), "{verdict}");
+}
+
+#[test]
+fn the_end_of_a_change_of_the_data_key_is_on_record_once() {
+    let home = Home::new();
+    home.add_text("heron.txt", "A heron stands in the reeds.");
+    let server = home.serve();
+    home.run(&["keys", "rotate", "demo"]);
+    let trail = wait_for("the old key to be destroyed", || {
+        let trail = home.json(&["audit", "list", "demo"]);
+        (!noted(&trail, "tenant.retire_key").is_empty()).then_some(trail)
+    });
+    let (begun, ended) = (noted(&trail, "tenant.rotate_key"), noted(&trail, "tenant.retire_key"));
+    assert_eq!((begun.len(), ended.len()), (1, 1), "{trail:#}");
+    let number = |entry: &Value| entry["sequence"].as_u64().unwrap();
+    assert!(number(&begun[0]) < number(&ended[0]), "{trail:#}");
+    assert_eq!((&ended[0]["actor"]["kind"], &ended[0]["result"]), (&"system".into(), &"ok".into()));
+    assert_eq!(ended[0]["detail"]["epoch"], 2, "{trail:#}");
+    assert_eq!(home.json(&["keys", "status"])["rotating"], serde_json::json!([]));
+    drop(server);
+    // Another start finds nothing to record.
+    let _server = home.serve();
+    assert_eq!(sources(&home.search("heron", "keyword")), ["heron.txt"]);
+    assert_eq!(noted(&home.json(&["audit", "list", "demo"]), "tenant.retire_key").len(), 1);
+    assert_eq!(home.json(&["audit", "verify", "demo"])["ok"], true);
 }

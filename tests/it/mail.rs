@@ -162,12 +162,13 @@ fn compare(path: &Path, tally: &mut Tally) {
         let title = found.document.title.clone().unwrap_or_default();
         tally.check(squeezed(&title) == squeezed(subject), || format!("{name}: title {title}"));
     }
-    let authors = found.document.authors.join(", ");
-    let to = facts.get("to").cloned().unwrap_or_default();
+    // Which case an address is written in says nothing.
+    let authors = found.document.authors.join(", ").to_lowercase();
+    let to = facts.get("to").cloned().unwrap_or_default().to_lowercase();
     for (field, shown) in [("from", &authors), ("to", &to)] {
         let expected = people(&parse, field);
         let all = expected.iter().all(|(name, address)| {
-            shown.contains(&squeezed(address))
+            shown.contains(&squeezed(address).to_lowercase())
                 && words(name).iter().all(|w| words(shown).contains(w))
         });
         if !expected.is_empty() {

@@ -9,15 +9,20 @@ use crate::harness::imap::{MailServer, PASSWORD, Security, USER, mail};
 use crate::harness::{Home, sources};
 
 /// A home that may reach mail servers on this machine.
-fn home() -> Home {
+pub fn home() -> Home {
     Home::with_config("[sources]\nallowed_hosts = ['localhost', '127.0.0.1']\n")
 }
 
-fn add(home: &Home, server: &MailServer, security: &str, more: &[&str]) -> std::process::Output {
+pub fn add(
+    home: &Home,
+    server: &MailServer,
+    security: &str,
+    more: &[&str],
+) -> std::process::Output {
     add_to(home, server.port, &server.certificate, security, PASSWORD, more)
 }
 
-fn add_to(
+pub fn add_to(
     home: &Home,
     port: u16,
     trusted: &str,
@@ -37,13 +42,13 @@ fn add_to(
     home.output_with_input(&args, &format!("{password}\n"))
 }
 
-fn run(home: &Home) -> Value {
+pub fn run(home: &Home) -> Value {
     let output = home.output(&["source", "run", "demo", "mail", "--json"]);
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
-fn is_done(run: &Value, new: u64) {
+pub fn is_done(run: &Value, new: u64) {
     assert_eq!((&run["outcome"], &run["new"]), (&json!("done"), &json!(new)), "{run:#}");
 }
 

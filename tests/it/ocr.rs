@@ -184,6 +184,48 @@ fn without_the_program_pictures_are_listed_and_once_it_is_there_they_are_read() 
 }
 
 #[test]
+fn a_file_is_found_all_the_while_its_scanned_page_is_read_and_put_in() {
+    let place = tempfile::tempdir().unwrap();
+    let program = place.path().join("tesseract");
+    let home = Home::with_config(&format!("[ocr]\nprogram = \"{}\"\n", program.display()));
+    home.run(&["tenant", "tier", "demo", "--limit", "requests_per_second=100000"]);
+    let server = home.serve();
+    let key = server.key("demo");
+    add_all(&home, &["mixed.pdf"]);
+    assert_eq!(server.settle()["indexed"], 1);
+    let missing = |mode: &str| {
+        let path = format!("/api/v1/tenants/demo/search?q=otters&mode={mode}");
+        let found = server.with_key(&key, "GET", &path, b"").json();
+        let hit = &found["results"][0];
+        let is_found = hit["source"] == "mixed.pdf" && hit["passages"][0]["page"] == 1;
+        (!is_found).then_some(found)
+    };
+    for mode in ["keyword", "vector", "hybrid"] {
+        assert_eq!(missing(mode), None);
+    }
+    std::os::unix::fs::symlink("/usr/bin/tesseract", &program).unwrap();
+    home.json(&["retry", "demo", "--no-wait"]);
+    let mut asked = 0;
+    wait_for("the scanned page", || {
+        for _ in 0..20 {
+            for mode in ["keyword", "vector", "hybrid"] {
+                asked += 1;
+                if let Some(found) = missing(mode) {
+                    panic!("search {asked}, by {mode}: {found:#}\n{:#}", home.item("mixed.pdf"));
+                }
+            }
+        }
+        let item = home.item("mixed.pdf");
+        (item["state"] == "indexed" && item["reason"] == "ocr").then_some(())
+    });
+    assert!(asked > 60, "only {asked} searches: nothing is shown");
+    let found = home.search("troublemakers", "keyword");
+    assert_eq!(found["results"][0]["passages"][0]["page"], 2, "{found:#}");
+    let found = home.search("people who want to change the world", "vector");
+    assert_eq!(found["results"][0]["passages"][0]["ocr"], true, "{found:#}");
+}
+
+#[test]
 fn a_server_that_is_killed_while_pages_are_read_goes_on_where_it_was() {
     let home = Home::with_config("[ocr]\nprocesses = 1\n");
     let names = ["letter.gif", "two-pages.tiff", "mixed.pdf", "letter.bmp", "letter.pbm"];

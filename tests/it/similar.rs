@@ -92,7 +92,7 @@ fn dates_in_a_text_are_listed_with_their_spans() {
 }
 
 #[test]
-fn what_a_mail_repeats_is_shown_and_not_found() {
+fn what_a_mail_repeats_is_found_as_a_quote_behind_the_mail_that_says_it() {
     let home = Home::new();
     let server = home.serve();
     let key = server.key("demo");
@@ -100,14 +100,54 @@ fn what_a_mail_repeats_is_shown_and_not_found() {
         "reply.eml",
         "From: Ann <ann@example.org>\nTo: b@example.org\nSubject: Re: Birds\nMessage-ID: <2@x>\n\
          In-Reply-To: <1@x>\nDate: Fri, 1 Mar 2024 10:00:00 +0000\n\n\
-         I saw a heron.\n\nOn 28 Feb 2024, Bob wrote:\n> Did anybody see a quokka?\n",
+         I saw a heron.\n\nOn 28 Feb 2024, Bob wrote:\n> Did anybody see a quokka?\n\n-- \n\
+         Ann the wombat\n",
     );
     server.settle();
-    assert_eq!(sources(&search(&server, &key, "heron")), ["reply.eml"]);
-    assert_eq!(sources(&search(&server, &key, "quokka")).len(), 0);
+    let own = search(&server, &key, "heron");
+    assert_eq!(sources(&own), ["reply.eml"]);
+    assert_eq!(own["results"][0]["passages"][0]["quoted"], false, "{own:#}");
+    let quoted = search(&server, &key, "quokka");
+    assert_eq!(sources(&quoted), ["reply.eml"], "the mail that says it is not here");
+    let passage = &quoted["results"][0]["passages"][0];
+    assert_eq!(passage["quoted"], true, "{quoted:#}");
+    assert!(passage["text"].as_str().unwrap().ends_with("> Did anybody see a quokka?"));
+    assert_eq!(sources(&search(&server, &key, "wombat")).len(), 0, "a signature says nothing");
+    let mentions = detail(&server, &key, "reply.eml")["date_mentions"].clone();
+    assert!(mentions.as_array().unwrap().iter().all(|date| date["from"] != "2024-02-28"));
+
+    home.add_text(
+        "first.eml",
+        "From: Bob <b@example.org>\nTo: ann@example.org\nSubject: Birds\nMessage-ID: <1@x>\n\
+         Date: Wed, 28 Feb 2024 10:00:00 +0000\n\nDid anybody see a quokka?\n",
+    );
+    server.settle();
+    assert_eq!(sources(&search(&server, &key, "quokka")), ["first.eml", "reply.eml"]);
     let id = detail(&server, &key, "reply.eml")["id"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/tenants/demo/documents/{id}/text");
     assert!(server.with_key(&key, "GET", &path, b"").text().contains("quokka"));
+}
+
+#[test]
+fn a_reply_that_quotes_a_whole_mail_is_not_nearly_the_same() {
+    let home = Home::new();
+    let server = home.serve();
+    let key = server.key("demo");
+    let said = text(3, 300);
+    let mail = |from: &str, body: &str| {
+        format!(
+            "From: {from}@example.org\nTo: c@example.org\nSubject: Birds\n\
+             Date: Fri, 1 Mar 2024 10:00:00 +0000\n\n{body}\n"
+        )
+    };
+    home.add_text("first.eml", &mail("bob", &format!("quokka {said}")));
+    let reply = format!("Yes.\n\nOn 1 Mar 2024, Bob wrote:\n> quokka {said}");
+    home.add_text("reply.eml", &mail("ann", &reply));
+    server.settle();
+    let found = search(&server, &key, "quokka");
+    assert_eq!(sources(&found), ["first.eml", "reply.eml"], "{found:#}");
+    let results = found["results"].as_array().unwrap();
+    assert!(results.iter().all(|result| also_similar(result).is_empty()), "{found:#}");
 }
 
 #[test]

@@ -16,14 +16,14 @@ use tempfile::TempDir;
 use crate::harness::{Home, PATIENCE, Server, assert_adds_up, find, sources, wait_for};
 
 /// A home that may read one directory, and that directory.
-struct Ground {
-    home: Home,
-    share: PathBuf,
+pub struct Ground {
+    pub home: Home,
+    pub share: PathBuf,
     _dir: TempDir,
 }
 
 impl Ground {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let share = dir.path().join("share");
         fs::create_dir(&share).unwrap();
@@ -33,11 +33,11 @@ impl Ground {
     }
 
     /// Writes a file that nobody has touched for a while.
-    fn put(&self, name: &str, text: &str) {
+    pub fn put(&self, name: &str, text: &str) {
         put(&self.share.join(name), text);
     }
 
-    fn add(&self, more: &[&str]) -> Value {
+    pub fn add(&self, more: &[&str]) -> Value {
         let share = self.share.to_str().unwrap();
         let mut args = vec!["source", "add", "demo", "team", "--directory", share];
         args.extend(more);
@@ -45,11 +45,11 @@ impl Ground {
     }
 
     /// Runs the source and waits for the end.
-    fn run(&self) -> Value {
+    pub fn run(&self) -> Value {
         self.home.json(&["source", "run", "demo", "team"])
     }
 
-    fn document(&self, source: &str) -> String {
+    pub fn document(&self, source: &str) -> String {
         let ledger = self.home.ledger();
         let items = ledger["items"].as_array().unwrap();
         let item = items.iter().rev().find(|item| {
@@ -59,7 +59,7 @@ impl Ground {
     }
 }
 
-fn word(value: &Value) -> &str {
+pub fn word(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
@@ -75,7 +75,7 @@ fn age(path: &Path, seconds: u64) {
 }
 
 /// The counts of a run that are not zero.
-fn counts(run: &Value) -> Value {
+pub fn counts(run: &Value) -> Value {
     let names = [
         "new",
         "changed",
@@ -404,4 +404,80 @@ fn owners_manage_sources_readers_see_them_and_watchers_are_told() {
         assert!(count > 0, "the stream ended: {heard}");
         heard.push_str(&String::from_utf8_lossy(&piece[..count]));
     }
+}
+
+/// Waits until the source says that it waits for room; its last run.
+fn waiting(ground: &Ground) -> Value {
+    wait_for("the source to wait", || {
+        let shown = ground.home.json(&["source", "show", "demo", "team"]);
+        (shown["state"] == "waiting").then(|| shown["last_run"].clone())
+    })
+}
+
+#[test]
+fn a_source_that_meets_a_full_quota_waits_and_says_so() {
+    let ground = Ground::new();
+    for number in 0..5 {
+        ground.put(&format!("{number}.txt"), &format!("File {number} wants a place."));
+    }
+    ground.home.run(&["tenant", "tier", "demo", "--limit", "documents=3"]);
+    let server = ground.home.serve();
+    ground.add(&["--interval", "10"]);
+    let run = waiting(&ground);
+    assert_eq!((&run["outcome"], &run["new"]), (&json!("waiting"), &json!(3)), "{run:#}");
+    assert_eq!((&run["failed"], &run["deleted"]), (&json!(0), &json!(0)), "{run:#}");
+    assert!(word(&run["error"]).contains("documents"), "{run:#}");
+    let list = ground.home.run(&["source", "list", "demo"]);
+    assert!(list.contains("waiting"), "{list}");
+    let ledger = server.settle();
+    assert_eq!((&ledger["indexed"], &ledger["failed"]), (&json!(3), &json!(0)), "{ledger:#}");
+
+    // With more room it goes on by itself, and nothing is taken in twice.
+    ground.home.run(&["tenant", "tier", "demo", "--limit", "documents=tier"]);
+    wait_for("the rest", || (ground.home.ledger()["indexed"] == 5).then_some(()));
+    let ledger = server.settle();
+    assert_eq!((assert_adds_up(&ledger), &ledger["indexed"]), (5, &json!(5)), "{ledger:#}");
+    let shown = wait_for("the end of the run", || {
+        let shown = ground.home.json(&["source", "show", "demo", "team"]);
+        (shown["state"] == "idle").then_some(shown)
+    });
+    assert_eq!(shown["items"], 5, "{shown:#}");
+}
+
+#[test]
+fn what_is_gone_at_a_source_makes_room_for_what_is_new_there() {
+    let ground = Ground::new();
+    for name in ["old/a.txt", "old/b.txt", "kept.txt"] {
+        ground.put(name, &format!("The file {name} is there from the beginning."));
+    }
+    ground.home.run(&["tenant", "tier", "demo", "--limit", "documents=3"]);
+    let server = ground.home.serve();
+    ground.add(&["--paused"]);
+    assert_eq!(counts(&ground.run()), json!({ "new": 3 }));
+    server.settle();
+    let kept = ground.document("team/kept.txt");
+    // Two go, two come, and one that stays has another name: it is none of those that are gone.
+    fs::remove_dir_all(ground.share.join("old")).unwrap();
+    ground.put("new/c.txt", "The file c is new.");
+    ground.put("new/d.txt", "The file d is new.");
+    fs::rename(ground.share.join("kept.txt"), ground.share.join("zoo.txt")).unwrap();
+    let run = ground.run();
+    assert_eq!(run["outcome"], "done", "{run:#}");
+    assert_eq!(counts(&run), json!({ "new": 2, "moved": 1, "deleted": 2 }), "{run:#}");
+    assert_eq!(ground.document("team/zoo.txt"), kept);
+    let ledger = server.settle();
+    assert_eq!((&ledger["indexed"], &ledger["deleted"]), (&json!(3), &json!(2)), "{ledger:#}");
+}
+
+#[test]
+fn a_run_waits_for_the_queue_to_empty_and_takes_everything_in() {
+    let ground = Ground::new();
+    for number in 0..6 {
+        ground.put(&format!("{number}.txt"), &format!("File {number} stands in the queue."));
+    }
+    ground.home.run(&["tenant", "tier", "demo", "--limit", "jobs_in_flight=1"]);
+    let server = ground.home.serve();
+    ground.add(&["--paused"]);
+    assert_eq!(counts(&ground.run()), json!({ "new": 6 }));
+    assert_eq!(server.settle()["indexed"], 6);
 }

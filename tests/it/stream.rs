@@ -264,6 +264,18 @@ fn watch(server: &Server<'_>, key: &str, tenant: &str) -> Watcher {
 }
 
 impl Watcher {
+    /// What still comes, to the end of the answer.
+    fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        loop {
+            let mut line = String::new();
+            if self.0.read_line(&mut line).unwrap() == 0 || line.trim() == "0" {
+                return rest;
+            }
+            rest.push_str(&line);
+        }
+    }
+
     /// The next event of a name.
     fn event(&mut self, name: &str) -> Value {
         let mut here = false;
@@ -277,6 +289,56 @@ impl Watcher {
             }
         }
     }
+}
+
+#[test]
+fn what_stays_open_ends_with_the_key_it_was_opened_with() {
+    let home = Home::new();
+    let server = home.serve();
+    let made = home.json(&["apikey", "create", "demo", "--name", "for a day"]);
+    let key = made["key"].as_str().unwrap();
+    let mut watcher = watch(&server, key, "demo");
+    watcher.event("ledger");
+    let mut open = Open::json(&server, key);
+    open.record(&json!({ "text": "A quokka was counted near the lighthouse." }));
+    open.acknowledged();
+    home.run(&["apikey", "revoke", "demo", made["id"].as_str().unwrap()]);
+    open.record(&json!({ "text": "A wombat was counted near the lighthouse." }));
+    let end = open.next_with("end");
+    assert_eq!((&end["end"]["reason"], &end["end"]["accepted"]), (&json!("closed"), &json!(1)));
+    // Something changes, of which this watcher is told no more.
+    home.add_text("numbat.txt", "A numbat was counted near the lighthouse.");
+    let rest = watcher.rest();
+    assert!(!rest.contains("numbat"), "{rest}");
+    assert_eq!(server.settle()["received"], 2);
+}
+
+#[test]
+fn a_tenant_has_a_most_of_watchers_and_a_place_comes_free_when_one_goes() {
+    let home = Home::new();
+    home.run(&["tenant", "create", "other"]);
+    for tenant in ["demo", "other"] {
+        home.run(&["tenant", "tier", tenant, "--limit", "requests_per_second=none"]);
+    }
+    let server = home.serve();
+    let (key, others) = (server.key("demo"), server.key("other"));
+    let mut watchers: Vec<Watcher> = (0..128)
+        .map(|_| {
+            let mut watcher = watch(&server, &key, "demo");
+            watcher.event("ledger");
+            watcher
+        })
+        .collect();
+    let full = server.with_key(&key, "GET", "/api/v1/tenants/demo/events", b"");
+    assert_eq!((full.status, full.json()["code"].as_str()), (429, Some("quota_streams")));
+    watch(&server, &others, "other").event("ledger");
+    watchers.pop();
+    wait_for("a place", || {
+        let mut status = String::new();
+        let mut watcher = watch(&server, &key, "demo");
+        watcher.0.read_line(&mut status).unwrap();
+        status.starts_with("HTTP/1.1 200").then_some(())
+    });
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub async fn change_password(
 /// Makes a secret for a second factor.
 ///
 /// # Errors
-/// When the appliance database cannot be written.
+/// `SignIn` where there is one already; when the appliance database cannot be written.
 pub async fn offer_totp(app: &Arc<App>, session: ActiveSession) -> Result<ShownOffer, Error> {
     let app = app.clone();
     blocking(move || {

@@ -33,6 +33,7 @@ pub(super) struct Candidate {
     end: u64,
     page: Option<u32>,
     ocr_confidence: Option<u8>,
+    quoted: bool,
     date: (jiff::Timestamp, DateBasis),
 }
 
@@ -53,6 +54,7 @@ impl Candidate {
             page: self.page,
             ocr: self.ocr_confidence.is_some(),
             ocr_confidence: self.ocr_confidence,
+            quoted: self.quoted,
             date: self.date.0,
             date_basis: self.date.1,
             score: self.score,
@@ -68,6 +70,7 @@ struct Raw {
     rank: usize,
     page: Option<u32>,
     ocr_confidence: Option<u8>,
+    quoted: bool,
     passage: Arc<str>,
     passage_score: f64,
 }
@@ -111,6 +114,7 @@ pub(super) async fn candidates<A: CanRead>(
                 end: raw.end,
                 page: raw.page,
                 ocr_confidence: raw.ocr_confidence,
+                quoted: raw.quoted,
                 date: document.dates.effective(),
             }
         })
@@ -132,6 +136,7 @@ fn raw_sentences(passages: Vec<Vec<(StoredChunk, f64)>>) -> Vec<Raw> {
                     rank,
                     page: chunk.page,
                     ocr_confidence: chunk.ocr_confidence,
+                    quoted: chunk.is_quoted(),
                     passage: passage.clone(),
                     passage_score,
                 });

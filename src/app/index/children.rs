@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::LEASE;
@@ -26,9 +27,13 @@ use crate::types::{ChildHeader, ItemKey, ItemState, Limits};
 /// Children taken in per transaction.
 const CHILD_GROUP: usize = 256;
 
-/// Bytes of children per transaction, beyond its last one. It is also what a tenant may be over
-/// its limit for a moment, since a child's size is known only when it was read.
+/// Bytes of children per transaction, beyond its last one. Together with `CHILD_STEP` it is also
+/// what a tenant may be over its limit for a moment, since a child's size is known only when it
+/// was read.
 const CHILD_GROUP_BYTES: u64 = 64 << 20;
+
+/// Bytes of one child after which it is asked whether more of it may come.
+const CHILD_STEP: u64 = 256 << 20;
 
 /// Reason of a child that a limit of the tenant keeps out.
 const REFUSED: &str = "quota";
@@ -127,10 +132,21 @@ impl<'a> ChildIntake<'a> {
         let other = |error: BlobError| std::io::Error::other(error);
         let mut writer = self.tenant.blobs().and_then(|blobs| blobs.begin()).map_err(other)?;
         let mut buffer = vec![0; 64 << 10];
+        let (mut written, mut asked) = (0_u64, 0_u64);
         loop {
             match body.read(&mut buffer).await {
                 Ok(0) => break,
-                Ok(read) => writer.write(&buffer[..read]).await.map_err(other)?,
+                Ok(read) => {
+                    writer.write(&buffer[..read]).await.map_err(other)?;
+                    written += read as u64;
+                    if written - asked >= CHILD_STEP {
+                        asked = written;
+                        let beyond = self.beyond(written).await.map_err(std::io::Error::other)?;
+                        if let Some(refusal) = beyond {
+                            return Ok(Err(refusal));
+                        }
+                    }
+                }
                 Err(error) => {
                     let Some(failure) = refusal(&error) else { return Err(error) };
                     let (state, reason) = outcome(failure.code);
@@ -139,6 +155,25 @@ impl<'a> ChildIntake<'a> {
             }
         }
         writer.finish_deferred().await.map(Ok).map_err(other)
+    }
+
+    /// Why a child that has come to this size already is too much, if it is.
+    async fn beyond(&self, bytes: u64) -> Result<Option<Refusal>, Error> {
+        let nested = Nested::new(&self.parent.nesting, self.app.ingest.max_nested_bytes);
+        let state = ItemState::Failed;
+        if bytes > nested.most {
+            let (reason, detail) = nested.too_large();
+            return Ok(Some(Refusal { state, reason, detail }));
+        }
+        let wanted = Amounts { stored_bytes: bytes, documents: 0, jobs_in_flight: 0 };
+        match self.app.standing(self.tenant.id()).await?.room(self.tenant, wanted).await {
+            Ok(_) => Ok(None),
+            Err(Error::Quota(exceeded)) => {
+                let detail = format!("Not taken in: {exceeded}.");
+                Ok(Some(Refusal { state, reason: REFUSED, detail }))
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -153,6 +188,12 @@ impl Nested {
     fn new(nesting: &Nesting, most: u64) -> Self {
         let by_size = nesting.top_bytes.saturating_mul(NESTED_TIMES).saturating_add(NESTED_FREE);
         Self { top: nesting.top, most: most.min(by_size) }
+    }
+
+    /// Reason and sentence for what goes beyond.
+    fn too_large(&self) -> (&'static str, String) {
+        let most = self.most >> 20;
+        ("too_large", format!("The file that was dropped holds more than {most} MiB in all."))
     }
 }
 
@@ -180,8 +221,7 @@ fn take_in(
         }
         let size = if catalog.was_taken(drop)? { 0 } else { drop.size_bytes };
         let (reason, detail) = if before.saturating_add(bytes).saturating_add(size) > nested.most {
-            let most = nested.most >> 20;
-            ("too_large", format!("The file that was dropped holds more than {most} MiB in all."))
+            nested.too_large()
         } else {
             let growth = catalog.growth(drop)?;
             match room.grow(growth, limits) {
@@ -222,12 +262,15 @@ impl ChildSink for ChildIntake<'_> {
         let source = crate::app::ingest::clean_source(&source).map_err(std::io::Error::other)?;
         let (blob, size_bytes) =
             body.as_ref().map_or((String::new(), 0), |blob| (blob.digest.clone(), blob.size_bytes));
+        // Archives tell the time of a place that they do not name.
+        let latest = self.app.clock.now().saturating_add(SignedDuration::from_hours(24));
+        let latest = latest.unwrap_or(Timestamp::MAX);
         let drop = NewDrop {
             collection: self.parent.collection.clone(),
             source,
             blob,
             size_bytes,
-            file_date: None,
+            file_date: header.file_date.filter(|date| *date <= latest),
             declared_type: header.media_type,
             format: header.format,
             parent: Some(self.parent.item),

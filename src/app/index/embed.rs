@@ -17,6 +17,7 @@ use crate::tenant::{
     ClaimedJob, HEADING_SEPARATOR, JobKind, StoredChunk, TenantHandle, VectorRow, VectorSource,
     Vectors,
 };
+use crate::types::{ChunkKey, ItemKey};
 
 /// Documents whose jobs are claimed at once.
 const CLAIM: usize = 64;
@@ -97,6 +98,9 @@ struct Group<'a> {
     /// Vectors that wait for the next append, and the jobs that append completes.
     rows: Vec<VectorRow>,
     complete: Vec<ClaimedJob>,
+    /// Rows that searches see of items that were read again, and those of them that stay.
+    present: HashMap<ChunkKey, ItemKey>,
+    kept: HashSet<ChunkKey>,
     renewed: Instant,
     /// When the unit began that the group is part of.
     began: Instant,
@@ -115,6 +119,8 @@ impl<'a> Group<'a> {
             unfinished: jobs.to_vec(),
             rows: Vec::new(),
             complete: Vec::new(),
+            present: HashMap::new(),
+            kept: HashSet::new(),
             renewed: Instant::now(),
             began,
         }
@@ -122,11 +128,7 @@ impl<'a> Group<'a> {
 
     /// Embeds the jobs, or as many of them as others leave time for; the rest stays unfinished.
     async fn run(&mut self) -> Result<(), Error> {
-        let vectors = self.vectors().await?;
-        // A crash or a rebuild may have left rows of these items; none is the usual case and
-        // costs no commit.
-        let items: Vec<_> = self.unfinished.iter().map(|job| job.item).collect();
-        vectors.remove_items(&items).await?;
+        self.make_way().await?;
         let jobs = self.unfinished.clone();
         let mut next = 0;
         while next < jobs.len() {
@@ -161,6 +163,22 @@ impl<'a> Group<'a> {
             }
         }
         self.append().await
+    }
+
+    /// Removes rows that a crash or a rebuild may have left; none is the usual case and costs no
+    /// commit. Of an item that searches see, because it was read again, the rows stay until those
+    /// that it lacks are there.
+    async fn make_way(&mut self) -> Result<(), Error> {
+        let vectors = self.vectors().await?;
+        let items: Vec<ItemKey> = self.unfinished.iter().map(|job| job.item).collect();
+        let asked = items.clone();
+        let ready = self.tenant.read(move |catalog| catalog.ready_items(&asked)).await?;
+        let seen = ready.iter().filter(|ready| ready.in_vectors).map(|ready| ready.item);
+        let seen: HashSet<ItemKey> = seen.collect();
+        let (seen, unseen): (Vec<_>, Vec<_>) = items.iter().partition(|item| seen.contains(item));
+        vectors.remove_items(&unseen).await?;
+        self.present = vectors.chunks_of(&seen).await?.into_iter().collect();
+        Ok(())
     }
 
     fn should_yield(&self) -> bool {
@@ -215,7 +233,7 @@ impl<'a> Group<'a> {
 
     async fn load(
         &self,
-        item: crate::types::ItemKey,
+        item: ItemKey,
         first_ordinal: u32,
     ) -> Result<Option<(VectorSource, Vec<StoredChunk>)>, Error> {
         Ok(self
@@ -233,13 +251,17 @@ impl<'a> Group<'a> {
     async fn embed(
         &mut self,
         chunks: &[StoredChunk],
-        sources: &HashMap<crate::types::ItemKey, VectorSource>,
+        sources: &HashMap<ItemKey, VectorSource>,
     ) -> Result<(), Error> {
         if chunks.is_empty() {
             return Ok(());
         }
         let known = self.embeddings(chunks, sources).await?;
         for chunk in chunks {
+            if self.present.contains_key(&chunk.key) {
+                self.kept.insert(chunk.key);
+                continue;
+            }
             let (Some(source), Some(vector)) = (sources.get(&chunk.item), known.get(&chunk.input))
             else {
                 continue;
@@ -260,7 +282,7 @@ impl<'a> Group<'a> {
     async fn embeddings(
         &mut self,
         chunks: &[StoredChunk],
-        sources: &HashMap<crate::types::ItemKey, VectorSource>,
+        sources: &HashMap<ItemKey, VectorSource>,
     ) -> Result<HashMap<Vec<u8>, Vec<f32>>, Error> {
         self.heartbeat().await?;
         let embedder = self.app.inference.embedder()?;
@@ -303,6 +325,14 @@ impl<'a> Group<'a> {
             return Ok(());
         }
         let done = std::mem::take(&mut self.complete);
+        let finished: HashSet<ItemKey> = done.iter().map(|job| job.item).collect();
+        let gone: Vec<ChunkKey> = self
+            .present
+            .extract_if(|_, item| finished.contains(item))
+            .map(|(chunk, _)| chunk)
+            .filter(|chunk| !self.kept.contains(chunk))
+            .collect();
+        self.vectors().await?.remove_chunks(&gone).await?;
         let items = done.iter().map(|job| job.item).collect();
         let keys: HashSet<i64> = done.iter().map(|job| job.key).collect();
         self.tenant.write(move |catalog| catalog.vectors_ready(&done)).await?;

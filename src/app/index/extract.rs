@@ -256,6 +256,12 @@ fn chunked_record(
     spans: &chunk::TokenSpans<'_>,
 ) -> Result<ExtractionRecord, Error> {
     let split = chunk::split(&document.blocks, budget, spans);
+    let split = if is_workbook(&document.media_type) { split.without_pages() } else { split };
+    let tables =
+        super::tables::gather(&document.blocks, &split.tables, document.truncated_at.is_some())
+            .map_err(|source| Error::Text { item: 0, source })?;
+    let mut warnings = document.warnings;
+    warnings.extend(tables.warning);
     let title = document.title.filter(|title| !title.trim().is_empty());
     let title = title.unwrap_or_else(|| file_stem(source).to_owned());
     let title: String = title.trim().chars().take(TITLE_CHARS).collect();
@@ -263,6 +269,10 @@ fn chunked_record(
         .chunks
         .into_iter()
         .map(|chunk| {
+            if chunk.quoted {
+                // Its meaning is that of the mail it was said in.
+                return ChunkInput { chunk, input: Vec::new() };
+            }
             let heading = heading_path(&chunk.headings);
             let text = super::embed::input_text(&title, heading.as_deref(), &chunk.text);
             let digest = Sha256::digest(text.as_bytes());
@@ -280,17 +290,24 @@ fn chunked_record(
         title,
         authors: document.authors,
         metadata: document.metadata,
-        warnings: document.warnings,
+        warnings,
         truncated_at: document.truncated_at,
         content_date: document.content_date,
+        event_date: document.event_date,
         text_zstd: compress(&split.text).map_err(|source| Error::Text { item: 0, source })?,
         length_chars: split.length_chars,
         outline,
         page_starts: split.page_starts,
         chunks,
+        tables: tables.kept,
         container: document.container,
         ocr: OcrPlan::default(),
     })
+}
+
+/// True for documents whose pages are sheets.
+fn is_workbook(media_type: &str) -> bool {
+    media_type.contains("spreadsheet") || media_type.starts_with("application/vnd.ms-excel")
 }
 
 /// The language most of a document is in; `Other` where the detector is not sure.

@@ -85,7 +85,7 @@ async fn load_group(
                 }
                 taken += 1;
                 if let Some(source) = catalog.fulltext_source(item)? {
-                    bytes += source.chunks.iter().map(|(_, text)| text.len()).sum::<usize>();
+                    bytes += source.chunks.iter().map(|chunk| chunk.text.len()).sum::<usize>();
                     sources.push(source);
                 }
             }
@@ -106,7 +106,8 @@ async fn write_group(
             .iter()
             .map(|source| {
                 let text = decompress(source.item.0, &source.text_zstd)?;
-                Ok(own_words(text, source.chunks.iter().map(|(_, chunk)| chunk.as_str())))
+                let own = source.chunks.iter().filter(|chunk| !chunk.quoted);
+                Ok(own_words(text, own.map(|chunk| chunk.text.as_str())))
             })
             .collect::<Result<Vec<String>, Error>>()?;
         let entries: Vec<FulltextEntry<'_>> = sources
@@ -118,10 +119,22 @@ async fn write_group(
                 title: &source.title,
                 headings: &source.headings,
                 body: body.as_str(),
+                quoted: source
+                    .chunks
+                    .iter()
+                    .filter(|chunk| chunk.quoted)
+                    .map(|chunk| chunk.text.as_str())
+                    .collect(),
                 source: &source.source,
                 media_type: &source.media_type,
+                authors: &source.authors,
+                recipients: &source.recipients,
                 date: source.date,
-                chunks: source.chunks.iter().map(|(key, text)| (*key, text.as_str())).collect(),
+                chunks: source
+                    .chunks
+                    .iter()
+                    .map(|chunk| (chunk.key, chunk.text.as_str()))
+                    .collect(),
             })
             .collect();
         handle.fulltext()?.write_group(&entries, &[])?;
@@ -142,8 +155,8 @@ async fn write_group(
     Ok(())
 }
 
-/// A text without what lies between its chunks, unless that is nothing but white space: what a
-/// mail repeats of others is shown, and not found.
+/// A text without what lies between the chunks of its own, unless that is nothing but white space:
+/// what a mail repeats of others is found as a quote, and its signature is shown only.
 fn own_words<'c>(text: String, chunks: impl Iterator<Item = &'c str>) -> String {
     let mut own = String::new();
     let (mut rest, mut left_out) = (text.as_str(), false);
@@ -175,7 +188,7 @@ mod tests {
     use super::own_words;
 
     #[test]
-    fn what_is_in_no_chunk_is_not_indexed() {
+    fn what_is_in_no_chunk_of_its_own_is_none_of_a_texts_words() {
         let text = "Head\n\nMine.\n\n> Yours.\n\nMine too.\n\n-- \nAnn".to_owned();
         let chunks = ["Head\n\nMine.", "Mine too."];
         assert_eq!(own_words(text, chunks.into_iter()), "Head\n\nMine.\n\nMine too.");

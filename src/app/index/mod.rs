@@ -12,6 +12,7 @@ mod extract;
 mod fulltext;
 mod ocr;
 mod purge;
+mod tables;
 
 pub use embed::input_text;
 pub(super) use extract::limits;

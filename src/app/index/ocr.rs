@@ -17,7 +17,7 @@ use super::extract::{limits, outcome};
 use super::{HEARTBEAT, LEASE, Progress, claim, give_back, put_back};
 use crate::app::{App, Error};
 use crate::auth::Write;
-use crate::extract::ExtractRequest;
+use crate::extract::{ExtractRequest, is_note};
 use crate::extraction::{ChildSink, OcrEngine, OcrPage};
 use crate::tenant::{ClaimedJob, ExtractInput, JobKind, OcrResult, TenantHandle};
 use crate::types::{
@@ -229,11 +229,14 @@ impl ChildSink for Pictures {
 }
 
 /// Puts what was read in the place of its pages; the pages whose text is from OCR now. A page's
-/// own layer stays where OCR finds hardly more than it: it has no errors of reading.
+/// own layer stays where OCR finds hardly more than it: it has no errors of reading. Bookmarks and
+/// comments stay beside either, for no picture shows them.
 pub(super) fn merge(document: &mut ExtractedDocument, read: &[OcrResult]) -> Vec<u32> {
     let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
     let mut own: HashMap<u32, usize> = document.ocr_pages.iter().map(|page| (*page, 0)).collect();
-    for block in &document.blocks {
+    let is_beside =
+        |block: &Block| matches!(block.kind, BlockKind::Heading { .. }) || is_note(&block.text);
+    for block in document.blocks.iter().filter(|block| !is_beside(block)) {
         if let Some(own) = block.page.and_then(|page| own.get_mut(&page)) {
             *own += letters(&block.text);
         }
@@ -244,7 +247,9 @@ pub(super) fn merge(document: &mut ExtractedDocument, read: &[OcrResult]) -> Vec
     let better: Vec<&OcrResult> = read.iter().filter(richer).collect();
     let used: Vec<u32> = better.iter().map(|result| result.page).collect();
     let replaced: HashSet<u32> = used.iter().copied().collect();
-    document.blocks.retain(|block| !block.page.is_some_and(|page| replaced.contains(&page)));
+    document.blocks.retain(|block| {
+        is_beside(block) || !block.page.is_some_and(|page| replaced.contains(&page))
+    });
     let (mut sum, mut weight) = (0, 0);
     for result in better {
         let paragraphs = result.text.split("\n\n").filter(|text| !text.trim().is_empty());
@@ -308,6 +313,21 @@ mod tests {
         let before = document.clone();
         assert_eq!(merge(&mut document, &[read(1, "Quarter1y rep0rt", 80)]), Vec::<u32>::new());
         assert_eq!(document, before);
+    }
+
+    #[test]
+    fn bookmarks_and_comments_of_a_scan_stay() {
+        let heading = Block { kind: BlockKind::Heading { level: 1 }, ..block(1, "The contract") };
+        let mut document = ExtractedDocument {
+            blocks: vec![heading, block(1, "Stamp"), block(1, "Comment by Eva: Is it signed?")],
+            ocr_pages: vec![1],
+            ..ExtractedDocument::default()
+        };
+        assert_eq!(merge(&mut document, &[read(1, "Between the parties it is agreed.", 90)]), [1]);
+        let texts: Vec<&str> = document.blocks.iter().map(|block| block.text.as_str()).collect();
+        let expected =
+            ["The contract", "Comment by Eva: Is it signed?", "Between the parties it is agreed."];
+        assert_eq!(texts, expected);
     }
 
     #[test]

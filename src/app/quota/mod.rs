@@ -7,6 +7,7 @@
 
 mod counter;
 mod exceeded;
+mod patience;
 mod rate;
 
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use crate::types::{Feature, Limits, TenantId, TenantState, Tier};
 
 pub use counter::Hold;
 pub use exceeded::Exceeded;
+pub use patience::Patience;
 pub use rate::QueryPlace;
 
 use counter::Counter;
@@ -249,6 +251,15 @@ impl Standing {
             outcome => outcome?,
         }
         Ok(hold)
+    }
+
+    /// Finds out whether one more may wait to be indexed, before anything is done for it.
+    ///
+    /// # Errors
+    /// `Quota` where the queue is full.
+    pub async fn queue_has_room<A: CanRead>(&self, tenant: &TenantHandle<A>) -> Result<(), Error> {
+        let one = Amounts { jobs_in_flight: 1, ..Amounts::default() };
+        self.room(tenant, one).await.map(drop)
     }
 
     /// Room of nothing, to be grown by what turns out to be new among `most`.

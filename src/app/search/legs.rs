@@ -49,7 +49,7 @@ impl<A: CanRead> Legs<'_, A> {
             self.depth,
         );
         blocking(move || {
-            let (fulltext, visible) = (handle.fulltext()?, visible.as_deref());
+            let (fulltext, visible) = (handle.fulltext()?, visible.as_ref());
             Ok(fulltext.search_documents(&query, &filter, visible, &languages, depth)?)
         })
         .await

@@ -152,14 +152,10 @@ pub(crate) async fn retrieve<A: CanRead>(
     let parsed = Query::parse(&request.query);
     let query = Arc::new(parsed.query);
     let filter = merged(&request.filter, parsed.filter);
-    let limited = tenant.is_limited();
-    let (codes, awaiting, visible) = tenant
-        .read(move |catalog| {
-            let visible = if limited { Some(catalog.searchable_items()?) } else { None };
-            Ok((catalog.languages()?, catalog.documents_without_vectors()?, visible))
-        })
+    let visible = tenant.visible_items().await?;
+    let (codes, awaiting) = tenant
+        .read(|catalog| Ok((catalog.languages()?, catalog.documents_without_vectors()?)))
         .await?;
-    let visible: Option<VisibleItems> = visible.map(Arc::new);
     let languages: Vec<Language> =
         codes.iter().filter_map(|code| Language::from_code(code)).collect();
     let legs = legs::Legs {

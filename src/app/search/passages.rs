@@ -4,12 +4,12 @@
 //! Invariants: a passage is exactly one stored chunk; a document found by either leg shows at
 //! least one passage.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Ranked, Retrieved};
 use crate::app::{Error, blocking};
 use crate::auth::CanRead;
-use crate::tenant::{StoredChunk, TenantHandle};
+use crate::tenant::{CatalogError, CatalogReader, StoredChunk, TenantHandle};
 use crate::types::{ChunkKey, ItemKey, Language, Passage};
 
 /// Passages shown per document.
@@ -17,6 +17,9 @@ pub(crate) const PER_DOCUMENT: usize = 3;
 
 /// Words found in a chunk count this much against its similarity.
 const KEYWORD_WEIGHT: f64 = 0.5;
+
+/// Words found in a quote count this much against words that the document says itself.
+const QUOTED_WEIGHT: f64 = 0.7;
 
 /// Passages of every ranked document, in the same order.
 pub(crate) async fn choose<A: CanRead>(
@@ -41,6 +44,7 @@ pub(crate) async fn choose<A: CanRead>(
                 chunks
                     .into_iter()
                     .map(|(chunk, score)| Passage {
+                        quoted: chunk.is_quoted(),
                         highlights: fulltext.highlight(&query, language, &chunk.text),
                         text: chunk.text,
                         start: chunk.start,
@@ -70,64 +74,64 @@ pub(crate) async fn choose_chunks<A: CanRead>(
         retrieved.languages.clone(),
         retrieved.visible.clone(),
     );
+    let asked = items.clone();
     let by_word = blocking(move || {
-        let (fulltext, visible) = (handle.fulltext()?, visible.as_deref());
-        Ok(fulltext.search_passages(&query, visible, &languages, &items, PER_DOCUMENT)?)
+        let (fulltext, visible) = (handle.fulltext()?, visible.as_ref());
+        Ok(fulltext.search_passages(&query, visible, &languages, &asked, 2 * PER_DOCUMENT)?)
     })
     .await?;
+    let keys: Vec<ChunkKey> = by_word.values().flatten().map(|(key, _)| *key).collect();
+    let quoted = tenant.read(move |catalog| catalog.quoted_among(&keys)).await?;
     let wanted: Vec<Vec<(ChunkKey, f64)>> = retrieved
         .ranked
         .iter()
         .map(|ranked| {
             let words = by_word.get(&ranked.document.item).map_or(&[][..], Vec::as_slice);
-            best_of(ranked, words)
+            best_of(ranked, words, &quoted)
         })
         .collect();
+    Ok(tenant.read(move |catalog| stored(catalog, &items, wanted)).await?)
+}
+
+/// The chunks that are wanted of each item. One found by its title, source or filters alone shows
+/// how it begins; so does one whose chunks changed since the indexes were asked.
+fn stored(
+    catalog: &CatalogReader<'_>,
+    items: &[ItemKey],
+    wanted: Vec<Vec<(ChunkKey, f64)>>,
+) -> Result<Vec<Vec<(StoredChunk, f64)>>, CatalogError> {
     let keys: Vec<ChunkKey> = wanted.iter().flatten().map(|(key, _)| *key).collect();
-    let bare: Vec<ItemKey> = retrieved
-        .ranked
-        .iter()
-        .zip(&wanted)
-        .filter(|(_, chunks)| chunks.is_empty())
-        .map(|(ranked, _)| ranked.document.item)
-        .collect();
-    let (stored, openings) = tenant
-        .read(move |catalog| {
-            let stored = catalog.chunks(&keys)?;
-            let mut openings = HashMap::new();
-            // Found by its title, source or filters alone: it shows how it begins.
-            for item in bare {
-                openings.insert(item, catalog.item_chunks(item, 0, 1)?);
-            }
-            Ok((stored, openings))
-        })
-        .await?;
     let mut stored: HashMap<ChunkKey, StoredChunk> =
-        stored.into_iter().map(|chunk| (chunk.key, chunk)).collect();
-    let mut openings = openings;
-    Ok(retrieved
-        .ranked
-        .iter()
-        .zip(wanted)
-        .map(|(ranked, wanted)| {
-            if wanted.is_empty() {
-                let opening = openings.remove(&ranked.document.item).unwrap_or_default();
-                return opening.into_iter().map(|chunk| (chunk, 0.0)).collect();
-            }
-            wanted
-                .into_iter()
-                .filter_map(|(key, score)| Some((stored.remove(&key)?, score)))
-                .collect()
-        })
-        .collect())
+        catalog.chunks(&keys)?.into_iter().map(|chunk| (chunk.key, chunk)).collect();
+    let shown = items.iter().zip(wanted).map(|(item, wanted)| {
+        let chunks: Vec<(StoredChunk, f64)> = wanted
+            .into_iter()
+            .filter_map(|(key, score)| Some((stored.remove(&key)?, score)))
+            .collect();
+        if !chunks.is_empty() {
+            return Ok(chunks);
+        }
+        let opening = catalog.first_chunk(*item)?;
+        Ok(opening.into_iter().map(|chunk| (chunk, 0.0)).collect())
+    });
+    shown.collect()
 }
 
 /// Mixes what both legs think of a document's chunks; scores lie between 0 and about 1.
-fn best_of(ranked: &Ranked, words: &[(ChunkKey, f32)]) -> Vec<(ChunkKey, f64)> {
+fn best_of(
+    ranked: &Ranked,
+    words: &[(ChunkKey, f32)],
+    quoted: &HashSet<ChunkKey>,
+) -> Vec<(ChunkKey, f64)> {
+    // As many of each, so that quotes take no place from what the document says itself.
+    let is_quoted = |found: &&(ChunkKey, f32)| quoted.contains(&found.0);
+    let own = words.iter().filter(|found| !is_quoted(found)).take(PER_DOCUMENT);
+    let quotes = words.iter().filter(is_quoted).take(PER_DOCUMENT);
     let best_word = words.first().map_or(1.0, |(_, score)| f64::from(*score)).max(1e-6);
     let mut scores: HashMap<ChunkKey, f64> = HashMap::new();
-    for (key, score) in words {
-        *scores.entry(*key).or_default() += KEYWORD_WEIGHT * f64::from(*score) / best_word;
+    for (key, score) in own.chain(quotes) {
+        let weight = if quoted.contains(key) { QUOTED_WEIGHT } else { 1.0 };
+        *scores.entry(*key).or_default() += weight * KEYWORD_WEIGHT * f64::from(*score) / best_word;
     }
     for (key, similarity) in ranked.chunks.iter().take(2 * PER_DOCUMENT) {
         *scores.entry(*key).or_default() +=

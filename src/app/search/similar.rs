@@ -2,7 +2,7 @@
 //!
 //! Called by: `app::search`. Talks to: catalogue.
 //! Invariants: the order of what is left is that of the ranking; a caller is told only of
-//! documents within sight.
+//! documents within sight, and nothing out of sight decides which of them belong together.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,7 +27,15 @@ pub(super) async fn first_of_each<A: CanRead>(
 ) -> Result<Vec<Scored>, Error> {
     let items: Vec<ItemKey> =
         scored.iter().take(DEPTH.max(limit)).map(|scored| scored.item).collect();
-    let clusters = tenant.read(move |catalog| catalog.clusters(&items)).await?;
+    let limited = tenant.is_limited();
+    let clusters = tenant.read(move |catalog| match limited {
+        true => catalog.clusters_in_sight(&items),
+        false => {
+            let clusters = catalog.clusters(&items)?.into_iter();
+            Ok(clusters.map(|(item, cluster)| (item, (cluster, cluster))).collect())
+        }
+    });
+    let clusters = clusters.await?;
     let mut seen = HashSet::new();
     scored.retain(|scored| clusters.get(&scored.item).is_none_or(|cluster| seen.insert(*cluster)));
     scored.truncate(limit);
@@ -40,10 +48,14 @@ pub(super) async fn others<A: CanRead>(
     ranked: &[Ranked],
 ) -> Result<HashMap<ItemKey, Vec<SimilarResult>>, Error> {
     let items: Vec<ItemKey> = ranked.iter().map(|ranked| ranked.document.item).collect();
+    let limited = tenant.is_limited();
     let read = tenant.read(move |catalog| {
         let mut others = HashMap::new();
         for item in items {
-            let similar = catalog.similar_documents(item, NAMED)?;
+            let similar = match limited {
+                true => catalog.similar_documents_in_sight(item, NAMED)?,
+                false => catalog.similar_documents(item, NAMED)?,
+            };
             if similar.is_empty() {
                 continue;
             }

@@ -4,6 +4,7 @@
 //! Invariants: what a source may reach is asked of the configuration when it is made and again by
 //! every run; a secret comes in and never goes out; every change is in the audit trail.
 
+mod change;
 mod reach;
 mod settings;
 
@@ -22,6 +23,7 @@ use crate::tenant::TenantHandle;
 use crate::types::{Deletions, RunCounts, SourceId, SourceRun, TenantId};
 
 pub use crate::tenant::{FoundItem, ListedItem, MissingItem, SourceChange, SourceRow};
+pub use change::{Change, SettingsChange, change};
 pub use reach::{Reach, Refused};
 pub use settings::{DirectorySettings, ImapSettings, Security, SourceSettings};
 
@@ -104,15 +106,6 @@ pub struct Wanted {
     pub interval_seconds: Option<u64>,
     pub deletions: Option<Deletions>,
     pub paused: bool,
-}
-
-/// What is to be different of a source.
-#[derive(Default)]
-pub struct Change {
-    pub password: Option<Zeroizing<String>>,
-    pub interval_seconds: Option<u64>,
-    pub deletions: Option<Deletions>,
-    pub paused: Option<bool>,
 }
 
 /// The sources in sight, by name.
@@ -205,48 +198,6 @@ pub async fn create(
     app.sources.changed(tenant.id());
     tenant.announce_source(row.id);
     detail(app, row, Vec::new())
-}
-
-/// Changes a source.
-///
-/// # Errors
-/// `NotFound`; `Invalid` for an interval out of bounds.
-pub async fn change(
-    app: &Arc<App>,
-    tenant: &TenantHandle<Manage>,
-    source: &str,
-    change: Change,
-) -> Result<SourceDetail, Error> {
-    if let Some(seconds) = change.interval_seconds {
-        check_interval(seconds)?;
-    }
-    let wanted = source.to_owned();
-    let occasion = audit::occasion(tenant);
-    let changed = tenant.write(move |catalog| {
-        let Some(row) = catalog.source(&wanted)? else { return Ok(None) };
-        let mut event = Event::new(Action::SourceChange)
-            .on("source", row.id)
-            .with_some("interval_seconds", change.interval_seconds)
-            .with_some("deletions", change.deletions.map(Deletions::as_str))
-            .with_some("paused", change.paused);
-        if change.password.is_some() {
-            event = event.with("password", true);
-        }
-        let change = SourceChange {
-            settings: None,
-            secret: change.password.map(|password| password.as_str().to_owned()),
-            interval_seconds: change.interval_seconds,
-            deletions: change.deletions,
-            paused: change.paused,
-        };
-        catalog.change_source(row.key, &change)?;
-        catalog.record([occasion.record(event)])?;
-        Ok(Some(row.id))
-    });
-    let id = changed.await?.ok_or(Error::NotFound)?;
-    app.sources.changed(tenant.id());
-    tenant.announce_source(id);
-    show(app, tenant, &id.to_string(), 0).await
 }
 
 /// Has a source run as soon as it can, also while it is paused. With `gone_confirmed` what is

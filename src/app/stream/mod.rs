@@ -22,12 +22,12 @@ use tokio::time::Instant;
 
 use super::audit;
 use super::ingest::{self, Receipt, Upload, clean_source};
-use super::quota::Exceeded;
+use super::quota::Patience;
 use super::{App, Error};
 use crate::auth::{Actor, Write};
 use crate::tenant::TenantHandle;
 use crate::types::{DocumentId, FormatHint, SearchResult};
-pub use places::Places;
+pub use places::{Place, Places};
 
 use lines::{Line, Lines, MAX_LINE_BYTES};
 use record::Record;
@@ -40,13 +40,13 @@ const ANSWERS: usize = 64;
 /// Records taken in side by side; they are acknowledged in order all the same.
 const ABREAST: usize = 8;
 
-/// How long a stream lives, so that one whose key, session or membership ended meanwhile is turned
-/// away when it comes again. The console needs neither.
+/// How long a stream lives, so that one whose session ended meanwhile is turned away when it comes
+/// again; a key, membership or account is asked for with every group of records. The console needs
+/// neither.
 const LIFETIME: Duration = Duration::from_secs(600);
 
 /// How long a record waits while too much of the tenant waits to be indexed.
 const QUEUE_PATIENCE: Duration = Duration::from_secs(120);
-const QUEUE_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long the last records are still looked up.
 const LAST_FINDS: Duration = Duration::from_secs(10);
@@ -113,7 +113,7 @@ pub enum EndReason {
     Complete,
     /// It has lived long enough: what is not acknowledged is to be sent over a new one.
     Renew,
-    /// The tenant is no longer served.
+    /// The tenant is no longer served, or not to this sender.
     Closed,
 }
 
@@ -238,6 +238,9 @@ impl Intake {
 
     /// Takes a few records in side by side, unless two of them are of one source.
     async fn group(&mut self, lines: Vec<Line>) -> Result<Standing, Gone> {
+        if !self.is_admitted().await {
+            return Ok(Standing::Closed);
+        }
         let mut numbered: Vec<(u64, u64, Result<Record, Error>)> = Vec::new();
         for line in lines {
             let Line { number, bytes } = line;
@@ -355,8 +358,11 @@ impl Intake {
         if running.pending.is_empty() {
             return Ok(Standing::Served);
         }
+        if !self.is_admitted().await {
+            return Ok(Standing::Closed);
+        }
         let text = running.added().to_owned();
-        let deadline = Instant::now() + QUEUE_PATIENCE;
+        let patience = Patience::lasting(QUEUE_PATIENCE);
         let error = loop {
             let revised = running.flush(&self.app, &self.tenant).await;
             match revised {
@@ -372,10 +378,11 @@ impl Intake {
                     self.look_up(last, document, text);
                     return Ok(Standing::Served);
                 }
-                Err(Error::Quota(Exceeded::Jobs { .. })) if Instant::now() < deadline => {
-                    tokio::time::sleep(QUEUE_PAUSE).await;
+                Err(error) => {
+                    if let Err(error) = patience.bear(error).await {
+                        break error;
+                    }
                 }
-                Err(error) => break error,
             }
         };
         let closed = error.is_for_the_tenant() && !matches!(error, Error::Quota(_));
@@ -386,6 +393,11 @@ impl Intake {
             self.refuse(seq, number, error).await?;
         }
         Ok(if closed { Standing::Closed } else { Standing::Served })
+    }
+
+    /// True while the sender may still write here.
+    async fn is_admitted(&self) -> bool {
+        self.app.still_admits(&self.tenant).await.unwrap_or(false)
     }
 
     async fn acknowledge(&mut self, seq: u64, line: u64, receipt: &Receipt) -> Result<(), Gone> {
@@ -429,7 +441,7 @@ async fn take_in(
     collection: Option<String>,
     bytes: Vec<u8>,
 ) -> Result<Receipt, Error> {
-    let deadline = Instant::now() + QUEUE_PATIENCE;
+    let patience = Patience::lasting(QUEUE_PATIENCE);
     let bytes = Bytes::from(bytes);
     loop {
         let upload = Upload {
@@ -442,9 +454,7 @@ async fn take_in(
         };
         let body = stream::iter([Ok::<_, Infallible>(bytes.clone())]);
         match ingest::accept(app, tenant, upload, body).await {
-            Err(Error::Quota(Exceeded::Jobs { .. })) if Instant::now() < deadline => {
-                tokio::time::sleep(QUEUE_PAUSE).await;
-            }
+            Err(error) => patience.bear(error).await?,
             taken => return taken,
         }
     }

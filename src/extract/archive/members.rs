@@ -1,6 +1,6 @@
 //! Compressed streams one after the other in a file, and what was appended to them.
 //!
-//! Called by: `packed`. Talks to: a decoder of one stream.
+//! Called by: `packed`, and `zip` for `Ahead`. Talks to: a decoder of one stream.
 //! Invariants: what follows a whole stream and does not begin like another one is passed over, as
 //! `gzip` and `bzip2` themselves do: tapes pad with zeros, and some programs append their notes.
 
@@ -55,8 +55,7 @@ pub(super) struct Members<M> {
 
 impl<M: Member> Members<M> {
     pub(super) fn new(input: M::Input) -> Self {
-        let input = Ahead { inner: input, buffer: Vec::new(), at: 0 };
-        Self { current: Some(M::start(input)) }
+        Self { current: Some(M::start(Ahead::new(input))) }
     }
 }
 
@@ -85,8 +84,12 @@ pub(super) struct Ahead<R> {
 }
 
 impl<R: Read> Ahead<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self { inner, buffer: Vec::new(), at: 0 }
+    }
+
     /// At least `wanted` bytes of what comes next, or all there are.
-    fn peek(&mut self, wanted: usize) -> io::Result<&[u8]> {
+    pub(super) fn peek(&mut self, wanted: usize) -> io::Result<&[u8]> {
         while self.buffer.len() - self.at < wanted {
             self.buffer.drain(..self.at);
             self.at = 0;

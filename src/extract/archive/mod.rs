@@ -6,16 +6,21 @@
 //! with its reason; what comes out together is bounded by a `Budget`.
 
 mod budget;
+mod gathering;
 mod members;
 mod names;
 mod packed;
 mod sevenz;
 mod tar;
+mod times;
 mod zip;
 
 use std::io::{self, Read};
 
+use jiff::Timestamp;
+
 use self::budget::Budget;
+use self::gathering::Gathering;
 use self::names::Names;
 pub(super) use self::packed::Packing;
 use super::clean::{one_line, shorten};
@@ -78,13 +83,49 @@ struct Entries {
     /// Files that a password is needed for.
     locked: u64,
     total: u64,
+    /// What waits for the end of an archive that is read as it comes.
+    gathering: Option<Gathering>,
 }
 
 impl Entries {
-    /// Passes a file on under the cleaned form of `name`.
-    fn pass(&mut self, name: &str, body: &mut dyn Read, out: &mut Output<'_>) -> Result<(), Stop> {
+    /// For an archive that cannot be looked at as a whole before its files come by.
+    fn as_they_come(out: &Output<'_>) -> Self {
+        Self { gathering: Some(Gathering::new(out.limits())), ..Self::default() }
+    }
+
+    /// Files seen so far, whatever became of them.
+    fn found(&self) -> u64 {
+        self.total + self.gathering.as_ref().map_or(0, Gathering::waiting)
+    }
+
+    /// Passes a file on, or keeps it back until it is known what it belongs to.
+    fn pass(
+        &mut self,
+        name: &str,
+        file_date: Option<Timestamp>,
+        body: &mut dyn Read,
+        out: &mut Output<'_>,
+    ) -> Result<(), Stop> {
+        match &mut self.gathering {
+            Some(gathering) => match gathering.take(name, file_date, body) {
+                Some(mut body) => self.pass_on(name, file_date, &mut body, out),
+                None => Ok(()),
+            },
+            None => self.pass_on(name, file_date, body, out),
+        }
+    }
+
+    /// Passes a file on under the cleaned form of `name`, last changed at `file_date`.
+    fn pass_on(
+        &mut self,
+        name: &str,
+        file_date: Option<Timestamp>,
+        body: &mut dyn Read,
+        out: &mut Output<'_>,
+    ) -> Result<(), Stop> {
         self.total += 1;
-        out.child(&header(self.names.clean(name)), &mut Damaged(body))
+        let header = ChildHeader { file_date, ..header(self.names.clean(name)) };
+        out.child(&header, &mut Damaged(body))
     }
 
     /// Lists a file that is not taken, with the reason.
@@ -99,9 +140,15 @@ impl Entries {
     }
 
     /// Passes on a document made of the archive's files.
-    fn document(&mut self, name: &str, bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
+    fn document(
+        &mut self,
+        name: &str,
+        media_type: &str,
+        bytes: &[u8],
+        out: &mut Output<'_>,
+    ) -> Result<(), Stop> {
         self.total += 1;
-        out.child(&document_header(self.names.clean(name)), &mut &bytes[..])
+        out.child(&document_header(self.names.clean(name), media_type), &mut &bytes[..])
     }
 
     /// Notes a file that cannot be opened without its password.
@@ -112,7 +159,10 @@ impl Entries {
 
     /// Says what is to be said at the end. Fails where a password is missing, so that the archive
     /// is read again once it is given.
-    fn finish(self, out: &mut Output<'_>) -> Result<(), Stop> {
+    fn finish(mut self, out: &mut Output<'_>) -> Result<(), Stop> {
+        if let Some(gathering) = self.gathering.take() {
+            gathering.deliver(&mut self, out)?;
+        }
         out.fact("files", &self.total.to_string());
         if self.names.changed() > 0 {
             out.warn(format!(
@@ -149,7 +199,7 @@ fn quoted(name: &str) -> String {
 }
 
 fn header(name: String) -> ChildHeader {
-    ChildHeader { name, absolute: false, media_type: None, format: None }
+    ChildHeader { name, absolute: false, media_type: None, format: None, file_date: None }
 }
 
 /// Where documents made of an export's files go.
@@ -159,8 +209,8 @@ struct Delivery<'d, 'o> {
 }
 
 impl Outlet for Delivery<'_, '_> {
-    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop> {
-        self.entries.document(name, bytes, self.out)
+    fn document(&mut self, name: &str, media_type: &str, bytes: &[u8]) -> Result<(), Stop> {
+        self.entries.document(name, media_type, bytes, self.out)
     }
 
     fn part(&mut self, name: &str, reason: &str) -> Result<(), Stop> {

@@ -7,14 +7,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-use super::super::charset::StreamDecoder;
+use super::super::charset::{StreamDecoder, dos};
 use super::super::clean::prefix;
 
 const MAX_STEP: usize = 200;
 const MAX_STEPS: usize = 64;
 const MAX_NAME: usize = 1500;
-/// The upper half of the code page of DOS, which zip uses where it does not say otherwise.
-const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
 
 /// The names of one archive.
 #[derive(Default)]
@@ -115,12 +113,9 @@ pub(super) fn decode_dos(raw: &[u8]) -> String {
     if let Ok(name) = std::str::from_utf8(raw) {
         return name.to_owned();
     }
-    raw.iter()
-        .map(|byte| match byte.checked_sub(128) {
-            None => char::from(*byte),
-            Some(high) => CP437.chars().nth(usize::from(high)).unwrap_or('\u{fffd}'),
-        })
-        .collect()
+    let mut name = String::new();
+    dos::decode(raw, &mut name);
+    name
 }
 
 #[cfg(test)]

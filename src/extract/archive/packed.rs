@@ -5,11 +5,13 @@
 
 use std::io::{self, BufReader, Cursor, Read};
 
+use jiff::Timestamp;
+
 use super::super::emit::{Output, Stop};
 use super::super::source::Source;
 use super::budget::Budget;
 use super::members::Members;
-use super::{Entries, tar};
+use super::{Entries, tar, times};
 use crate::types::ExtractFailureCode;
 
 /// Most memory of one decoder, in KiB: what the strongest setting of xz needs, and some more.
@@ -65,6 +67,7 @@ pub(super) fn extract(
 ) -> Result<(), Stop> {
     out.document.container = true;
     let budget = Budget::new(out);
+    let changed = changed(packing, source.head());
     let decoder = packing.decoder(budget.counted(source)).map_err(|error| damaged(&error))?;
     let mut unpacked = budget.metered(decoder);
     let mut head = Vec::new();
@@ -81,11 +84,17 @@ pub(super) fn extract(
         return tar::extract(&mut whole, out);
     }
     let mut entries = Entries::default();
-    entries.pass(&inner_name(packing, name), &mut whole, out)?;
+    entries.pass(&inner_name(packing, name), changed, &mut whole, out)?;
     match budget.spent() {
         Some(failure) => Err(Stop::Failure(failure)),
         None => entries.finish(out),
     }
+}
+
+/// When the single file in a compressed one was changed, which gzip notes.
+fn changed(packing: Packing, head: &[u8]) -> Option<Timestamp> {
+    let seconds = head.get(4..8).filter(|_| packing == Packing::Gzip)?;
+    times::of_unix(i64::from(u32::from_le_bytes(seconds.try_into().ok()?)))
 }
 
 fn damaged(error: &io::Error) -> Stop {

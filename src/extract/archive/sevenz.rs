@@ -11,7 +11,7 @@ use sevenz_rust2::{ArchiveReader, EntryDecision, Error, Password};
 use super::super::emit::{Output, Stop};
 use super::super::source::Source;
 use super::budget::Budget;
-use super::{Entries, failure};
+use super::{Entries, failure, times};
 use crate::types::ExtractFailureCode;
 
 /// Most memory of header and dictionary each, in KiB.
@@ -29,7 +29,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     budget.add_packed(bytes.len() as u64);
     let mut reader = open(&bytes, out)?;
     let expected = reader.archive().files.iter().filter(|file| !file.is_directory()).count() as u64;
-    let mut entries = Entries::default();
+    let mut entries = Entries::as_they_come(out);
     let mut stop = None;
     let walked = reader.for_each_entries_with_decision(|entry, body| {
         let attributes = if entry.has_windows_attributes { entry.windows_attributes } else { 0 };
@@ -45,7 +45,9 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
             let failure = failure(ExtractFailureCode::UnsupportedType, message);
             entries.refuse(entry.name(), failure, out)
         } else {
-            entries.pass(entry.name(), &mut budget.metered(&mut *body), out)
+            let changed = entry.has_last_modified_date.then(|| entry.last_modified_date().into());
+            let changed = changed.and_then(times::of_windows);
+            entries.pass(entry.name(), changed, &mut budget.metered(&mut *body), out)
         };
         if let Err(reason) = passed {
             stop = Some(reason);
@@ -58,7 +60,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     if let Some(stop) = stop {
         return Err(stop);
     }
-    let missing = expected.saturating_sub(entries.total);
+    let missing = expected.saturating_sub(entries.found());
     entries.finish(out)?;
     if missing > 0 {
         let reason = budget.spent().map_or("they are damaged".to_owned(), |f| f.message);

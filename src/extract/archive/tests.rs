@@ -7,7 +7,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use zip::write::SimpleFileOptions;
 
-use crate::extract::testing::{Found, limits, run};
+use crate::extract::testing::{Found, extract_from, limits, run};
 use crate::extract::{ExtractLimits, ExtractRequest, ExtractSink, Passwords, extract, refusal};
 use crate::types::{Block, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument};
 
@@ -177,6 +177,86 @@ fn a_package_of_software_is_an_archive() {
     let found = run("a.nupkg", &bytes);
     assert_eq!(found.document.media_type, "application/zip");
     assert!(found.document.container && found.children.len() > 3);
+}
+
+/// A tar archive of the given headers and contents, with the mark of no known tar.
+fn old_tar(entries: &[(u8, &str, &str, &[u8])], mark: &[u8]) -> Vec<u8> {
+    let mut tar = Vec::new();
+    for (kind, folder, name, body) in entries {
+        let mut block = [0_u8; 512];
+        block[..name.len()].copy_from_slice(name.as_bytes());
+        block[100..107].copy_from_slice(b"0000644");
+        block[124..135].copy_from_slice(format!("{:011o}", body.len()).as_bytes());
+        block[136..147].copy_from_slice(format!("{:011o}", 1_336_280_000).as_bytes());
+        block[148..156].fill(b' ');
+        block[156] = *kind;
+        block[257..257 + mark.len()].copy_from_slice(mark);
+        block[345..345 + folder.len()].copy_from_slice(folder.as_bytes());
+        let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        tar.extend(block);
+        tar.extend(*body);
+        tar.resize(tar.len().next_multiple_of(512), 0);
+    }
+    tar.resize(tar.len() + 1024, 0);
+    tar
+}
+
+#[test]
+fn long_names_are_whole_under_the_mark_of_any_tar() {
+    let long = format!("{}end.txt", "folder/".repeat(30));
+    let noted = [long.as_bytes(), b"\0"].concat();
+    let cut = &long[..100];
+    let mut attributes = format!("{} path=posix.txt\n", 18).into_bytes();
+    attributes.extend(b"20 mtime=1336280000\n");
+    for mark in [&b"ustar\0\0\0"[..], b"ustar  \0", b"ustar\x0000"] {
+        let bytes = old_tar(
+            &[
+                (b'g', "", "pax_global_header", b"24 comment=abcdefghijkl\n"),
+                (b'L', "", "././@LongLink", &noted),
+                (b'0', "", cut, b"long"),
+                (b'x', "", "PaxHeader", &attributes),
+                (b'0', "", "short", b"posix"),
+                (0, "", "old/", b""),
+                (0, "", "old/last.txt", b"last"),
+            ],
+            mark,
+        );
+        let found = run("a.tar", &bytes);
+        assert_eq!(names(&found), [long.as_str(), "posix.txt", "old/last.txt"], "{mark:?}");
+        assert_eq!(found.children[0].1, b"long");
+    }
+    let bytes = old_tar(&[(b'0', "some/folder", "a.txt", b"a")], b"ustar\0\0\0");
+    assert_eq!(names(&run("a.tar", &bytes)), ["some/folder/a.txt"]);
+}
+
+#[test]
+fn files_keep_the_time_of_their_last_change() {
+    let mut packed =
+        flate2::GzBuilder::new().mtime(1_336_280_000).write(Vec::new(), Compression::fast());
+    packed.write_all(b"words").expect("memory");
+    let gzip = packed.finish().expect("memory");
+    let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    let changed = zip::DateTime::from_date_and_time(2012, 5, 6, 4, 53, 20).expect("a date");
+    let options = SimpleFileOptions::default();
+    writer.start_file("a.txt", options.last_modified_time(changed)).expect("memory");
+    writer.write_all(b"words").expect("memory");
+    let unknown = zip::DateTime::default();
+    writer.start_file("b.txt", options.last_modified_time(unknown)).expect("memory");
+    let zip = writer.finish().expect("memory").into_inner();
+    let tar = old_tar(&[(b'0', "", "a.txt", b"a")], b"ustar\x0000");
+    for (name, bytes) in [("a.txt.gz", &gzip), ("a.zip", &zip), ("a.tar", &tar)] {
+        let found = run(name, bytes);
+        let date = found.children[0].0.file_date.map(|date| date.to_string());
+        assert_eq!(date.as_deref(), Some("2012-05-06T04:53:20Z"), "{name}");
+    }
+    let found = run("a.zip", &zip);
+    assert_eq!(found.children[1].0.file_date, None);
+    let small = ExtractLimits { max_parse_bytes: 10, ..limits() };
+    let found = extract_from("a.zip", None, small, &mut zip.as_slice()).expect("readable");
+    assert!(found.children[0].0.file_date.is_some() && found.children[1].0.file_date.is_none());
+    let found = run("a.7z", &fixture("7zip_relative.7z"));
+    assert!(found.children.iter().any(|(header, _)| header.file_date.is_some()));
 }
 
 /// Zeros without end, up to a length.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Outlet;
+use super::{CHAT, Outlet};
 use crate::extract::clean::{one_line, shorten};
 use crate::extract::document_json::Draft;
 use crate::extract::emit::Stop;
@@ -36,6 +36,8 @@ pub(super) struct Message<'m> {
     /// The same person with what else is known (`Name <address>`); empty for notices.
     pub(super) person: &'m str,
     pub(super) at: Option<Timestamp>,
+    /// The time as it is written, where the day is not known.
+    pub(super) clock: &'m str,
     pub(super) text: &'m str,
 }
 
@@ -150,6 +152,8 @@ impl Transcript {
             line = format!("{line} ({})", moment.strftime("%H:%M")).trim_start().to_owned();
             self.first = Some(self.first.map_or(at, |first| first.min(at)));
             self.last = Some(self.last.map_or(at, |last| last.max(at)));
+        } else if !message.clock.is_empty() {
+            line = format!("{line} ({})", message.clock).trim_start().to_owned();
         }
         let text = if line.is_empty() { text.to_owned() } else { format!("{line}: {text}") };
         self.bytes += text.len() + BLOCK_COST;
@@ -200,13 +204,14 @@ impl Transcript {
             title,
             authors: std::mem::take(&mut self.authors),
             date: self.first.take(),
+            event_date: None,
             facts,
             blocks: std::mem::take(&mut self.blocks),
         };
         self.names.clear();
         self.day.clear();
         (self.last, self.messages, self.bytes) = (None, 0, 0);
-        outlet.document(&name, &draft.to_bytes())
+        outlet.document(&name, CHAT, &draft.to_bytes())
     }
 }
 

@@ -6,19 +6,31 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
+};
 use serde_json::Value;
 
 use crate::extract::emit::Stop;
 
-type Take<'t> = dyn FnMut(Value) -> Result<(), Stop> + 't;
+type Take<'t, T> = dyn FnMut(T) -> Result<(), Stop> + 't;
 
 /// Calls `take` with the elements of the outermost list, or of the list under `key` of the
 /// outermost object. The answer says where the JSON is damaged, if it is.
 pub(super) fn each(
     json: &[u8],
     key: Option<&str>,
-    take: &mut Take<'_>,
+    take: &mut Take<'_, Value>,
+) -> Result<Option<String>, Stop> {
+    each_as(json, key, take)
+}
+
+/// As `each`, for elements of which only a part is to be held.
+pub(super) fn each_as<T: DeserializeOwned>(
+    json: &[u8],
+    key: Option<&str>,
+    take: &mut Take<'_, T>,
 ) -> Result<Option<String>, Stop> {
     let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
     let mut stop = None;
@@ -32,14 +44,14 @@ pub(super) fn each(
     }
 }
 
-struct List<'l, 't> {
+struct List<'l, 't, T> {
     /// The name of the list within an object; without one, the value is the list.
     key: Option<&'l str>,
-    take: &'l mut Take<'t>,
+    take: &'l mut Take<'t, T>,
     stop: &'l mut Option<Stop>,
 }
 
-impl<'de> DeserializeSeed<'de> for List<'_, '_> {
+impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for List<'_, '_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -47,7 +59,7 @@ impl<'de> DeserializeSeed<'de> for List<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for List<'_, '_> {
+impl<'de, T: DeserializeOwned> Visitor<'de> for List<'_, '_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +67,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(value) = seq.next_element::<Value>()? {
+        while let Some(value) = seq.next_element::<T>()? {
             if let Err(stop) = (self.take)(value) {
                 *self.stop = Some(stop);
                 return Err(A::Error::custom("stopped"));

@@ -93,7 +93,7 @@ pub(super) fn read_chat(
         let (author, person) = creator(&message);
         let at = parse_written(text(&message, "created_date"));
         let words = body(&message);
-        let message_of = Message { author: &author, person: &person, at, text: &words };
+        let message_of = Message { author: &author, person: &person, at, clock: "", text: &words };
         let topic = text(&message, "topic_id");
         let several = topics.get(&hasher.hash_one(topic)).is_some_and(|count| *count > 1);
         if threaded && several && !topic.is_empty() {

@@ -6,9 +6,9 @@
 //! file of an archive is passed on, made into documents, or listed with the reason why its
 //! content is told elsewhere.
 //!
-//! Why two ways in: a single file tells most of what it means, so that a folder, a tar archive or
-//! one too large to be held are read too; who is who and which files repeat each other is known
-//! only where the archive can be looked at as a whole.
+//! Why two ways in: a single file tells most of what it means, so that a folder is read too; who
+//! is who and which files repeat each other is known only where an archive is looked at as a
+//! whole, be it held or kept back in parts while it comes by.
 
 mod bookmarks;
 mod chat_text;
@@ -20,6 +20,7 @@ mod notion;
 mod pages;
 mod plan;
 mod slack;
+mod teams;
 
 pub(super) use self::notion::{note_name, note_start};
 pub(super) use self::pages::prepare;
@@ -32,12 +33,21 @@ use super::source::Source;
 use crate::types::{ChildHeader, ExtractFailureCode, FormatHint};
 
 const MAX_REASON: usize = 300;
+/// Media types of what comes in JSON and is more than data.
+const CHAT: &str = "application/x-chat+json";
+const NOTE: &str = "application/x-note+json";
+const LIST: &str = "application/x-list+json";
+const PAGE: &str = "application/x-page+json";
 
 /// Which program wrote a file, and what for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The messages of a day in a channel of Slack.
     SlackDay,
+    SlackMembers,
+    SlackChannels,
+    /// The conversations of Skype or of Teams for private use.
+    Teams,
     /// The messages of a conversation of Google Chat.
     GoogleChat,
     KeepNote,
@@ -51,9 +61,12 @@ pub(super) enum Kind {
 pub(super) fn recognise(head: &str) -> Option<(Kind, &'static str)> {
     const JSON: &str = "application/json";
     Some(match head {
-        head if slack::looks_like_day(head) => (Kind::SlackDay, JSON),
-        head if google::looks_like_chat(head) => (Kind::GoogleChat, JSON),
-        head if google::looks_like_note(head) => (Kind::KeepNote, JSON),
+        head if slack::looks_like_day(head) => (Kind::SlackDay, CHAT),
+        head if slack::looks_like_members(head) => (Kind::SlackMembers, LIST),
+        head if slack::looks_like_channels(head) => (Kind::SlackChannels, LIST),
+        head if teams::looks_like(head) => (Kind::Teams, CHAT),
+        head if google::looks_like_chat(head) => (Kind::GoogleChat, CHAT),
+        head if google::looks_like_note(head) => (Kind::KeepNote, NOTE),
         head if google::looks_like_photo_facts(head) => (Kind::PhotoFacts, JSON),
         head if bookmarks::looks_like(head) => (Kind::Bookmarks, "text/html"),
         head if chat_text::looks_like(head) => (Kind::ChatText, "text/plain"),
@@ -71,6 +84,9 @@ pub(super) fn extract(
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
     match kind {
         Kind::SlackDay => slack::read_day(&bytes, &request.name, &mut Inline(out)),
+        Kind::SlackMembers => slack::read_members(&bytes, &request.name, &mut Inline(out)),
+        Kind::SlackChannels => slack::read_channels(&bytes, &request.name, &mut Inline(out)),
+        Kind::Teams => teams::read(&bytes, out),
         Kind::GoogleChat => {
             out.document.container = true;
             let messages = google::read_chat(&bytes, &request.name, None, "", out)?;
@@ -103,7 +119,7 @@ pub(super) trait Shelf {
 /// Takes what is made of an export's files.
 pub(super) trait Outlet {
     /// A document, written as `document_json` reads it.
-    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop>;
+    fn document(&mut self, name: &str, media_type: &str, bytes: &[u8]) -> Result<(), Stop>;
 
     /// A file that says nothing of its own, with the reason.
     fn part(&mut self, name: &str, reason: &str) -> Result<(), Stop>;
@@ -112,19 +128,20 @@ pub(super) trait Outlet {
 }
 
 /// The header of a child that `document_json` reads.
-pub(super) fn document_header(name: String) -> ChildHeader {
+pub(super) fn document_header(name: String, media_type: &str) -> ChildHeader {
     ChildHeader {
         name,
         absolute: false,
-        media_type: Some("application/json".to_owned()),
+        media_type: Some(media_type.to_owned()),
         format: Some(FormatHint::DocumentJson),
+        file_date: None,
     }
 }
 
 /// Documents are children of the file at hand.
 impl Outlet for Output<'_> {
-    fn document(&mut self, name: &str, bytes: &[u8]) -> Result<(), Stop> {
-        self.child(&document_header(name.to_owned()), &mut &bytes[..])
+    fn document(&mut self, name: &str, media_type: &str, bytes: &[u8]) -> Result<(), Stop> {
+        self.child(&document_header(name.to_owned(), media_type), &mut &bytes[..])
     }
 
     fn part(&mut self, _: &str, _: &str) -> Result<(), Stop> {
@@ -140,7 +157,7 @@ impl Outlet for Output<'_> {
 struct Inline<'i, 'o>(&'i mut Output<'o>);
 
 impl Outlet for Inline<'_, '_> {
-    fn document(&mut self, _: &str, bytes: &[u8]) -> Result<(), Stop> {
+    fn document(&mut self, _: &str, _: &str, bytes: &[u8]) -> Result<(), Stop> {
         document_json::read(bytes, self.0)
     }
 

@@ -37,6 +37,11 @@ pub(super) fn without_id(stem: &str) -> Option<(&str, &str)> {
     is_id.then(|| (name.trim(), id)).filter(|(name, _)| !name.is_empty())
 }
 
+/// True for a path that ends in a name as Notion gives them.
+pub(super) fn is_page_or_database(path: &str) -> bool {
+    page_of(path).is_some()
+}
+
 /// The name and id of the page or database that a path belongs to.
 fn page_of(path: &str) -> Option<(&str, &str)> {
     let file = path.rsplit(['/', '\\']).next()?;

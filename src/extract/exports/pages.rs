@@ -91,7 +91,7 @@ fn notion(page: &mut Html, out: &mut Output<'_>) -> Result<(), Stop> {
     );
     out.block(&BlockKind::Heading { level: 1 }, &title, None)?;
     out.paragraph(&described.unwrap_or_default())?;
-    out.table(rows, false, None)
+    out.table(rows, false, None, None)
 }
 
 fn kind(class: &str) -> Kind {

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Outlet, Shelf, google, notion, slack};
+use super::{Kind, Outlet, Shelf, google, notion, recognise, slack};
 use crate::extract::clean::{one_line, shorten};
 use crate::extract::emit::Stop;
 
@@ -45,6 +45,34 @@ pub(in crate::extract) struct Plan {
 }
 
 impl Plan {
+    /// True for a file that a plan could be about, by its name.
+    pub(in crate::extract) fn may_concern(name: &str) -> bool {
+        match extension_of(name).as_str() {
+            "json" | "html" | "htm" | "xhtml" | "csv" | "properties" => true,
+            extension => is_shown_with_a_page(name, extension),
+        }
+    }
+
+    /// True for a file that a plan could be about, by how it begins.
+    pub(in crate::extract) fn concerns(name: &str, head: &[u8]) -> bool {
+        let file = file_of(name);
+        match extension_of(name).as_str() {
+            "html" | "htm" | "xhtml" => true,
+            "csv" => notion::is_page_or_database(name),
+            "properties" => file == "exportDescriptor.properties",
+            extension => {
+                let head = String::from_utf8_lossy(head);
+                slack::is_part(file)
+                    || file == "group_info.json"
+                    || is_shown_with_a_page(name, extension)
+                    || matches!(
+                        recognise(head.trim_start_matches('\u{feff}').trim_start()),
+                        Some((Kind::SlackDay | Kind::GoogleChat | Kind::KeepNote, _))
+                    )
+            }
+        }
+    }
+
     /// Looks at what an archive holds.
     pub(in crate::extract) fn of(shelf: &mut dyn Shelf) -> Self {
         let mut plan = Self { slack: slack::find(shelf.names()), ..Self::default() };
@@ -80,7 +108,7 @@ impl Plan {
             {
                 self.parts.insert(at, format!("The same note as {}.json", named(stem)));
             } else if let Some(stem) = name.strip_suffix(".csv")
-                && notion::without_id(stem.rsplit('/').next().unwrap_or(stem)).is_some()
+                && notion::without_id(file_of(stem)).is_some()
                 && beside(format!("{stem}_all.csv")).is_some()
             {
                 self.parts.insert(at, format!("All its rows are in {}_all.csv", named(stem)));
@@ -88,7 +116,7 @@ impl Plan {
                 && beside(format!("{folder}entities.xml")).is_some()
             {
                 self.parts.insert(at, "Bookkeeping of the Confluence export".to_owned());
-            } else if name.rsplit('/').next() == Some("archive_browser.html") {
+            } else if file_of(name) == "archive_browser.html" {
                 let page = shelf.read(at, MAX_PAGE).unwrap_or_default();
                 if String::from_utf8_lossy(&page).contains("Google") {
                     self.parts.insert(at, "The list of contents of a Google export".to_owned());
@@ -101,13 +129,8 @@ impl Plan {
     fn saved_pages(&mut self, names: &[String], shelf: &mut dyn Shelf) {
         let mut folders: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, name) in names.iter().enumerate() {
-            let mut end = name.len();
-            while let Some(slash) = name[..end].rfind('/') {
-                if PARTS.iter().any(|part| name[..slash].ends_with(part)) {
-                    folders.entry(name[..slash].to_owned()).or_default().push(at);
-                    break;
-                }
-                end = slash;
+            if let Some(folder) = folder_of_a_page(name) {
+                folders.entry(folder.to_owned()).or_default().push(at);
             }
         }
         if folders.is_empty() {
@@ -127,9 +150,7 @@ impl Plan {
                 continue;
             }
             for part in folders.get(&folder).into_iter().flatten() {
-                let file = names[*part].rsplit('/').next().unwrap_or_default();
-                let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension);
-                if SHOWN_WITH.contains(&extension.to_ascii_lowercase().as_str()) {
+                if SHOWN_WITH.contains(&extension_of(&names[*part]).as_str()) {
                     self.parts.insert(*part, format!("Part of the saved page {}", named(name)));
                 }
             }
@@ -169,6 +190,27 @@ impl Plan {
         }
         Ok(unread)
     }
+}
+
+/// The innermost folder around a file that is called as those beside saved pages.
+fn folder_of_a_page(name: &str) -> Option<&str> {
+    let slashes = name.rmatch_indices('/').map(|(at, _)| at);
+    let mut folders = slashes.map(|slash| &name[..slash]);
+    folders.find(|folder| PARTS.iter().any(|part| folder.ends_with(part)))
+}
+
+fn is_shown_with_a_page(name: &str, extension: &str) -> bool {
+    SHOWN_WITH.contains(&extension) && folder_of_a_page(name).is_some()
+}
+
+fn file_of(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// The part of a file's name after its last dot, in lower case.
+fn extension_of(name: &str) -> String {
+    let extension = file_of(name).rsplit_once('.').map_or("", |(_, extension)| extension);
+    extension.to_ascii_lowercase()
 }
 
 /// A name within a reason: bounded, on one line.

@@ -8,8 +8,9 @@ use scraper::node::Element;
 use scraper::{Html, Node};
 
 use super::tree::{Step, Walk};
-use crate::extract::date::parse_date;
+use crate::extract::date::read_date;
 use crate::extract::emit::Output;
+use crate::extract::people::is_nobody;
 
 /// How far into a page its encoding may be declared.
 const DECLARATION_WITHIN: usize = 4096;
@@ -77,7 +78,7 @@ fn meta(element: &Element, out: &mut Output<'_>) {
         return;
     }
     match name.to_ascii_lowercase().as_str() {
-        "author" | "dc.creator" | "dcterms.creator" => out.author(content),
+        "author" | "dc.creator" | "dcterms.creator" if !is_nobody(content) => out.author(content),
         "date"
         | "dc.date"
         | "dcterms.date"
@@ -85,7 +86,7 @@ fn meta(element: &Element, out: &mut Output<'_>) {
         | "dc.date.issued"
         | "article:published_time"
         | "pubdate" => {
-            out.document.content_date = out.document.content_date.or(parse_date(content));
+            out.written(read_date(content));
         }
         "description" | "dc.description" | "og:description" => out.fact("description", content),
         "keywords" => out.fact("keywords", content),

@@ -47,11 +47,56 @@ fn data_tables_keep_their_cells_and_layout_tables_become_paragraphs() {
           </td></tr></table>",
     );
     assert_eq!(found.texts(), ["Inside", "a layout", "right side", "Name | Age\nAnn | 4 2"]);
-    let BlockKind::Table { rows, header } = &found.blocks[3].kind else {
+    let BlockKind::Table { rows, header, .. } = &found.blocks[3].kind else {
         panic!("the inner table holds data");
     };
     assert!(*header);
     assert_eq!(rows[1], ["Ann", "4\n2"]);
+}
+
+#[test]
+fn a_page_that_is_xml_may_close_its_elements_at_once() {
+    let page = "<html xmlns=\"http://www.w3.org/1999/xhtml\"><head><title/>\
+                <script src=\"a.js\"/></head><body><h1>One</h1><p>words</p></body></html>";
+    for (name, page) in [
+        ("a.html", format!("<?xml version='1.0'?>\n{page}")),
+        ("a.html", page.to_owned()),
+        ("a.xhtml", page.replace(" xmlns=\"http://www.w3.org/1999/xhtml\"", "")),
+    ] {
+        let found = run(name, page.as_bytes());
+        assert_eq!(found.texts(), ["One", "words"], "{page}");
+        assert_eq!(found.document.title.as_deref(), Some("One"));
+    }
+}
+
+#[test]
+fn a_table_that_names_its_columns_keeps_lists_headings_and_tables_in_its_cells() {
+    let found = run(
+        "a.html",
+        b"<table><tr><th>Vendor</th><th>Contacts</th><th>Fee</th></tr>\
+          <tr><td>Acme</td><td>At work: <ul><li>Ann</li>\n<li><p>Bob</p></li></ul></td><td>12</td></tr>\
+          <tr><td><h4>Globex</h4></td><td><table><tr><td>Cid</td> <td>Rome</td></tr>\
+          <tr><td>Dee</td><td>Oslo</td></tr></table>both</td><td>34</td></tr></table><p>after</p>",
+    );
+    assert_eq!(
+        found.texts(),
+        [
+            "Vendor | Contacts | Fee\nAcme | At work: Ann; Bob | 12\n\
+             Globex | Cid, Rome; Dee, Oslo both | 34",
+            "after"
+        ]
+    );
+    assert_eq!(found.blocks[1].kind, BlockKind::Paragraph);
+}
+
+#[test]
+fn header_cells_that_lay_out_a_mail_make_no_table() {
+    let found = run(
+        "a.html",
+        b"<table><tr><th><table><tr><th>Hello</th></tr></table></th><th>x</th></tr>\
+          <tr><th><ul><li>one</li></ul></th><th>y</th></tr></table>",
+    );
+    assert_eq!(found.texts(), ["Hello", "x", "one", "y"]);
 }
 
 #[test]

@@ -2,58 +2,20 @@
 //!
 //! Called by: `mail`, `mail::outlook`. Talks to: nothing.
 //! Invariants: facts have the same keys and forms whatever format the mail came in; addresses
-//! are lower case and lists of them are separated by `, `.
+//! are lower case and lists of them are separated by `, `; among those a mail is to, an address
+//! stands once, with the best name that the mail has for it.
 
-use jiff::Timestamp;
+mod person;
 
+pub(super) use self::person::Person;
 use crate::extract::clean::one_line;
+use crate::extract::date::Written;
 use crate::extract::emit::Output;
 
 /// Words that mail programs put before the subject of a reply.
 const REPLY: [&str; 9] = ["re", "aw", "sv", "antw", "antwort", "vs", "rif", "ref", "odp"];
 /// And of a mail passed on.
 const FORWARD: [&str; 6] = ["fw", "fwd", "wg", "tr", "wtr", "rv"];
-
-/// One person of an address field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Person {
-    name: String,
-    address: String,
-}
-
-impl Person {
-    /// `None` where neither is known. A name that only repeats the address is none.
-    pub(super) fn new(name: &str, address: &str) -> Option<Self> {
-        let name = one_line(name);
-        // Some programs repeat the address in the name.
-        let name = name.rsplit_once(" <").filter(|_| name.ends_with('>')).map_or(&*name, |n| n.0);
-        let name = name.trim_matches(['"', '\'', ' ']);
-        let address = one_line(address);
-        let address = address.trim_matches(['<', '>', ' ']);
-        let address = address.strip_prefix("mailto:").unwrap_or(address);
-        let name = if name.eq_ignore_ascii_case(address) { "" } else { name };
-        let person = Self { name: name.to_owned(), address: address.to_owned() };
-        (!person.name.is_empty() || !person.address.is_empty()).then_some(person)
-    }
-
-    pub(super) fn has_address(&self) -> bool {
-        !self.address.is_empty()
-    }
-
-    /// True where both have the same address, or the same name and none.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.address.eq_ignore_ascii_case(&other.address)
-            && (self.has_address() || self.name == other.name)
-    }
-
-    fn shown(&self) -> String {
-        match (self.name.is_empty(), self.address.is_empty()) {
-            (false, false) => format!("{} <{}>", self.name, self.address),
-            (true, _) => self.address.clone(),
-            (_, true) => self.name.clone(),
-        }
-    }
-}
 
 /// The header of a mail.
 #[derive(Clone, Debug, Default)]
@@ -65,7 +27,7 @@ pub(super) struct Envelope {
     pub(super) subject: String,
     /// The date as the mail writes it.
     pub(super) date_text: String,
-    pub(super) date: Option<Timestamp>,
+    pub(super) date: Option<Written>,
     pub(super) message_id: String,
     pub(super) in_reply_to: Vec<String>,
     /// Oldest first.
@@ -85,7 +47,8 @@ impl Envelope {
     }
 
     /// Records the facts and returns the lines of the header that are searched and shown.
-    pub(super) fn record(&self, out: &mut Output<'_>) -> String {
+    pub(super) fn record(&mut self, out: &mut Output<'_>) -> String {
+        person::settle(&mut self.from, [&mut self.to, &mut self.cc, &mut self.bcc]);
         let mut lines = String::new();
         let mut line = |name: &str, value: &str| {
             let value = one_line(value);
@@ -102,8 +65,8 @@ impl Envelope {
         out.title(&self.subject);
         self.from.iter().for_each(|author| out.author(&author.shown()));
         if let Some(author) = self.from.first() {
-            out.fact("from_name", &author.name);
-            out.fact("from_address", &author.address.to_lowercase());
+            out.fact("from_name", author.name());
+            out.fact("from_address", &author.key());
         }
         for (name, people) in [("to", &self.to), ("cc", &self.cc), ("bcc", &self.bcc)] {
             out.fact(name, &shown(people));
@@ -114,7 +77,7 @@ impl Envelope {
         out.fact("references", &self.references.join(" "));
         out.fact("thread_id", self.thread_id());
         out.fact("thread_subject", &bare_subject(&self.subject).0);
-        out.document.content_date = self.date;
+        out.written(self.date);
         lines
     }
 }
@@ -124,11 +87,8 @@ fn shown(people: &[Person]) -> String {
 }
 
 fn addresses(people: &[Person]) -> String {
-    let all: Vec<String> = people
-        .iter()
-        .filter(|person| !person.address.is_empty())
-        .map(|person| person.address.to_lowercase())
-        .collect();
+    let all: Vec<String> =
+        people.iter().filter(|person| person.has_address()).map(Person::key).collect();
     all.join(", ")
 }
 

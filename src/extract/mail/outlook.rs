@@ -16,6 +16,7 @@ use mail_parser::MessageParser;
 use super::envelope::{Envelope, Person};
 use super::{file_name, pass_on, plain_body, rtf};
 use crate::extract::charset::StreamDecoder;
+use crate::extract::date::Written;
 use crate::extract::emit::{Output, Stop};
 use crate::extract::html;
 use crate::extract::source::Source;
@@ -40,8 +41,8 @@ const SENDER_NAME: u16 = 0x0c1a;
 const SENDER_ADDRESS: u16 = 0x0c1f;
 const DELIVERED: u16 = 0x0e06;
 const BODY: u16 = 0x1000;
-const COMPRESSED_RTF: u16 = 0x1009;
-const HTML: u16 = 0x1013;
+pub(super) const COMPRESSED_RTF: u16 = 0x1009;
+pub(super) const HTML: u16 = 0x1013;
 const MESSAGE_ID: u16 = 0x1035;
 const REFERENCES: u16 = 0x1039;
 const IN_REPLY_TO: u16 = 0x1042;
@@ -50,7 +51,7 @@ const ADDRESS: u16 = 0x3003;
 pub(super) const CONTENT: u16 = 0x3701;
 const SHORT_FILE_NAME: u16 = 0x3704;
 const METHOD: u16 = 0x3705;
-const FILE_NAME: u16 = 0x3707;
+pub(super) const FILE_NAME: u16 = 0x3707;
 const MEDIA_TYPE: u16 = 0x370e;
 const SMTP_ADDRESS: u16 = 0x39fe;
 const HTML_CODE_PAGE: u16 = 0x3fde;
@@ -112,7 +113,7 @@ pub(in crate::extract) fn extract(
         .map_err(|error| Stop::malformed(format!("The file is no Outlook item: {error}")))?;
     let mut item = Item { file, limit: length.min(out.limits().max_child_bytes) };
     let facts = item.facts("", 32);
-    let envelope = item.envelope(&facts);
+    let mut envelope = item.envelope(&facts);
     let head = envelope.record(out);
     let is_forward = envelope.is_forward();
     let text = out.paragraph(&head).and_then(|()| item.body(&facts, is_forward, out));
@@ -230,11 +231,11 @@ impl Item {
             envelope.subject = subject;
         }
         let noted = facts.time(SUBMITTED).or_else(|| facts.time(DELIVERED));
-        envelope.date = envelope.date.or(noted);
+        envelope.date = envelope.date.or(noted.map(Written::at));
         if envelope.date_text.trim().is_empty()
             && let Some(date) = envelope.date
         {
-            envelope.date_text = date.to_string();
+            envelope.date_text = date.at.to_string();
         }
         if envelope.message_id.is_empty() {
             envelope.message_id = bare_id(&self.text("", MESSAGE_ID, facts));
@@ -363,7 +364,7 @@ fn bare_id(text: &str) -> String {
 }
 
 /// Text of one byte a character, in its declared encoding or the one it looks like.
-fn decode(bytes: &[u8], encoding: Option<&'static Encoding>) -> String {
+pub(super) fn decode(bytes: &[u8], encoding: Option<&'static Encoding>) -> String {
     let mut text = String::new();
     StreamDecoder::new(encoding).push(bytes, true, &mut text);
     text
@@ -389,7 +390,7 @@ pub(super) fn code_page(number: u32) -> Option<&'static Encoding> {
 }
 
 /// Rich text out of its compressed form; `None` where it does not hold what its header says.
-fn decompress(bytes: &[u8]) -> Option<String> {
+pub(super) fn decompress(bytes: &[u8]) -> Option<String> {
     const UNCOMPRESSED: &[u8] = b"MELA";
     let field = |at: usize| {
         let bytes: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;

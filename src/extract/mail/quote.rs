@@ -1,14 +1,19 @@
 //! Telling an author's own words from what the mail repeats and from its signature.
 //!
-//! Called by: `mail`, `html::voices`. Talks to: nothing; pure.
+//! Called by: `mail`, `html::voices`. Talks to: `marks` for quotes, `signature` for signatures;
+//! pure.
 //! Invariants: the parts of a text follow each other and cover it; a line that is not clearly
-//! repeated is the author's own.
+//! repeated is the author's own, for what is taken for a quote by mistake is hard to find again.
 //!
 //! Why forwards differ: what a reply repeats is in the mail it answers, but what is forwarded
 //! may be nowhere else, so it stays among the words of the mail.
 
+mod marks;
+mod signature;
+
 use std::ops::Range;
 
+pub(in crate::extract) use self::marks::{introduces, is_attribution, rest_from};
 use crate::types::BlockKind;
 
 /// Who speaks.
@@ -34,13 +39,6 @@ impl Voice {
     }
 }
 
-/// Longest line that introduces a quote.
-const MAX_ATTRIBUTION: usize = 300;
-/// Lines over which a mail program wraps such a line.
-const ATTRIBUTION_LINES: usize = 3;
-/// A signature whose mark lost its blank is believed only near the end.
-const SIGNATURE_LINES: usize = 12;
-
 /// The parts of a plain-text body, as byte ranges.
 pub(super) fn parts(text: &str, is_forward: bool) -> Vec<(Voice, Range<usize>)> {
     let mut parts = voices(text, is_forward);
@@ -48,9 +46,14 @@ pub(super) fn parts(text: &str, is_forward: bool) -> Vec<(Voice, Range<usize>)> 
         *voice == Voice::Own && !text[range.clone()].trim().is_empty()
     };
     if !parts.iter().any(says_something) {
+        // A mail that only repeats passes on what it repeats; one that is all signature has none.
+        let repeats =
+            parts.iter().any(|(voice, _)| matches!(voice, Voice::Quoted | Voice::Forwarded));
         for (voice, _) in &mut parts {
-            if *voice == Voice::Quoted {
-                *voice = Voice::Forwarded;
+            match voice {
+                Voice::Quoted => *voice = Voice::Forwarded,
+                Voice::Signature if !repeats => *voice = Voice::Own,
+                _ => {}
             }
         }
     }
@@ -78,16 +81,20 @@ fn voices(text: &str, is_forward: bool) -> Vec<(Voice, Range<usize>)> {
             at += 1;
         } else if is_marked(line, parts.list.last().map(|(voice, _)| *voice)) {
             parts.take(repeated, 1);
+            // What follows a quote answers it, also below a signature.
+            base = Voice::Own;
             at += 1;
         } else if let Some(voice) = rest_from(&lines[at..], is_forward) {
             parts.take(voice, lines.len() - at);
             at = lines.len();
-        } else if let Some((count, to_end)) = attribution(&lines[at..]) {
+        } else if let Some((count, to_end)) = marks::attribution(&lines[at..]) {
             let count = if to_end { lines.len() - at } else { count };
             parts.take(repeated, count);
+            base = Voice::Own;
             at += count;
         } else {
-            if begins_signature(text, &ends, &lines, at) {
+            let start = at.checked_sub(1).map_or(0, |before| ends[before]);
+            if signature::begins(&text[start..ends[at]], &lines[at..]) {
                 base = Voice::Signature;
             }
             parts.take(base, 1);
@@ -122,144 +129,6 @@ fn is_marked(line: &str, before: Option<Voice>) -> bool {
     let line = line.trim_start_matches([' ', '\t']);
     line.starts_with('>')
         && (!line.starts_with(">From ") || matches!(before, Some(Voice::Quoted | Voice::Forwarded)))
-}
-
-/// The voice of everything from the first of `lines` on, where that line says that another mail
-/// begins.
-pub(in crate::extract) fn rest_from(lines: &[&str], is_forward: bool) -> Option<Voice> {
-    const ORIGINAL: [&str; 7] = [
-        "original message",
-        "original appointment",
-        "ursprüngliche nachricht",
-        "originalnachricht",
-        "original-nachricht",
-        "message d'origine",
-        "mensaje original",
-    ];
-    const FORWARDED: [&str; 4] = [
-        "forwarded message",
-        "forwarded by",
-        "weitergeleitete nachricht",
-        "weitergeleitete e-mail",
-    ];
-    const FORWARDED_PLAIN: [&str; 3] = [
-        "begin forwarded message:",
-        "anfang der weitergeleiteten nachricht:",
-        "anfang der weitergeleiteten e-mail:",
-    ];
-    let first = lines.first()?.trim();
-    let repeated = if is_forward { Voice::Forwarded } else { Voice::Quoted };
-    if first.len() <= 120 {
-        let lower = first.to_lowercase();
-        if FORWARDED_PLAIN.contains(&lower.as_str()) {
-            return Some(Voice::Forwarded);
-        }
-        if lower.starts_with("--") {
-            let inner = lower.trim_matches(['-', ' ']);
-            if ORIGINAL.contains(&inner) {
-                return Some(repeated);
-            }
-            if FORWARDED.iter().any(|words| inner.starts_with(words)) {
-                return Some(Voice::Forwarded);
-            }
-        }
-    }
-    is_header_block(lines).then_some(repeated)
-}
-
-/// The header lines that Outlook puts above the mail it answers.
-fn is_header_block(lines: &[&str]) -> bool {
-    const FROM: [&str; 3] = ["From:", "Von:", "De :"];
-    const FIELDS: [&str; 12] = [
-        "Sent:",
-        "Gesendet:",
-        "Date:",
-        "Datum:",
-        "To:",
-        "An:",
-        "Cc:",
-        "Subject:",
-        "Betreff:",
-        "Envoyé",
-        "Objet",
-        "À :",
-    ];
-    let bare = |line: &str| line.trim().trim_start_matches('*').to_owned();
-    let Some(first) = lines.first().map(|line| bare(line)) else { return false };
-    if !FROM.iter().any(|field| first.starts_with(field)) {
-        return false;
-    }
-    let following = lines[1..].iter().take(6).map(|line| bare(line));
-    following.filter(|line| FIELDS.iter().any(|field| line.starts_with(field))).count() >= 2
-}
-
-/// How many lines introduce a quote, and whether the quote is all the rest, because its lines
-/// are not marked.
-fn attribution(lines: &[&str]) -> Option<(usize, bool)> {
-    let mut joined = String::new();
-    for count in 1..=ATTRIBUTION_LINES.min(lines.len()) {
-        let line = lines[count - 1].trim();
-        if line.is_empty() || line.starts_with('>') || joined.len() + line.len() > MAX_ATTRIBUTION {
-            return None;
-        }
-        if count > 1 {
-            joined.push(' ');
-        }
-        joined.push_str(line);
-        if names_writer(&joined) {
-            let next = lines[count..].iter().map(|line| line.trim()).find(|line| !line.is_empty());
-            let marked = next.is_some_and(|line| line.starts_with('>'));
-            let certain = is_attribution(&joined) && next.is_some();
-            return (marked || certain).then_some((count, !marked));
-        }
-        if !begins_like_attribution(&joined) {
-            return None;
-        }
-    }
-    None
-}
-
-/// True for `On 1 March 2024, Ann wrote:` and its like, with the date that a person would omit.
-pub(in crate::extract) fn is_attribution(text: &str) -> bool {
-    let text = text.trim();
-    text.len() <= MAX_ATTRIBUTION
-        && begins_like_attribution(text)
-        && text.bytes().any(|byte| byte.is_ascii_digit())
-        && names_writer(text)
-}
-
-fn begins_like_attribution(text: &str) -> bool {
-    ["On ", "Am ", "Le ", "El ", "Il ", "Op ", "Den "].iter().any(|word| text.starts_with(word))
-}
-
-fn names_writer(text: &str) -> bool {
-    const VERBS: [&str; 9] = [
-        " wrote",
-        " writes",
-        " schrieb",
-        " schrieben",
-        " a écrit",
-        " escribió",
-        " ha scritto",
-        " schreef",
-        " skrev",
-    ];
-    text.ends_with(':') && VERBS.iter().any(|verb| text.contains(verb))
-}
-
-/// True for the mark of a signature, or the rule above what a mailing list appends.
-fn begins_signature(text: &str, ends: &[usize], lines: &[&str], at: usize) -> bool {
-    let line = lines[at];
-    if line == "--" {
-        let start = at.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-        return text[start..].starts_with("-- ") || lines.len() - at <= SIGNATURE_LINES;
-    }
-    let is_rule = line.len() >= 20 && line.bytes().all(|byte| matches!(byte, b'_' | b'-'));
-    is_rule
-        && lines[at + 1..].iter().take(3).any(|line| {
-            let line = line.to_lowercase();
-            line.contains("mailing list") || line.contains("unsubscribe")
-        })
 }
 
 #[cfg(test)]
@@ -314,10 +183,65 @@ mod tests {
     fn ordinary_sentences_are_nobody_elses() {
         for text in [
             "On 3 March we met.\nBob wrote:\nnothing.\n",
+            "On 3 March the committee wrote:\nWe decline.\n\nI think we should appeal.\n",
+            "On 3 March 2024 at 10:00 we met.\nBob wrote:\nnothing.\n",
+            "Note\n\nFrom: Ann\nTo be clear: no.\n",
             "From: here to there\nit is far.\n",
+            "From: Berlin Hbf\nTo: Munich Hbf\nDate: 12 May 2024\nSeat: 45\n\nBring your card.\n",
             "He said:\n>From now on.\n",
         ] {
-            assert_eq!(read(text).len(), 1, "{text}");
+            // Beside words of the author's, for a mail without any passes on what it repeats.
+            let text = format!("Hello.\n\n{text}");
+            assert_eq!(read(&text), [(Voice::Own, text.trim())]);
+        }
+    }
+
+    #[test]
+    fn a_rule_between_paragraphs_begins_no_signature() {
+        for text in [
+            "Options:\n\n--\nOption A: buy the caracal.\n--\nOption B: rent the serval.\n",
+            "One thing.\n--\nAnother thing, which matters more.\n",
+            "Text\n--\nMilk\nEggs\n",
+            "Text\n--\nPlease call me at +49 30 123456\n",
+            "--------------------\nTo unsubscribe click here\n\nNews\n\n1\n\n2\n\n3\n\n4\n5\n6\n7\n8\n9\n10\n11\n12\n",
+        ] {
+            assert_eq!(read(text), [(Voice::Own, text.trim())]);
+        }
+    }
+
+    #[test]
+    fn a_signature_is_told_by_its_mark_or_by_what_it_says() {
+        for signature in [
+            "-- \nanything at all, even a sentence.",
+            "--\nAnn Müller\nHead of Sales\n+49 30 123456",
+            "--\nann | (030) 123456",
+            "--\nsales department\nwww.example.org",
+            "____________________\nList mailing list\nhttp://lists.example.org/",
+        ] {
+            let text = format!("Words.\n{signature}\n");
+            assert_eq!(read(&text), [(Voice::Own, "Words."), (Voice::Signature, signature)]);
+        }
+        assert_eq!(read("-- \nOnly this\n")[0].0, Voice::Own);
+    }
+
+    #[test]
+    fn what_stands_below_a_quote_is_the_authors_again() {
+        let text =
+            "Yes.\n-- \nAnn\n\nOn Fri, 1 Mar 2024, Bob <b@c.d> wrote:\n> When?\n\nTomorrow.\n";
+        let voices: Vec<Voice> = read(text).into_iter().map(|(voice, _)| voice).collect();
+        assert_eq!(voices, [Voice::Own, Voice::Signature, Voice::Quoted, Voice::Own]);
+    }
+
+    #[test]
+    fn an_attribution_with_an_address_or_a_time_begins_a_quote_without_marks() {
+        for line in [
+            "On 1 March 2024 Ann <ann@x.org> wrote:",
+            "Am 01.03.2024 um 10:00 schrieb Ann:",
+            "Le ven. 1 mars 2024 à 10:00, Ann\na écrit :",
+        ] {
+            let below = format!("{line}\nHello");
+            let text = format!("Fine.\n\n{below}\n");
+            assert_eq!(read(&text), [(Voice::Own, "Fine."), (Voice::Quoted, below.as_str())]);
         }
     }
 

@@ -167,6 +167,7 @@ impl File {
             absolute: false,
             media_type: Some("application/vnd.ms-outlook".to_owned()),
             format: None,
+            file_date: None,
         };
         let built = self.item(node).and_then(|item| {
             let subject = item.0.properties().get(SUBJECT).map(shown).unwrap_or_default();

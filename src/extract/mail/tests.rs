@@ -34,6 +34,7 @@ fn header_body_and_attachments_are_taken_apart() {
         document.content_date.map(|date| date.to_string()).as_deref(),
         Some("2024-03-01T09:00:00Z")
     );
+    assert_eq!(document.metadata["utc_offset"], "+01:00");
     assert!(!document.container);
     let texts = found.texts();
     assert!(texts[0].starts_with("From: Ann Müller <ann@example.org>\nTo: Bob"), "{texts:?}");
@@ -46,6 +47,25 @@ fn header_body_and_attachments_are_taken_apart() {
     let inner = String::from_utf8_lossy(&found.children[1].1);
     assert!(inner.starts_with("From: dan@example.org"), "{inner}");
     assert!(inner.contains("Inner body"));
+}
+
+#[test]
+fn an_invitation_says_when_its_event_takes_place() {
+    let mail = |event: &str| {
+        format!(
+            "From: a@b.c\nSubject: s\nDate: Tue, 12 Mar 2024 10:00:00 +0100\nMIME-Version: 1.0\n\
+             Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+             Please come.\n--b\nContent-Type: text/calendar; method=REQUEST\n\n\
+             BEGIN:VCALENDAR\n{event}END:VCALENDAR\n--b--\n"
+        )
+    };
+    let invited =
+        run("a.eml", mail("BEGIN:VEVENT\nDTSTART:20240401T080000Z\nEND:VEVENT\n").as_bytes());
+    let event = invited.document.event_date.map(|date| date.to_string());
+    assert_eq!(event.as_deref(), Some("2024-04-01T08:00:00Z"));
+    let date = invited.document.content_date.map(|date| date.to_string());
+    assert_eq!(date.as_deref(), Some("2024-03-12T09:00:00Z"));
+    assert_eq!(run("a.eml", mail("").as_bytes()).document.event_date, None);
 }
 
 #[test]
@@ -147,6 +167,80 @@ fn what_a_forward_passes_on_stays_its_words() {
     let found = run("a.eml", mail);
     assert!(found.blocks.iter().all(|block| block.kind.is_own()), "{:?}", found.blocks);
     assert_eq!(found.blocks.last().map(|block| &block.kind), Some(&BlockKind::Quote));
+}
+
+/// The texts of a mail's own words.
+fn own(mail: &str) -> Vec<String> {
+    let blocks = run("a.eml", mail.as_bytes()).blocks.into_iter();
+    blocks.filter(|block| block.kind.is_own()).map(|block| block.text).collect()
+}
+
+#[test]
+fn what_an_author_lists_or_tells_stays_the_authors() {
+    for (body, last) in [
+        (
+            "Thank you.\n\nFrom: Berlin Hbf\nTo: Munich Hbf\nDate: 12 May 2024\nSeat: 45\n\n\
+             Please bring your identity card.\n",
+            "Please bring your identity card.",
+        ),
+        (
+            "Hello Bob,\n\nOn 3 March the committee wrote:\nWe decline.\n\nWe should appeal.\n",
+            "We should appeal.",
+        ),
+        ("Options:\n\n--\nA: the caracal.\n--\nB: the serval.\n", "B: the serval."),
+    ] {
+        let own = own(&format!("From: a@b.c\nSubject: s\n\n{body}"));
+        assert!(own.last().is_some_and(|text| text.ends_with(last)), "{own:?}");
+    }
+}
+
+#[test]
+fn an_indented_paragraph_of_html_is_no_quote_unless_something_says_so() {
+    let mail = |before: &str, tag: &str| {
+        own(&format!(
+            "From: a@b.c\nSubject: s\nContent-Type: text/html\n\n<p>See below.</p><p>{before}</p>\
+             <{tag}><p>The rhubarb clause</p></blockquote><p>Regards</p>"
+        ))
+    };
+    let indented = "blockquote style=\"margin:0 0 0 40px;border:none;padding:0px\"";
+    assert_eq!(
+        mail("The terms", indented)[1..],
+        ["See below.", "The terms", "The rhubarb clause", "Regards"]
+    );
+    for (before, tag) in [
+        ("Bob wrote:", "blockquote"),
+        ("The terms", "blockquote type=cite"),
+        ("The terms", "blockquote class=gmail_quote"),
+    ] {
+        assert_eq!(mail(before, tag)[1..], ["See below.", before, "Regards"]);
+    }
+}
+
+#[test]
+fn html_is_read_in_the_place_of_a_plain_text_that_says_nothing() {
+    let found = run(
+        "a.eml",
+        b"From: shop@x.org\nSubject: Invoice\nMIME-Version: 1.0\n\
+Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+Your mail program cannot show HTML.\n--b\nContent-Type: text/html\n\n\
+<p>Invoice total: 1,234.50 EUR for the pomegranate press.</p><table><tr><th>Item</th><th>Price\
+</th></tr><tr><td>Press</td><td>1200</td></tr></table>\n--b--\n",
+    );
+    let texts = found.texts();
+    assert_eq!(
+        texts[1..],
+        ["Invoice total: 1,234.50 EUR for the pomegranate press.", "Item | Price\nPress | 1200"]
+    );
+    assert!(matches!(found.blocks[2].kind, BlockKind::Table { .. }));
+}
+
+#[test]
+fn an_address_with_several_names_is_one_person() {
+    let mail = "From: A <a@x.de>\nTo: \"Müller, Jörg\" <J.Mueller@X.de>, J.MUELLER@x.DE, \
+=?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <j.mueller@x.de>\nSubject: P\n\nhi\n";
+    let facts = run("a.eml", mail.as_bytes()).document.metadata;
+    assert_eq!(facts["to"], "Jörg Müller <J.Mueller@x.de>");
+    assert_eq!(facts["to_addresses"], "j.mueller@x.de");
 }
 
 /// Found by fuzzing: a mail inside a mail inside a list whose end is missing.

@@ -80,6 +80,7 @@ pub(super) fn child(
         absolute: false,
         media_type: None,
         format: None,
+        file_date: None,
     };
     out.child(&header, &mut &bytes[..])
 }

@@ -1,12 +1,13 @@
 //! What an Open Packaging document says about itself: title, author, dates, language.
 //!
-//! Called by: `office`. Talks to: `package`.
+//! Called by: `office`. Talks to: `package`, `people`.
 //! Invariants: a document without properties simply says nothing.
 
 use super::relations::Relations;
-use crate::extract::date::parse_date;
+use crate::extract::date::read_date;
 use crate::extract::emit::Output;
 use crate::extract::package::Package;
+use crate::extract::people::is_nobody;
 use crate::extract::xml::Element;
 
 /// Reads the core and the application's own properties.
@@ -35,15 +36,18 @@ pub(super) fn fact(name: &str, value: &str, out: &mut Output<'_>) {
     match name {
         "title" => out.title(value),
         "creator" | "initial-creator" => {
-            value.split(';').for_each(|author| out.author(author));
+            let authors = value.split(';').filter(|author| !is_nobody(author));
+            authors.for_each(|author| out.author(author));
         }
         "lastModifiedBy" => out.fact("last_modified_by", value),
         "created" | "creation-date" => {
-            out.document.content_date = parse_date(value).or(out.document.content_date);
+            if let Some(date) = read_date(value) {
+                out.rewritten(date);
+            }
             out.fact("created", value);
         }
         "modified" | "date" => {
-            out.document.content_date = out.document.content_date.or_else(|| parse_date(value));
+            out.written(read_date(value));
             out.fact("modified", value);
         }
         "language" => out.fact("lang", value),

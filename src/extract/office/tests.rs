@@ -128,6 +128,76 @@ fn a_word_document_keeps_headings_lists_tables_and_changes() {
     assert_eq!(found.document.title.as_deref(), Some("Top"));
 }
 
+/// A workbook of one sheet with the given rows and number formats.
+fn workbook(formats: &[&str], rows: &str) -> Vec<u8> {
+    let main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main";
+    let relationships = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let custom = (164..).zip(formats);
+    let custom: String =
+        custom.map(|(id, code)| format!("<numFmt numFmtId='{id}' formatCode='{code}'/>")).collect();
+    let styles = (164..164 + formats.len()).map(|id| format!("<xf numFmtId='{id}'/>"));
+    let styles: String = styles.collect();
+    package(&[
+        (
+            "_rels/.rels",
+            &format!(
+                "<Relationships xmlns='http://schemas.openxmlformats.org/package/2006/relationships'>\
+                 <Relationship Id='r1' Type='{relationships}/officeDocument' Target='xl/workbook.xml'/>\
+                 </Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            &format!(
+                "<workbook xmlns='{main}' xmlns:r='{relationships}'><sheets>\
+                 <sheet name='Numbers' sheetId='1' r:id='r1'/></sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            &format!(
+                "<Relationships xmlns='http://schemas.openxmlformats.org/package/2006/relationships'>\
+                 <Relationship Id='r1' Type='{relationships}/worksheet' Target='worksheets/sheet1.xml'/>\
+                 <Relationship Id='r2' Type='{relationships}/styles' Target='styles.xml'/>\
+                 </Relationships>"
+            ),
+        ),
+        (
+            "xl/styles.xml",
+            &format!(
+                "<styleSheet xmlns='{main}'><numFmts>{custom}</numFmts>\
+                 <cellXfs><xf numFmtId='0'/>{styles}</cellXfs></styleSheet>"
+            ),
+        ),
+        (
+            "xl/worksheets/sheet1.xml",
+            &format!("<worksheet xmlns='{main}'><sheetData>{rows}</sheetData></worksheet>"),
+        ),
+    ])
+}
+
+#[test]
+fn numbers_of_a_workbook_are_shown_as_a_person_sees_them() {
+    let bytes = workbook(
+        &["#,##0.00 &quot;€&quot;", "0.0%", "yyyy-mm-dd"],
+        "<row r='1'><c r='A1' s='1'><v>1234567.5</v></c><c r='B1' s='2'><v>0.253</v></c>\
+         <c r='C1' s='3'><v>45382</v></c><c r='D1'><f>A1*2</f><v></v></c><c r='E1' s='1'/></row>\
+         <row r='2'><c r='A2'><v>7</v></c><c r='D2'><f>A2*2</f></c>\
+         <c r='E2'><f>A2</f><v>7</v></c></row>",
+    );
+    let found = run("a.xlsx", &bytes);
+    assert_eq!(found.texts(), ["Numbers", "1234567.5 € | 25.3% | 2024-03-31 | \n7 |  |  | 7"]);
+    assert_eq!(found.document.warnings.len(), 1);
+    assert!(found.document.warnings[0].starts_with("2 formulas"), "{:?}", found.document.warnings);
+}
+
+#[test]
+fn an_old_workbook_says_its_title_and_its_date() {
+    let found = run("a.xls", &fixture("../docling/legacy_sample.xls"));
+    assert_eq!(found.document.title.as_deref(), Some("Wild Duck Observations"));
+    assert!(found.document.content_date.is_some());
+}
+
 #[test]
 fn a_package_that_swells_is_refused_and_a_cut_one_is_damaged() {
     let bytes = package(&[("word/document.xml", &" ".repeat(80 << 20))]);

@@ -1,8 +1,9 @@
-//! Pages of a PDF as pictures, for OCR.
+//! Pages of a PDF as pictures, for OCR and for people.
 //!
-//! Called by: `extract`. Talks to: `pdfium-render`, `pdf` for opening the file.
-//! Invariants: a picture is grey, one byte a pixel, and has at most `MAX_PIXELS` of them whatever
-//! size the page claims; a page that cannot be drawn is left out with a warning.
+//! Called by: `extract`. Talks to: `pdfium-render`, `pdf` for opening the file, `png`.
+//! Invariants: a picture for OCR is grey, one byte a pixel; one for people is a PNG file with notes
+//! and fields of forms in it. Neither has more pixels than its bound whatever size the page claims;
+//! a page that cannot be drawn is left out with a warning.
 
 use std::io::{Cursor, Read};
 
@@ -10,7 +11,8 @@ use pdfium_render::prelude::{PdfBitmapFormat, PdfPage, PdfRenderConfig, PdfiumEr
 
 use super::super::emit::{Output, Stop};
 use super::super::source::Source;
-use crate::types::ChildHeader;
+use super::png;
+use crate::types::{ChildHeader, ExtractFailureCode};
 
 /// What OCR reads best, in dots an inch; a page is measured in points, 72 to an inch.
 const SCALE: f32 = 300.0 / 72.0;
@@ -18,6 +20,10 @@ const SCALE: f32 = 300.0 / 72.0;
 const MAX_PIXELS: f32 = 25_000_000.0;
 /// Longest side of a picture.
 const MAX_SIDE: f32 = 20_000.0;
+/// Bounds of a picture for people, in pixels.
+const LEAST_WIDTH: u32 = 100;
+const MOST_WIDTH: u32 = 1600;
+const MOST_HEIGHT: f32 = 4000.0;
 
 /// Emits each page as a child named `page-<number>.pgm`.
 pub(in crate::extract) fn draw(
@@ -43,6 +49,7 @@ pub(in crate::extract) fn draw(
                     absolute: false,
                     media_type: Some(super::super::image::PORTABLE_MAP.to_owned()),
                     format: None,
+                    file_date: None,
                 };
                 out.child(&child, &mut Cursor::new(header).chain(Cursor::new(pixels)))?;
             }
@@ -51,6 +58,53 @@ pub(in crate::extract) fn draw(
     }
     out.document.container = true;
     Ok(())
+}
+
+/// Emits one page as a child named `page-<number>.png`; none where there is no such page.
+pub(in crate::extract) fn show(
+    source: &mut Source<'_>,
+    number: u32,
+    width: u32,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    let document = super::open(super::pdfium()?, &bytes, out)?;
+    out.document.container = true;
+    let pages = document.pages();
+    let index = number.checked_sub(1).and_then(|index| i32::try_from(index).ok());
+    let Some(index) = index.filter(|index| *index < pages.len()) else { return Ok(()) };
+    let file = pages
+        .get(index)
+        .and_then(|page| seen(&page, width))
+        .and_then(|(width, height, pixels)| {
+            png::encode(width, height, &pixels).map_err(PdfiumError::IoError)
+        })
+        .map_err(|_| {
+            let message = format!("Page {number} is damaged and cannot be drawn");
+            Stop::failure(ExtractFailureCode::Malformed, message)
+        })?;
+    let child = ChildHeader {
+        name: format!("page-{number}.png"),
+        absolute: false,
+        media_type: Some("image/png".to_owned()),
+        format: None,
+        file_date: None,
+    };
+    out.child(&child, &mut file.as_slice())
+}
+
+/// Width, height and pixels of a page as people see it, four bytes each.
+fn seen(page: &PdfPage<'_>, width: u32) -> Result<(u32, u32, Vec<u8>), PdfiumError> {
+    let wanted = width.clamp(LEAST_WIDTH, MOST_WIDTH) as f32;
+    let (width, height) = (page.width().value.max(1.0), page.height().value.max(1.0));
+    let scale = (wanted / width).min(MOST_HEIGHT / height);
+    let config = PdfRenderConfig::new()
+        .set_fixed_size(whole(width * scale), whole(height * scale))
+        .render_annotations(true)
+        .render_form_data(true);
+    let bitmap = page.render_with_config(&config)?;
+    let pixels = bitmap.as_rgba_bytes();
+    Ok((bitmap.width().unsigned_abs(), bitmap.height().unsigned_abs(), pixels))
 }
 
 /// Header and pixels of a portable grey map.

@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::{BlockKind, ExtractFailureCode, FormatHint};
+use crate::types::{BlockKind, ExtractFailureCode, FormatHint, TablePart};
 
 fn command() -> impl Strategy<Value = Command> {
     let limits = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>()).prop_map(
@@ -21,8 +21,12 @@ fn command() -> impl Strategy<Value = Command> {
             }
         },
     );
-    let format =
-        option::of(prop_oneof![Just(FormatHint::DocumentsJsonl), Just(FormatHint::DocumentJson)]);
+    let format = option::of(prop_oneof![
+        Just(FormatHint::DocumentsJsonl),
+        Just(FormatHint::DocumentJson),
+        (any::<u32>(), any::<u32>())
+            .prop_map(|(page, width)| FormatHint::PdfPicture { page, width }),
+    ]);
     prop_oneof![
         (any::<u64>(), any::<u64>()).prop_map(|(memory_limit_bytes, cpu_seconds)| {
             Command::Hello(WorkerSettings { memory_limit_bytes, cpu_seconds })
@@ -47,9 +51,15 @@ fn kind() -> impl Strategy<Value = BlockKind> {
         Just(BlockKind::QuotedReply),
         Just(BlockKind::Signature),
         Just(BlockKind::Code),
-        (vec(vec(any::<String>(), 0..4), 0..4), any::<bool>())
-            .prop_map(|(rows, header)| BlockKind::Table { rows, header }),
+        (vec(vec(any::<String>(), 0..4), 0..4), any::<bool>(), option::of(part()))
+            .prop_map(|(rows, header, data)| BlockKind::Table { rows, header, data }),
     ]
+}
+
+fn part() -> impl Strategy<Value = TablePart> {
+    let text = || option::of(any::<String>());
+    (any::<u32>(), text(), text(), vec("[a-z]{0,4}", 0..4))
+        .prop_map(|(number, name, caption, kinds)| TablePart { number, name, caption, kinds })
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -60,11 +70,13 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         (kind(), any::<String>(), option::of(any::<u32>()))
             .prop_map(|(kind, text, page)| Event::Block(Block { kind, text, page })),
-        (any::<String>(), any::<bool>(), option::of(any::<String>())).prop_map(
-            |(name, absolute, media_type)| {
-                Event::ChildBegin(ChildHeader { name, absolute, media_type, format: None })
-            }
-        ),
+        (any::<String>(), any::<bool>(), option::of(any::<String>()), option::of(any::<u32>()))
+            .prop_map(|(name, absolute, media_type, changed)| {
+                let file_date =
+                    changed.and_then(|at| jiff::Timestamp::from_second(i64::from(at)).ok());
+                let format = None;
+                Event::ChildBegin(ChildHeader { name, absolute, media_type, format, file_date })
+            }),
         vec(any::<u8>(), 0..2000).prop_map(Event::ChildData),
         Just(Event::ChildEnd),
         (any::<String>(), option::of(any::<u64>()), facts).prop_map(|(title, at, facts)| {
@@ -156,7 +168,7 @@ fn a_frame_cut_short_or_garbled_is_an_error() {
 fn the_largest_block_fits_into_a_frame() {
     let cell = "\u{1f}".repeat(crate::extract::MAX_BLOCK_TEXT);
     let block = Block {
-        kind: BlockKind::Table { rows: vec![vec![cell.clone()]], header: false },
+        kind: BlockKind::Table { rows: vec![vec![cell.clone()]], header: false, data: None },
         text: cell,
         page: Some(1),
     };

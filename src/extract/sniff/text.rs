@@ -8,7 +8,7 @@ use super::{Detected, Evidence, Format};
 use crate::extract::charset::StreamDecoder;
 use crate::extract::code;
 use crate::extract::exports;
-use crate::extract::mbox::is_separator;
+use crate::extract::mbox::begins_message;
 
 /// Damaged lines before the first field of a mail.
 const MAX_BROKEN: u32 = 3;
@@ -164,7 +164,7 @@ fn is_mbox(text: &str) -> bool {
     let (Some(first), second) = (lines.next(), lines.next().unwrap_or_default()) else {
         return false;
     };
-    is_separator(first.as_bytes(), second.as_bytes())
+    begins_message(first.as_bytes(), second.as_bytes(), true)
 }
 
 /// A mail begins with header fields, some of which other texts do not have.
@@ -224,17 +224,7 @@ fn json(text: &str, evidence: &Evidence<'_>) -> Option<Detected> {
     }
     let whole = || Detected::new(Format::Json, "application/json");
     let named = is_named(evidence, &["json"], "application/json");
-    let inside = text.get(1..).unwrap_or_default().trim_start();
-    let looks = match text.as_bytes().first()? {
-        b'{' => inside.starts_with(['"', '}']),
-        b'[' => {
-            inside.starts_with(['{', '[', ']', '"', '-'])
-                || inside.starts_with(|c: char| c.is_ascii_digit())
-                || ["true", "false", "null"].iter().any(|word| inside.starts_with(word))
-        }
-        _ => return named.then(whole),
-    };
-    if !looks {
+    if !text.starts_with(['{', '[']) {
         return named.then(whole);
     }
     let mut rows = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -244,7 +234,16 @@ fn json(text: &str, evidence: &Evidence<'_>) -> Option<Detected> {
     if several && serde_json::from_str::<serde::de::IgnoredAny>(first).is_ok() {
         return Some(lines());
     }
-    Some(whole())
+    (named || begins_json(text)).then(whole)
+}
+
+/// True for the beginning of one JSON value, or for all of it. Lines of a log begin with a bracket
+/// and a number, too; what follows the number tells.
+fn begins_json(text: &str) -> bool {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Ok(_) => true,
+        Err(error) => error.is_eof(),
+    }
 }
 
 /// Rows of cells: by name with the likeliest delimiter, without one only where several lines
@@ -261,21 +260,53 @@ fn table(text: &str, complete: bool, evidence: &Evidence<'_>) -> Option<Detected
     if !named && !matches!(evidence.extension, "" | "txt" | "dat") {
         return None;
     }
-    let best = [(b'\t', 1_usize), (b';', 2), (b',', 2), (b'|', 2)]
-        .into_iter()
-        .filter_map(|(delimiter, least)| {
-            let (rows, columns) = agreement(text, delimiter, complete)?;
-            let enough = if named { columns >= 1 } else { columns >= least && rows >= 4 };
-            enough.then_some((columns, delimiter))
-        })
-        .max_by_key(|(columns, _)| *columns);
+    if let Some(delimiter) = declared_delimiter(text) {
+        return Some(Detected::new(Format::Table(delimiter), media_type(delimiter)));
+    }
+    let candidates = [(b'\t', 1_usize), (b';', 2), (b'|', 2), (b',', 2)];
+    let mut best: Option<(u8, usize)> = None;
+    for (delimiter, least) in candidates {
+        let Some((rows, columns)) = agreement(text, delimiter, complete) else {
+            continue;
+        };
+        let enough = if named { columns >= 1 } else { columns >= least && rows >= 4 };
+        let more = best.is_none_or(|(other, most)| {
+            columns > most && !(delimiter == b',' && has_decimal_commas(text, other))
+        });
+        if enough && more {
+            best = Some((delimiter, columns));
+        }
+    }
     match best {
-        Some((_, delimiter)) => {
+        Some((delimiter, _)) => {
             Some(Detected::new(Format::Table(delimiter), media_type(delimiter)))
         }
         None if named => Some(Detected::new(Format::Table(b','), "text/csv")),
         None => None,
     }
+}
+
+/// The delimiter that the first line names, as Excel reads and writes it: `sep=;`.
+fn declared_delimiter(text: &str) -> Option<u8> {
+    let line = text.lines().next()?.trim_end_matches('\r').trim_matches('"');
+    let declared = starts_with(line, "sep=").then(|| &line.as_bytes()[4..])?;
+    match declared {
+        [delimiter] if delimiter.is_ascii_punctuation() || *delimiter == b'\t' => Some(*delimiter),
+        _ => None,
+    }
+}
+
+/// True where the commas in cells between `delimiter`s are those of numbers: `1,5;2,25`.
+fn has_decimal_commas(text: &str, delimiter: u8) -> bool {
+    let is_number = |cell: &str| {
+        cell.split_once(',').is_some_and(|(whole, part)| {
+            whole.ends_with(|c: char| c.is_ascii_digit())
+                && part.starts_with(|c: char| c.is_ascii_digit())
+                && !part.contains(',')
+        })
+    };
+    let mut cells = text.split([char::from(delimiter), '\n']).filter(|cell| cell.contains(','));
+    cells.all(is_number)
 }
 
 /// Number of rows and of delimiters per row, where the rows agree; delimiters and line ends
@@ -333,6 +364,19 @@ mod tests {
         assert_eq!(detect("x", b"{\"a\": 1}").0, Format::Json);
         assert_eq!(detect("x", b"{\"a\": 1}\n{\"a\": 2}\n").0, Format::JsonLines);
         assert_eq!(detect("x", b"[note] not data").0, Format::Text);
+        for text in [
+            "[2024-03-12 10:00:00] INFO start",
+            "[12/03/2024 10:01] Ann Lee",
+            "[1] The first footnote.",
+            "[true story] It was so.",
+            "{\"quoted\"} words",
+        ] {
+            assert_eq!(detect("x", text.as_bytes()), (Format::Text, "text/plain".to_owned()));
+        }
+        for json in ["[2024, 3]", "[ -1.5e3 , 2", "[1]", "[[], {\"a\": [true", "{\"cut\": \"of"] {
+            assert_eq!(detect("x", json.as_bytes()).0, Format::Json, "{json}");
+        }
+        assert_eq!(detect("x.json", b"[2024-03-12] log").0, Format::Json);
         assert_eq!(detect("x.ndjson", b"{\"a\": 1}").0, Format::JsonLines);
     }
 
@@ -340,6 +384,10 @@ mod tests {
     fn tables_need_rows_that_agree() {
         assert_eq!(detect("x.csv", b"a,b\n1,2\n").0, Format::Table(b','));
         assert_eq!(detect("x.csv", b"a;b,c;d\n1;2;3\n").0, Format::Table(b';'));
+        assert_eq!(detect("x.csv", b"A;1,5;2,5;3,7\nB;2,5;3,5;4,7\n").0, Format::Table(b';'));
+        assert_eq!(detect("x.csv", b"1,5;2,5\n3,5;4,5\n").0, Format::Table(b';'));
+        assert_eq!(detect("x.csv", b"a,b;c,d\n1,2;3,4\n").0, Format::Table(b','));
+        assert_eq!(detect("x.csv", b"sep=|\na;b|c;d\n").0, Format::Table(b'|'));
         assert_eq!(detect("x", b"a\tb\n1\t2\n3\t4\n5\t6\n").0, Format::Table(b'\t'));
         assert_eq!(detect("x", b"Well, yes.\nNo, never.\nOh, well.\nSo, so.\n").0, Format::Text);
     }

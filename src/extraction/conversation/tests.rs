@@ -5,7 +5,7 @@ use tokio::io::duplex;
 
 use super::*;
 use crate::extract::protocol::write_frame;
-use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument};
+use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart};
 
 /// Keeps whole bodies, or leaves them unread.
 #[derive(Default)]
@@ -43,12 +43,20 @@ fn paragraph(text: &str) -> Event {
     Event::Block(Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: None })
 }
 
+fn table(number: u32, kinds: &str) -> Event {
+    let kinds = vec![kinds.to_owned()];
+    let data = Some(TablePart { number, kinds, ..TablePart::default() });
+    let kind = BlockKind::Table { rows: vec![vec!["1".to_owned()]], header: false, data };
+    Event::Block(Block { kind, text: "1".to_owned(), page: None })
+}
+
 fn child(name: &str, absolute: bool) -> Event {
     Event::ChildBegin(ChildHeader {
         name: name.to_owned(),
         absolute,
         media_type: None,
         format: None,
+        file_date: None,
     })
 }
 
@@ -129,6 +137,9 @@ async fn what_a_worker_may_not_say_is_refused() {
     for events in [
         vec![paragraph(&"x".repeat(101)), done()],
         vec![paragraph("zero\0byte"), done()],
+        vec![table(0, "n")],
+        vec![table(1, "nn")],
+        vec![table(1, "N")],
         vec![child("", false)],
         vec![failed(&"x".repeat(5000))],
         vec![failed("zero\0byte")],

@@ -5,7 +5,6 @@
 //! cannot be had is listed and the run goes on; room of the tenant is waited for, not overrun.
 
 use std::io;
-use std::time::Duration;
 
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
@@ -15,12 +14,9 @@ use super::{BATCH, Cut, End, Run};
 use crate::app::Error;
 use crate::app::audit::{self, Action, Event};
 use crate::app::ingest::{Upload, accept_and};
-use crate::app::quota::Exceeded;
+use crate::app::quota::{Exceeded, Patience};
 use crate::app::sources::FoundItem;
 use crate::types::SourceKind;
-
-/// Between two looks whether the tenant has room for more work.
-const ROOM_LOOK: Duration = Duration::from_secs(2);
 
 /// What became of one thing.
 enum Taken {
@@ -35,17 +31,32 @@ enum Taken {
 }
 
 impl Run<'_> {
-    /// Takes in everything that is noted as found.
-    pub(super) async fn take_found(&mut self, feed: &mut dyn Feed) -> Result<(), Cut> {
+    /// Takes in everything that is noted as found, or as much of it as a limit of the tenant
+    /// allows; which one is in the way, where one is.
+    pub(super) async fn take_found(&mut self, feed: &mut dyn Feed) -> Result<Option<String>, Cut> {
         let (key, mut after) = (self.source.key, 0);
+        let mut waits_for = None;
         loop {
             let found =
                 self.tenant.read(move |catalog| catalog.found_items(key, after, BATCH)).await?;
-            let Some(last) = found.last() else { return Ok(()) };
+            let Some(last) = found.last() else { return Ok(waits_for) };
             after = last.key;
             for item in found {
                 self.go_on().await?;
-                match self.take(feed, &item).await? {
+                // What only moved needs no room, and must not be taken for gone.
+                if waits_for.is_some() {
+                    let moved = item.document.is_none() && self.was_moved(&item).await?;
+                    self.counts.moved += u64::from(moved);
+                    continue;
+                }
+                let taken = match self.take(feed, &item).await {
+                    Err(Cut::End(End::Waiting(why))) => {
+                        waits_for = Some(why);
+                        continue;
+                    }
+                    taken => taken?,
+                };
+                match taken {
                     Taken::New => self.counts.new += 1,
                     Taken::Changed => self.counts.changed += 1,
                     Taken::Moved => self.counts.moved += 1,
@@ -82,19 +93,29 @@ impl Run<'_> {
                 Err(taken) => return Ok(taken),
             }
         }
+        let patience = Patience::endless();
         loop {
-            self.await_room().await?;
-            let places = &self.app.sources.places;
-            let _place = places.acquire().await.map_err(|_| End::Stopped)?;
-            let content = match feed.open(item).await {
-                Ok(content) => content,
-                Err(error) => return not_had(error).map_err(Cut::from),
-            };
-            match self.store(item, content).await {
-                Err(Error::Quota(Exceeded::Jobs { .. })) => {}
-                Err(error) => return refused(error),
-                Ok(taken) => return Ok(taken),
+            match self.attempt(feed, item).await {
+                Err(Cut::Error(error)) => patience.bear(*error).await?,
+                taken => return taken,
             }
+            self.go_on().await?;
+        }
+    }
+
+    /// Takes something in, if there is room in the queue.
+    async fn attempt(&self, feed: &mut dyn Feed, item: &FoundItem) -> Result<Taken, Cut> {
+        // First, so that nothing is fetched only to be refused.
+        self.app.standing(self.tenant.id()).await?.queue_has_room(self.tenant).await?;
+        let places = &self.app.sources.places;
+        let _place = places.acquire().await.map_err(|_| End::Stopped)?;
+        let content = match feed.open(item).await {
+            Ok(content) => content,
+            Err(error) => return not_had(error).map_err(Cut::from),
+        };
+        match self.store(item, content).await {
+            Err(error) => refused(error),
+            Ok(taken) => Ok(taken),
         }
     }
 
@@ -102,7 +123,7 @@ impl Run<'_> {
     async fn store(&self, item: &FoundItem, content: Content<'_>) -> Result<Taken, Error> {
         let is_mail = self.source.kind == SourceKind::Imap;
         let upload = Upload {
-            source: self.path_of(item),
+            source: self.place_of(&item.path),
             collection: Some(self.source.collection.clone()),
             file_date: item.file_date,
             declared_type: is_mail.then(|| "message/rfc822".to_owned()),
@@ -122,15 +143,11 @@ impl Run<'_> {
         })
     }
 
-    fn path_of(&self, item: &FoundItem) -> String {
-        format!("{}/{}", self.source.name, item.path)
-    }
-
     /// Finds out whether something is what is gone under another name; if so, its document gets
     /// the new one and nothing is read.
     async fn was_moved(&self, item: &FoundItem) -> Result<bool, Cut> {
         let Some(identity) = item.identity.clone() else { return Ok(false) };
-        let (source, found, to) = (self.source.key, item.key, self.path_of(item));
+        let (source, found, to) = (self.source.key, item.key, self.place_of(&item.path));
         let occasion = audit::occasion(self.tenant);
         let moved = self
             .tenant
@@ -182,19 +199,6 @@ impl Run<'_> {
         self.tenant.write(move |catalog| catalog.note_same(key)).await?;
         Ok(Ok(true))
     }
-
-    /// Waits while as much of the tenant waits to be indexed as may.
-    async fn await_room(&self) -> Result<(), Cut> {
-        loop {
-            let standing = self.app.standing(self.tenant.id()).await?;
-            let used = standing.count(self.tenant).await?;
-            if used.jobs_in_flight < standing.limits().jobs_in_flight {
-                return Ok(());
-            }
-            tokio::time::sleep(ROOM_LOOK).await;
-            self.go_on().await?;
-        }
-    }
 }
 
 /// What it means for the run that something was not had.
@@ -224,6 +228,8 @@ fn refused(error: Error) -> Result<Taken, Cut> {
             None => Ok(Taken::Failed(cause.to_string())),
         },
         Error::Invalid { .. } | Error::TooLarge { .. } => Ok(Taken::Failed(error.to_string())),
+        // The queue empties by itself: it is waited for.
+        error @ Error::Quota(Exceeded::Jobs { .. }) => Err(error.into()),
         error if error.is_locked() => Err(error.into()),
         error if error.is_for_the_tenant() => Err(End::Waiting(error.to_string()).into()),
         error if error.is_storage_full() => {

@@ -239,24 +239,34 @@ fn write_format(root: &Path) -> io::Result<()> {
     disk::write_atomic(&root.join("format"), FORMAT.as_bytes())
 }
 
-/// Names of all files in place below `root`. Blocks.
-fn names_in(root: &Path) -> Vec<String> {
-    let Ok(shards) = std::fs::read_dir(root) else {
-        return Vec::new();
-    };
-    shards
-        .flatten()
-        .filter(|shard| shard.file_name().len() == 2)
-        .filter_map(|shard| std::fs::read_dir(shard.path()).ok())
-        .flat_map(Iterator::flatten)
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| is_digest(name))
-        .collect()
+/// Names of all files in place below `root`; an error where some cannot be listed, since a key may
+/// be destroyed over what is not there. Blocks.
+fn names_in(root: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for shard in entries(root)? {
+        let shard = shard?;
+        if shard.file_name().len() == 2 {
+            for entry in entries(&shard.path())? {
+                names.extend(entry?.file_name().into_string().ok().filter(|name| is_digest(name)));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// The entries of a directory, of which there are none where it does not exist.
+fn entries(dir: &Path) -> io::Result<impl Iterator<Item = io::Result<std::fs::DirEntry>>> {
+    match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        listed => listed.map(Some),
+    }
+    .map(|listed| listed.into_iter().flatten())
 }
 
 /// Bytes on disk of all blobs in place below `root`. Blocks.
 pub(in crate::tenant) fn stored_bytes(root: &Path) -> u64 {
     let lengths = names_in(root)
+        .unwrap_or_default()
         .into_iter()
         .filter_map(|name| std::fs::metadata(path_of(root, &name)).ok())
         .map(|meta| meta.len());

@@ -15,7 +15,7 @@ impl Blobs {
     /// when none is left, false where some were in use or cannot be read. Blocks.
     pub(in crate::tenant) fn reseal_older(&self, epoch: u32) -> io::Result<bool> {
         let mut all = true;
-        for name in names_in(&self.0.root) {
+        for name in names_in(&self.0.root)? {
             self.0.latch.check()?;
             match self.reseal_if_older(&name, epoch) {
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {

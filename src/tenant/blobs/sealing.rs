@@ -42,7 +42,7 @@ fn seal_all(root: &Path, cipher: &FileCipher, names: &SecretKey) -> io::Result<(
     let incoming = sealing.join("incoming");
     disk::create_private_dir(&sealing)?;
     disk::empty_private_dir(&incoming)?;
-    for group in names_in(root).chunks(GROUP) {
+    for group in names_in(root)?.chunks(GROUP) {
         for digest in group {
             let fresh = incoming.join(digest);
             let mut writer = cipher.writer(File::create_new(&fresh)?)?;
@@ -114,7 +114,7 @@ mod tests {
         }
         assert!(!sealing.exists());
         assert_eq!(testing::shows(tenant.path(), "marker"), None);
-        assert_eq!(names_in(&root).len(), 5);
+        assert_eq!(names_in(&root).unwrap().len(), 5);
     }
 
     #[test]

@@ -26,7 +26,8 @@ impl Blobs {
         let root = self.0.root.clone();
         let present = tokio::task::spawn_blocking(move || names_in(&root))
             .await
-            .map_err(|error| self.write_error(std::io::Error::other(error)))?;
+            .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            .map_err(|error| self.write_error(error))?;
         if present.is_empty() {
             return Ok(0);
         }

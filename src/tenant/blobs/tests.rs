@@ -46,7 +46,7 @@ impl Rig {
     }
 
     fn names(&self) -> Vec<String> {
-        names_in(&self.dir.path().join("blobs"))
+        names_in(&self.dir.path().join("blobs")).unwrap()
     }
 
     fn file(&self, digest: &str) -> PathBuf {
@@ -186,6 +186,22 @@ async fn blobs_of_an_earlier_epoch_are_read_and_sealed_anew() {
     assert!(rig.blobs.is_quiet() == false, "the new one is about to be named");
     drop(new);
     assert!(rig.blobs.is_quiet());
+}
+
+#[tokio::test]
+async fn originals_that_cannot_be_listed_are_not_taken_for_none() {
+    let rig = Rig::new();
+    let kept = rig.store(b"of an earlier epoch").await.digest;
+    let dir = rig.dir;
+    drop(rig.blobs);
+    let rig = Rig::under(dir, testing::keyring("tenant", 2));
+    // Stands for a folder that the disk does not give out.
+    let unlisted = rig.dir.path().join("blobs").join("zz");
+    std::fs::write(&unlisted, "").unwrap();
+    assert!(rig.blobs.reseal_older(2).is_err(), "the old key stays");
+    std::fs::remove_file(&unlisted).unwrap();
+    assert!(rig.blobs.reseal_older(2).unwrap());
+    assert_eq!(rig.read(&kept).await.unwrap(), b"of an earlier epoch");
 }
 
 #[tokio::test]

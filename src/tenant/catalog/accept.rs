@@ -100,7 +100,8 @@ impl CatalogReader<'_> {
     ) -> Result<Option<(DocumentKey, String)>, CatalogError> {
         self.one(
             "look for the same bytes",
-            "SELECT d.key, d.source FROM item i JOIN document d ON d.current_item = i.key \
+            "SELECT d.key, d.source FROM item i INDEXED BY item_original \
+             JOIN document d ON d.key = i.document AND d.current_item = i.key \
              WHERE i.blob = ?1 AND i.format IS ?2 AND d.collection = ?3 AND d.key <> ?4 \
              AND d.deleted_at IS NULL AND i.state <> 'duplicate' ORDER BY d.key LIMIT 1",
             params![blob, format, collection, other_than.0],
@@ -397,8 +398,8 @@ pub(super) fn format_word(format: FormatHint) -> &'static str {
     match format {
         FormatHint::DocumentsJsonl => "documents-jsonl",
         FormatHint::DocumentJson => "document-json",
-        // Asked for while a page is read, never of a file that is taken in.
-        FormatHint::PdfPages { .. } => "pdf",
+        // Asked for while a page is read or shown, never of a file that is taken in.
+        FormatHint::PdfPages { .. } | FormatHint::PdfPicture { .. } => "pdf",
     }
 }
 

@@ -55,7 +55,7 @@ pub struct AuditReader<'a> {
 }
 
 impl<'a> AuditReader<'a> {
-    pub(super) fn new(catalog: &'a CatalogReader<'a>) -> Self {
+    pub(in crate::tenant) fn new(catalog: &'a CatalogReader<'a>) -> Self {
         Self { catalog }
     }
 

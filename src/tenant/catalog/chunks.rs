@@ -2,9 +2,10 @@
 //!
 //! Called by: `app::index`, `app::search`. Talks to: `chunk`, `embedding`.
 //! Invariants: an embedding is keyed by model and by the digest of the exact text embedded, so
-//! each distinct text is embedded once per tenant and model; vectors are little-endian `f32`.
+//! each distinct text is embedded once per tenant and model; vectors are little-endian `f32`; a
+//! chunk of quoted text has no input and no embedding.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use jiff::Timestamp;
 use rusqlite::{params, params_from_iter};
@@ -17,7 +18,8 @@ use crate::types::{Chunk, ChunkKey, ItemKey};
 #[derive(Clone, Debug)]
 pub struct ChunkInput {
     pub chunk: Chunk,
-    /// Digest of the text given to the embedder (title, heading path and chunk text).
+    /// Digest of the text given to the embedder (title, heading path and chunk text); empty where
+    /// the text is quoted.
     pub input: Vec<u8>,
 }
 
@@ -36,6 +38,13 @@ pub struct StoredChunk {
     pub input: Vec<u8>,
     /// How sure OCR is of the page, 0 to 100, where the text is from it.
     pub ocr_confidence: Option<u8>,
+}
+
+impl StoredChunk {
+    /// True for what a mail repeats of another.
+    pub fn is_quoted(&self) -> bool {
+        self.input.is_empty()
+    }
 }
 
 /// What a vector row needs besides the vector.
@@ -97,7 +106,40 @@ impl CatalogReader<'_> {
         Ok(chunks)
     }
 
-    /// Up to `limit` chunks of an item from `first_ordinal` on.
+    /// Those of `keys` that are of quoted text.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn quoted_among(&self, keys: &[ChunkKey]) -> Result<HashSet<ChunkKey>, CatalogError> {
+        let mut quoted = HashSet::new();
+        for group in keys.chunks(500) {
+            quoted.extend(self.all(
+                "read which chunks are quoted",
+                &format!(
+                    "SELECT key FROM chunk WHERE key IN ({}) AND input = x''",
+                    placeholders(group.len())
+                ),
+                params_from_iter(group.iter().map(|key| key.0)),
+                |row| Ok(ChunkKey(row.get(0)?)),
+            )?);
+        }
+        Ok(quoted)
+    }
+
+    /// The first chunk of an item.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn first_chunk(&self, item: ItemKey) -> Result<Option<StoredChunk>, CatalogError> {
+        self.one(
+            "read the first chunk of an item",
+            &format!("SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 ORDER BY ordinal LIMIT 1"),
+            [item.0],
+            read_chunk,
+        )
+    }
+
+    /// Up to `limit` chunks of an item from `first_ordinal` on that are found by meaning.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
@@ -111,7 +153,7 @@ impl CatalogReader<'_> {
             "read the chunks of an item",
             &format!(
                 "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 AND ordinal >= ?2 \
-                 ORDER BY ordinal LIMIT ?3"
+                 AND input <> x'' ORDER BY ordinal LIMIT ?3"
             ),
             params![item.0, first_ordinal, limit as i64],
             read_chunk,
@@ -133,7 +175,7 @@ impl CatalogReader<'_> {
             "read chunks to embed",
             &format!(
                 "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 AND ordinal >= ?2 \
-                 AND NOT EXISTS (SELECT 1 FROM embedding e \
+                 AND input <> x'' AND NOT EXISTS (SELECT 1 FROM embedding e \
                                  WHERE e.model = ?4 AND e.input = chunk.input) \
                  ORDER BY ordinal LIMIT ?3"
             ),
@@ -212,30 +254,98 @@ impl CatalogReader<'_> {
 }
 
 impl CatalogWriter<'_> {
-    pub(super) fn insert_chunks(
+    /// Gives an item these chunks in the place of what it had. One whose text is as before keeps
+    /// its key, so that what the indexes hold of it stays true; so does its embedding.
+    pub(super) fn replace_chunks(
         &self,
         item: ItemKey,
         chunks: &[ChunkInput],
     ) -> Result<(), CatalogError> {
-        for ChunkInput { chunk, input } in chunks {
-            let heading = heading_path(&chunk.headings);
+        let mut known = self.known_chunks(item)?;
+        // Out of the way of those that come, of which no two may stand at the same place.
+        self.execute(
+            "set chunks aside",
+            "UPDATE chunk SET ordinal = -1 - ordinal WHERE item = ?1",
+            [item.0],
+        )?;
+        for new in chunks {
+            let same = known.get_mut(&new.input).and_then(VecDeque::pop_front);
+            match same {
+                Some(key) => self.move_chunk(key, &new.chunk)?,
+                None => self.insert_chunk(item, new)?,
+            }
+        }
+        self.execute(
+            "remove chunks",
+            "DELETE FROM chunk WHERE item = ?1 AND ordinal < 0",
+            [item.0],
+        )?;
+        for input in known.keys() {
             self.execute(
-                "store a chunk",
-                "INSERT INTO chunk (item, ordinal, start_char, end_char, page, heading, body, \
-                 tokens, input) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                params![
-                    item.0,
-                    chunk.ordinal,
-                    chunk.start_char as i64,
-                    chunk.end_char as i64,
-                    chunk.page,
-                    heading,
-                    chunk.text,
-                    chunk.tokens,
-                    input
-                ],
+                "remove an unused embedding",
+                "DELETE FROM embedding WHERE input = ?1 \
+                 AND NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.input = ?1)",
+                [input],
             )?;
         }
+        Ok(())
+    }
+
+    /// Keys of an item's chunks by the digest of their text, in order.
+    fn known_chunks(&self, item: ItemKey) -> Result<HashMap<Vec<u8>, VecDeque<i64>>, CatalogError> {
+        let rows: Vec<(Vec<u8>, i64)> = self.all(
+            "list the chunks of an item",
+            "SELECT input, key FROM chunk WHERE item = ?1 ORDER BY ordinal",
+            [item.0],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut known: HashMap<Vec<u8>, VecDeque<i64>> = HashMap::new();
+        for (input, key) in rows {
+            known.entry(input).or_default().push_back(key);
+        }
+        Ok(known)
+    }
+
+    fn move_chunk(&self, key: i64, chunk: &Chunk) -> Result<(), CatalogError> {
+        self.execute(
+            "move a chunk",
+            "UPDATE chunk SET ordinal = ?2, start_char = ?3, end_char = ?4, page = ?5, \
+             heading = ?6, tokens = ?7 WHERE key = ?1",
+            params![
+                key,
+                chunk.ordinal,
+                chunk.start_char as i64,
+                chunk.end_char as i64,
+                chunk.page,
+                heading_path(&chunk.headings),
+                chunk.tokens
+            ],
+        )?;
+        Ok(())
+    }
+
+    fn insert_chunk(
+        &self,
+        item: ItemKey,
+        ChunkInput { chunk, input }: &ChunkInput,
+    ) -> Result<(), CatalogError> {
+        let heading = heading_path(&chunk.headings);
+        self.execute(
+            "store a chunk",
+            "INSERT INTO chunk (item, ordinal, start_char, end_char, page, heading, body, \
+                 tokens, input) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                item.0,
+                chunk.ordinal,
+                chunk.start_char as i64,
+                chunk.end_char as i64,
+                chunk.page,
+                heading,
+                chunk.text,
+                chunk.tokens,
+                input
+            ],
+        )?;
         Ok(())
     }
 
@@ -259,11 +369,19 @@ impl CatalogWriter<'_> {
         Ok(())
     }
 
-    /// Removes the text and chunks of an item, and embeddings that nothing else uses.
-    pub(super) fn clear_text(&self, item: ItemKey) -> Result<(), CatalogError> {
+    /// Removes the text of an item and what was derived from it; its chunks stay.
+    pub(super) fn clear_derived(&self, item: ItemKey) -> Result<(), CatalogError> {
         self.clear_date_mentions(item)?;
         self.clear_signature(item)?;
+        self.clear_tables(item)?;
         self.execute("remove a text", "DELETE FROM text WHERE item = ?1", [item.0])?;
+        Ok(())
+    }
+
+    /// Removes the text and chunks of an item, and embeddings that nothing else uses.
+    pub(super) fn clear_text(&self, item: ItemKey) -> Result<(), CatalogError> {
+        self.clear_derived(item)?;
+        self.note_written(item)?;
         self.execute(
             "remove unused embeddings",
             "DELETE FROM embedding WHERE input IN (SELECT input FROM chunk WHERE item = ?1) \
@@ -283,4 +401,68 @@ fn vector_to_bytes(vector: &[f32]) -> Vec<u8> {
 fn vector_from_bytes(bytes: &[u8]) -> Vec<f32> {
     let (values, _) = bytes.as_chunks::<4>();
     values.iter().map(|value| f32::from_le_bytes(*value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::catalog::{Catalog, NewDrop};
+    use crate::tenant::testing::keyring;
+
+    fn input(ordinal: u32, text: &str) -> ChunkInput {
+        let chunk = Chunk {
+            ordinal,
+            start_byte: 0,
+            end_byte: text.len(),
+            start_char: u64::from(ordinal) * 100,
+            end_char: u64::from(ordinal) * 100 + 50,
+            page: Some(ordinal + 1),
+            headings: Vec::new(),
+            text: text.to_owned(),
+            tokens: 1,
+            quoted: false,
+        };
+        ChunkInput { chunk, input: text.as_bytes().to_vec() }
+    }
+
+    #[test]
+    fn chunks_whose_text_stays_keep_their_keys_and_embeddings_wherever_they_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&dir.path().join("tenant.db"), &keyring("t", 1)).unwrap();
+        let work = |catalog: &CatalogWriter<'_>| {
+            let item = catalog.accept(&NewDrop {
+                collection: "documents".to_owned(),
+                source: "a.pdf".to_owned(),
+                blob: "0".repeat(64),
+                size_bytes: 1,
+                file_date: None,
+                declared_type: None,
+                format: None,
+                parent: None,
+            })?;
+            let item = item.item_key;
+            let first = [input(0, "otters"), input(1, "same"), input(2, "same"), input(3, "gone")];
+            catalog.replace_chunks(item, &first)?;
+            let embedded: Vec<_> =
+                first.iter().map(|chunk| (chunk.input.clone(), vec![1.0_f32])).collect();
+            catalog.store_embeddings("m", &embedded)?;
+            let before = catalog.item_chunks(item, 0, 10)?;
+            // A page that was a picture comes between, and one is read otherwise.
+            let second = [input(0, "otters"), input(1, "new"), input(2, "same"), input(3, "same")];
+            catalog.replace_chunks(item, &second)?;
+            let after = catalog.item_chunks(item, 0, 10)?;
+            let texts: Vec<&str> = after.iter().map(|chunk| chunk.text.as_str()).collect();
+            assert_eq!(texts, ["otters", "new", "same", "same"]);
+            let keys = |chunks: &[StoredChunk]| chunks.iter().map(|chunk| chunk.key).collect();
+            let (old, new): (Vec<ChunkKey>, Vec<ChunkKey>) = (keys(&before), keys(&after));
+            assert_eq!([new[0], new[2], new[3]], [old[0], old[1], old[2]]);
+            assert!(!old.contains(&new[1]));
+            assert_eq!((after[2].page, after[2].start), (Some(3), 200));
+            let inputs: Vec<_> = embedded.iter().map(|(input, _)| input.clone()).collect();
+            let kept = catalog.embeddings("m", &inputs)?;
+            assert_eq!(kept.len(), 2, "that of the chunk that is gone went with it");
+            Ok(())
+        };
+        catalog.write(Timestamp::UNIX_EPOCH, work).unwrap();
+    }
 }

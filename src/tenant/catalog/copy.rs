@@ -24,19 +24,23 @@ use crate::system::trail::{self, Adoption};
 /// The database that rows come from, beside the one they go to.
 const SOURCE: &str = "source";
 
-/// Tables whose rows do not go along as they are. Uploads under way end where they began, and
-/// sources name places that the old machine sees.
-const OWN_WAY: [&str; 9] = [
+/// Tables whose rows do not go along as they are. Uploads under way end where they began, sources
+/// name places that the old machine sees, and indexes are made anew.
+const OWN_WAY: [&str; 10] = [
     "setting",
     "audit",
     "audit_head",
     "upload",
     "upload_part",
+    "reread",
     "source",
     "source_item",
     "source_cursor",
     "source_run",
 ];
+
+/// Tables that an archive of an earlier release has not got; they are made when texts are read.
+const LATER: [&str; 2] = ["document_table", "document_table_rows"];
 
 /// The settings that go along.
 const SETTINGS: [&str; 1] = [QUERY_TEXT];
@@ -80,6 +84,10 @@ pub(in crate::tenant) struct NamedOriginal {
 impl Catalog {
     /// Copies all rows but those of the audit trail to a new database at `path`. Blocks; work on
     /// the catalogue goes on meanwhile.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method itself is not general enough over the snapshot's lifetime"
+    )]
     pub(in crate::tenant) fn copy_to(
         &self,
         path: &Path,
@@ -231,6 +239,9 @@ fn take_rows(target: &Transaction<'_>) -> Result<(), CatalogError> {
         .iter()
         .filter(|name| !name.starts_with("sqlite_") && !OWN_WAY.contains(&name.as_str()));
     for table in tables {
+        if LATER.contains(&table.as_str()) && !has_any(target, table)? {
+            continue;
+        }
         let ours = columns_of(target, "main", table)?;
         if ours != columns_of(target, SOURCE, table)? {
             return Err(not_ours(format!("the table {table} has other columns")));
@@ -257,6 +268,17 @@ fn take_rows(target: &Transaction<'_>) -> Result<(), CatalogError> {
             .map_err(failed("copy a setting"))?;
     }
     Ok(())
+}
+
+/// True where the source has something of that name.
+fn has_any(connection: &Connection, name: &str) -> Result<bool, CatalogError> {
+    connection
+        .query_row(
+            &format!("SELECT count(*) > 0 FROM {SOURCE}.sqlite_master WHERE name = ?1"),
+            [name],
+            |row| row.get(0),
+        )
+        .map_err(failed("look for a table"))
 }
 
 /// The columns of a plain table, by name; what is computed or virtual is none of ours.
@@ -472,6 +494,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("copy.db");
         let copy = filled(dir.path()).copy_to(&path, &key()).unwrap();
+        let earlier = "DROP TABLE document_table_rows; DROP TABLE document_table;";
+        copy.connection.execute_batch(earlier).unwrap();
         let trigger = "CREATE TRIGGER evil AFTER INSERT ON document BEGIN DELETE FROM item; END;
              INSERT INTO setting (name, value) VALUES ('blob_names', '00')";
         copy.connection.execute_batch(trigger).unwrap();

@@ -206,7 +206,8 @@ impl CatalogReader<'_> {
     pub fn also_at(&self, document: DocumentKey) -> Result<Vec<String>, CatalogError> {
         self.all(
             "list other sources",
-            "SELECT d.source FROM item i JOIN document d ON d.current_item = i.key \
+            "SELECT d.source FROM item i \
+             JOIN document d ON d.key = i.document AND d.current_item = i.key \
              WHERE i.duplicate_of = ?1 AND d.key <> ?1 AND d.deleted_at IS NULL \
              ORDER BY d.key LIMIT 20",
             [document.0],
@@ -267,11 +268,14 @@ impl CatalogReader<'_> {
     /// # Errors
     /// When the catalogue cannot be read.
     pub fn searchable_items(&self) -> Result<HashSet<ItemKey>, CatalogError> {
-        let items =
-            self.all("list searchable items", &format!("SELECT i.key {READY}"), [], |row| {
-                Ok(ItemKey(row.get(0)?))
-            })?;
-        Ok(items.into_iter().collect())
+        // What `READY` admits, without a look at each item.
+        let items = self.all(
+            "list searchable items",
+            "SELECT fulltext_item, vector_item FROM document WHERE deleted_at IS NULL",
+            [],
+            |row| Ok([row.get::<_, Option<i64>>(0)?, row.get(1)?]),
+        )?;
+        Ok(items.into_iter().flatten().flatten().map(ItemKey).collect())
     }
 
     /// The documents behind items that a search shows, without items that are no ready revision
@@ -316,7 +320,8 @@ impl CatalogReader<'_> {
         Ok(found)
     }
 
-    /// Language codes of the tenant's indexed documents.
+    /// Language codes of the tenant's indexed documents, those too that the index is about to
+    /// give up.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
@@ -329,7 +334,8 @@ impl CatalogReader<'_> {
                  UNION ALL \
                  SELECT (SELECT min(language) FROM item WHERE language > used.language) \
                  FROM used WHERE used.language IS NOT NULL) \
-             SELECT language FROM used WHERE language IS NOT NULL",
+             SELECT language FROM used WHERE language IS NOT NULL \
+             UNION SELECT language FROM reread WHERE language IS NOT NULL ORDER BY language",
             [],
             |row| row.get(0),
         )

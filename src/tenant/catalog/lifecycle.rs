@@ -122,6 +122,15 @@ impl CatalogWriter<'_> {
         Ok(())
     }
 
+    /// Takes a setting of the tenant away; false where there is none.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub fn forget_setting(&self, name: &str) -> Result<bool, CatalogError> {
+        let sql = "DELETE FROM setting WHERE name = ?1";
+        Ok(self.execute("take a setting away", sql, [name])? > 0)
+    }
+
     /// Removes a document and everything found inside it; returns how many documents went.
     ///
     /// # Errors
@@ -181,7 +190,8 @@ impl CatalogWriter<'_> {
     ) -> Result<(), CatalogError> {
         let heirs = self.all(
             "find other sources of the same bytes",
-            "SELECT i.key, d.key FROM item i JOIN document d ON d.current_item = i.key \
+            "SELECT i.key, d.key FROM item i \
+             JOIN document d ON d.key = i.document AND d.current_item = i.key \
              JOIN item old ON old.key = ?2 \
              WHERE i.duplicate_of = ?1 AND i.state = 'duplicate' AND d.key <> ?1 \
              AND i.blob = old.blob AND d.deleted_at IS NULL ORDER BY d.key",
@@ -229,7 +239,8 @@ impl CatalogWriter<'_> {
     pub fn retry_all(&self, state: ItemState) -> Result<u64, CatalogError> {
         let items = self.all(
             "list items to retry",
-            "SELECT i.key FROM item i JOIN document d ON d.current_item = i.key \
+            "SELECT i.key FROM item i \
+             JOIN document d ON d.key = i.document AND d.current_item = i.key \
              WHERE i.state = ?1 AND d.deleted_at IS NULL",
             [state.as_str()],
             |row| Ok(ItemKey(row.get(0)?)),
@@ -267,18 +278,21 @@ impl CatalogWriter<'_> {
         let (kind, hide, reason) = match projection {
             Projection::Fulltext => (
                 JobKind::Fulltext,
-                "UPDATE document SET fulltext_item = NULL WHERE fulltext_item = ?1",
+                "UPDATE document SET fulltext_item = NULL \
+                 WHERE key = (SELECT document FROM item WHERE key = ?1) AND fulltext_item = ?1",
                 "rebuilding_fulltext",
             ),
             Projection::Vectors => (
                 JobKind::Embed,
-                "UPDATE document SET vector_item = NULL WHERE vector_item = ?1",
+                "UPDATE document SET vector_item = NULL \
+                 WHERE key = (SELECT document FROM item WHERE key = ?1) AND vector_item = ?1",
                 "rebuilding_vectors",
             ),
         };
         let items = self.all(
             "list items to rebuild",
-            "SELECT i.key FROM item i JOIN document d ON d.current_item = i.key \
+            "SELECT i.key FROM item i \
+             JOIN document d ON d.key = i.document AND d.current_item = i.key \
              WHERE i.extracted = 1 AND i.chunk_count > 0 AND i.state IN ('indexed', 'waiting') \
              AND d.deleted_at IS NULL",
             [],

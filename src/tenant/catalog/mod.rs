@@ -24,8 +24,10 @@ mod scope;
 mod similar;
 mod snapshots;
 mod source_items;
+mod source_places;
 mod sources;
 mod stage;
+mod tables;
 mod threads;
 mod uploads;
 
@@ -35,6 +37,7 @@ use std::sync::{Mutex, PoisonError};
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use self::scope::LimitedReaders;
 use self::snapshots::Snapshots;
 use super::latch::Locked;
 use crate::audit::{ChainKeys, Record};
@@ -56,8 +59,10 @@ pub use ocr::{OCR_REMEDY, OcrPlan, OcrResult};
 pub use queue::{ClaimedJob, JobKind};
 pub use similar::SimilarDocument;
 pub use source_items::{FoundItem, ListedItem, MissingItem};
+pub use source_places::PlacedItem;
 pub use sources::{NewSource, SourceChange, SourceRow};
-pub use stage::{ExtractInput, ExtractionRecord, FulltextSource, Unreadable};
+pub use stage::{ExtractInput, ExtractionRecord, FulltextChunk, FulltextSource, Unreadable};
+pub use tables::{NewTable, RowGroup, TableRow};
 pub use threads::ThreadMail;
 pub use uploads::{FinishedUpload, OpenUploads, UploadPart, UploadRow};
 
@@ -112,6 +117,7 @@ pub(in crate::tenant) struct Catalog {
     key: SecretKey,
     /// Read when it was opened.
     format: u32,
+    limited: LimitedReaders,
     audit: ChainKeys,
     writer: Mutex<Connection>,
     snapshots: Snapshots,
@@ -144,6 +150,7 @@ impl Catalog {
         now: Timestamp,
         work: impl FnOnce(&CatalogWriter<'_>) -> Result<T, CatalogError>,
     ) -> Result<T, CatalogError> {
+        let _changing = self.limited.changing();
         let outcome = self.commit(now, true, work);
         self.snapshots.renew();
         outcome

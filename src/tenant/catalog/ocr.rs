@@ -239,7 +239,8 @@ impl CatalogWriter<'_> {
     /// When the catalogue cannot be written.
     pub fn take_up_ocr(&self) -> Result<u64, CatalogError> {
         let items = self.items(
-            "SELECT i.key FROM item i JOIN document d ON d.current_item = i.key \
+            "SELECT i.key FROM item i \
+             JOIN document d ON d.key = i.document AND d.current_item = i.key \
              WHERE i.key IN (SELECT key FROM item WHERE state = 'unsupported' UNION \
                              SELECT item FROM ocr_page WHERE body IS NULL AND problem IS NULL) \
              AND i.reason = 'needs_ocr' AND i.state IN ('unsupported', 'indexed') \

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::scope::LimitedReaders;
 use super::snapshots::Snapshots;
 use super::{Catalog, CatalogError, FORMAT, FORMER_FORMAT, Projection, WITHOUT_DERIVED, failed};
 use crate::audit::ChainKeys;
@@ -56,7 +57,10 @@ impl Catalog {
         writer.execute_batch(include_str!("nesting.sql")).map_err(open)?;
         writer.execute_batch(include_str!("ocr.sql")).map_err(open)?;
         writer.execute_batch(include_str!("uploads.sql")).map_err(open)?;
+        writer.execute_batch(include_str!("reread.sql")).map_err(open)?;
+        writer.execute_batch(include_str!("originals.sql")).map_err(open)?;
         writer.execute_batch(include_str!("source.sql")).map_err(open)?;
+        writer.execute_batch(include_str!("document_table.sql")).map_err(open)?;
         let chain = named_chain(&writer).map_err(open)?;
         let audit = ChainKeys::named(chain.as_deref().unwrap_or(keyring.scope()), keyring);
         trail::open(&writer, &audit).map_err(open)?;
@@ -68,6 +72,7 @@ impl Catalog {
             path: path.to_owned(),
             key,
             format,
+            limited: LimitedReaders::default(),
             audit,
             writer: Mutex::new(writer),
             snapshots: Snapshots::default(),
@@ -162,7 +167,10 @@ pub(super) fn lay_out(made: &Connection) -> rusqlite::Result<()> {
         include_str!("nesting.sql"),
         include_str!("ocr.sql"),
         include_str!("uploads.sql"),
-        include_str!("source.sql")
+        include_str!("reread.sql"),
+        include_str!("originals.sql"),
+        include_str!("source.sql"),
+        include_str!("document_table.sql")
     ))?;
     made.pragma_update(None, "user_version", FORMAT)
 }

@@ -85,7 +85,7 @@ CREATE TABLE chunk (
     heading     TEXT,
     body        TEXT NOT NULL,
     tokens      INTEGER NOT NULL,
-    -- Digest of the exact text given to the embedder.
+    -- Digest of the exact text given to the embedder; empty for a quote, which is not given to it.
     input       BLOB NOT NULL,
     UNIQUE (item, ordinal)
 ) STRICT;

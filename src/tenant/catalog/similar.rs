@@ -3,8 +3,9 @@
 //! Called by: `app::index`, `app::search`. Talks to: `signature`, `signature_band`.
 //! Invariants: two items share a cluster exactly where a chain of near-duplicates links them, but
 //! for clusters too large to be taken apart again; how many items one is compared with is bounded.
+//! To whoever sees some documents only, no chain counts that leads through another.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use rusqlite::{params, params_from_iter};
 
@@ -18,10 +19,13 @@ const PER_BAND: i64 = 32;
 /// Clusters above this size stay together when an item leaves: taking them apart compares every
 /// item with every other.
 const MAX_TAKEN_APART: usize = 200;
+/// Items of a cluster that are compared for whoever does not see all of it; others stand alone.
+const MAX_COMPARED: usize = 1000;
 
 /// A document nearly the same as another.
 #[derive(Clone, Debug)]
 pub struct SimilarDocument {
+    pub item: ItemKey,
     pub document: DocumentId,
     pub source: String,
     pub hashes: Vec<u8>,
@@ -72,7 +76,7 @@ impl CatalogReader<'_> {
     ) -> Result<Vec<SimilarDocument>, CatalogError> {
         self.all(
             "list similar documents",
-            "SELECT d.id, d.source, s.hashes FROM signature own \
+            "SELECT s.item, d.id, d.source, s.hashes FROM signature own \
              JOIN signature s ON s.cluster = own.cluster AND s.item <> own.item \
              JOIN item i ON i.key = s.item JOIN document d ON d.key = i.document \
              WHERE own.item = ?1 AND d.deleted_at IS NULL \
@@ -81,11 +85,81 @@ impl CatalogReader<'_> {
             params![item.0, limit as i64],
             |row| {
                 Ok(SimilarDocument {
-                    document: id(row, 0)?,
-                    source: row.get(1)?,
-                    hashes: row.get(2)?,
+                    item: ItemKey(row.get(0)?),
+                    document: id(row, 1)?,
+                    source: row.get(2)?,
+                    hashes: row.get(3)?,
                 })
             },
+        )
+    }
+
+    /// The same by what is in sight alone.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn similar_documents_in_sight(
+        &self,
+        item: ItemKey,
+        limit: usize,
+    ) -> Result<Vec<SimilarDocument>, CatalogError> {
+        let Some(cluster) = self.cluster(item)? else { return Ok(Vec::new()) };
+        let linked = self.linked_in_sight(cluster)?;
+        let Some(own) = linked.get(&item) else { return Ok(Vec::new()) };
+        let mut similar = self.similar_documents(item, MAX_COMPARED)?;
+        similar.retain(|similar| linked.get(&similar.item) == Some(own));
+        similar.truncate(limit);
+        Ok(similar)
+    }
+
+    /// What of `items` belongs together by what is in sight alone: a cluster, and the part of it
+    /// that is left where nothing else links it.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn clusters_in_sight(
+        &self,
+        items: &[ItemKey],
+    ) -> Result<HashMap<ItemKey, (i64, i64)>, CatalogError> {
+        let mut together: BTreeMap<i64, Vec<ItemKey>> = BTreeMap::new();
+        for (item, cluster) in self.clusters(items)? {
+            together.entry(cluster).or_default().push(item);
+        }
+        let mut parts = HashMap::new();
+        for (cluster, items) in together {
+            let linked = match items.len() {
+                1 => HashMap::new(),
+                _ => self.linked_in_sight(cluster)?,
+            };
+            for item in items {
+                parts.insert(item, (cluster, linked.get(&item).map_or(item.0, |part| part.0)));
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Those of a cluster that are in sight, each with the first that a chain of them links it to.
+    fn linked_in_sight(&self, cluster: i64) -> Result<HashMap<ItemKey, ItemKey>, CatalogError> {
+        let members = linked(&self.members(cluster, MAX_COMPARED)?);
+        Ok(members.into_iter().map(|(item, first)| (ItemKey(item), ItemKey(first))).collect())
+    }
+
+    fn cluster(&self, item: ItemKey) -> Result<Option<i64>, CatalogError> {
+        self.one(
+            "read a cluster",
+            "SELECT cluster FROM signature WHERE item = ?1",
+            [item.0],
+            |row| row.get(0),
+        )
+    }
+
+    /// Items of a cluster with their hashes, the oldest first.
+    fn members(&self, cluster: i64, limit: usize) -> Result<Vec<(i64, Vec<u8>)>, CatalogError> {
+        self.all(
+            "list a cluster",
+            "SELECT item, hashes FROM signature WHERE cluster = ?1 ORDER BY item LIMIT ?2",
+            params![cluster, limit as i64],
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
     }
 }
@@ -171,25 +245,14 @@ impl CatalogWriter<'_> {
     /// Removes what an item's text is compared by, and takes its cluster apart where it held it
     /// together.
     pub(super) fn clear_signature(&self, item: ItemKey) -> Result<(), CatalogError> {
-        let cluster = self.one(
-            "read a cluster",
-            "SELECT cluster FROM signature WHERE item = ?1",
-            [item.0],
-            |row| row.get::<_, i64>(0),
-        )?;
-        let Some(cluster) = cluster else { return Ok(()) };
+        let Some(cluster) = self.cluster(item)? else { return Ok(()) };
         self.execute(
             "remove the bands of a signature",
             "DELETE FROM signature_band WHERE item = ?1",
             [item.0],
         )?;
         self.execute("remove a signature", "DELETE FROM signature WHERE item = ?1", [item.0])?;
-        let members = self.all(
-            "list a cluster",
-            "SELECT item, hashes FROM signature WHERE cluster = ?1 ORDER BY item LIMIT ?2",
-            params![cluster, MAX_TAKEN_APART as i64 + 1],
-            |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?)),
-        )?;
+        let members = self.members(cluster, MAX_TAKEN_APART + 1)?;
         if members.len() > MAX_TAKEN_APART {
             return Ok(());
         }

@@ -6,12 +6,11 @@
 //! listed all there is.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
 
-use super::queue::JobKind;
 use super::rows::{optional_id, optional_time};
 use super::{CatalogError, CatalogReader, CatalogWriter, failed};
-use crate::types::{DocumentId, ItemKey};
+use crate::types::DocumentId;
 
 /// Something a source shows.
 #[derive(Clone, Debug)]
@@ -317,67 +316,6 @@ impl CatalogWriter<'_> {
             params![found, missing],
         )?;
         self.forget_item(missing)
-    }
-
-    /// Gives a document and what was found inside it another source path; its text is written to
-    /// the full-text index anew, and nothing is read or embedded again. False where there is no
-    /// such document or the path is taken; then nothing changed.
-    ///
-    /// # Errors
-    /// When the catalogue cannot be written.
-    pub fn move_document(&self, document: DocumentId, to: &str) -> Result<bool, CatalogError> {
-        let Some(row) = self.document(document)? else { return Ok(false) };
-        if row.source == to {
-            return Ok(true);
-        }
-        let below = format!("{}/", row.source);
-        let renaming = "UPDATE document SET source = ?3 || substr(source, length(?2) + 1) \
-             WHERE key = ?1 AND (source = ?2 OR substr(source, 1, length(?4)) = ?4)";
-        for member in self.family(row.key)? {
-            let renamed = self
-                .transaction
-                .prepare_cached(renaming)
-                .and_then(|mut rename| rename.execute(params![member.0, row.source, to, below]));
-            match renamed {
-                Ok(_) => {}
-                Err(error)
-                    if error.sqlite_error_code()
-                        == Some(rusqlite::ErrorCode::ConstraintViolation) =>
-                {
-                    if member == row.key {
-                        return Ok(false);
-                    }
-                    // What was found inside keeps a name that it can have.
-                    continue;
-                }
-                Err(error) => return Err(failed("move a document")(error)),
-            }
-            self.write_anew(member.0)?;
-        }
-        Ok(true)
-    }
-
-    /// Queues the full text of a document to be written anew, where it has any.
-    fn write_anew(&self, document: i64) -> Result<(), CatalogError> {
-        let item: Option<i64> = self
-            .transaction
-            .query_row(
-                "SELECT i.key FROM document d JOIN item i ON i.key = d.fulltext_item \
-                 WHERE d.key = ?1 AND i.key = d.current_item AND i.chunk_count > 0",
-                [document],
-                |row| row.get(0),
-            )
-            .optional()
-            .map_err(failed("find the text of a document"))?;
-        let Some(item) = item.map(ItemKey) else { return Ok(()) };
-        self.execute(
-            "hide a projection",
-            "UPDATE document SET fulltext_item = NULL WHERE fulltext_item = ?1",
-            [item.0],
-        )?;
-        self.mark_waiting(item, "rebuilding_fulltext", "Its name is being changed.")?;
-        self.enqueue(JobKind::Fulltext, item)?;
-        Ok(())
     }
 }
 

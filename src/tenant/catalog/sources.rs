@@ -66,6 +66,7 @@ impl SourceRow {
 /// What is to be different of a source.
 #[derive(Default)]
 pub struct SourceChange {
+    pub name: Option<String>,
     pub settings: Option<String>,
     pub secret: Option<String>,
     pub interval_seconds: Option<u64>,
@@ -114,6 +115,16 @@ impl CatalogReader<'_> {
     pub fn source_is_paused(&self, source: i64) -> Result<Option<bool>, CatalogError> {
         let sql = "SELECT paused FROM source WHERE key = ?1";
         self.one("look whether a source is paused", sql, [source], |row| row.get(0))
+    }
+
+    /// Seconds between two runs of a source; `None` where it is gone.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn source_interval(&self, source: i64) -> Result<Option<u64>, CatalogError> {
+        let sql = "SELECT interval_seconds FROM source WHERE key = ?1";
+        let read = |row: &Row<'_>| row.get::<_, i64>(0).map(i64::unsigned_abs);
+        self.one("read how often a source runs", sql, [source], read)
     }
 
     /// When the next run of any source is due, as microseconds; none where none is.
@@ -212,8 +223,8 @@ impl CatalogWriter<'_> {
     pub fn change_source(&self, source: i64, change: &SourceChange) -> Result<(), CatalogError> {
         self.execute(
             "change a source",
-            "UPDATE source SET settings = coalesce(?2, settings), secret = coalesce(?3, secret), \
-             interval_seconds = coalesce(?4, interval_seconds), \
+            "UPDATE source SET name = coalesce(?8, name), settings = coalesce(?2, settings), \
+             secret = coalesce(?3, secret), interval_seconds = coalesce(?4, interval_seconds), \
              deletions = coalesce(?5, deletions), paused = coalesce(?6, paused), \
              next_run_at = CASE WHEN ?4 IS NULL THEN next_run_at \
              ELSE min(next_run_at, ?7 + ?4 * 1000000) END WHERE key = ?1",
@@ -224,7 +235,8 @@ impl CatalogWriter<'_> {
                 change.interval_seconds.map(|seconds| seconds as i64),
                 change.deletions.map(Deletions::as_str),
                 change.paused,
-                self.now_us()
+                self.now_us(),
+                change.name
             ],
         )?;
         Ok(())

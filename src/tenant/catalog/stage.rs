@@ -1,8 +1,10 @@
 //! The stages of a document after it was taken in, each ending in one commit.
 //!
-//! Called by: `app::index`. Talks to: `item`, `document`, `text`, `chunk`, `job`.
+//! Called by: `app::index`. Talks to: `item`, `document`, `text`, `chunk`, `job`, and what goes with
+//! them.
 //! Invariants: every stage may run again and leaves the same rows; a new revision hides the old
-//! one everywhere with its first commit; finishing needs the job's lease.
+//! one everywhere with its first commit; what is read again is found by what was read before until
+//! each index has the new; finishing needs the job's lease.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +17,7 @@ use super::nesting::{Nesting, PASSWORD_REQUIRED};
 use super::ocr::OcrPlan;
 use super::queue::{ClaimedJob, JobKind};
 use super::rows::to_json;
+use super::tables::NewTable;
 use super::{CatalogError, CatalogReader, CatalogWriter};
 use crate::types::{ChunkKey, DocumentKey, FormatHint, ItemKey, ItemState};
 
@@ -45,12 +48,15 @@ pub struct ExtractionRecord {
     pub warnings: Vec<String>,
     pub truncated_at: Option<u64>,
     pub content_date: Option<Timestamp>,
+    pub event_date: Option<Timestamp>,
     pub text_zstd: Vec<u8>,
     pub length_chars: u64,
     pub outline: Vec<OutlineEntry>,
     /// Offset of each page's first character.
     pub page_starts: Vec<u64>,
     pub chunks: Vec<ChunkInput>,
+    /// Its tables as data, in the order of the text.
+    pub tables: Vec<NewTable>,
     /// Holds nothing but other files.
     pub container: bool,
     /// Pages whose text is in pictures.
@@ -76,10 +82,29 @@ pub struct FulltextSource {
     pub text_zstd: Vec<u8>,
     pub source: String,
     pub media_type: String,
+    /// Names and addresses of those who wrote it.
+    pub authors: Vec<String>,
+    /// The same of those a mail went to.
+    pub recipients: Vec<String>,
     pub date: Timestamp,
     /// The date the document gives itself.
     pub written: Option<Timestamp>,
-    pub chunks: Vec<(ChunkKey, String)>,
+    /// The offset from UTC in which it writes that date: `+11:00`.
+    pub utc_offset: Option<String>,
+    /// The language it says it is in: `en-GB`.
+    pub lang: Option<String>,
+    /// Address of the person a mail is from.
+    pub from_address: Option<String>,
+    pub chunks: Vec<FulltextChunk>,
+}
+
+/// One chunk of it.
+#[derive(Clone, Debug)]
+pub struct FulltextChunk {
+    pub key: ChunkKey,
+    pub text: String,
+    /// True for what a mail repeats of another.
+    pub quoted: bool,
 }
 
 impl CatalogReader<'_> {
@@ -123,7 +148,10 @@ impl CatalogReader<'_> {
             "read what to index",
             "SELECT i.title, i.language, t.outline, t.body_zstd, d.source, i.media_type, \
                     coalesce(i.event_date, i.content_date, i.file_date, i.received_at), \
-                    i.content_date \
+                    i.content_date, i.authors, i.metadata, \
+                     json_extract(i.metadata, '$.utc_offset'), \
+                     json_extract(i.metadata, '$.lang'), \
+                     json_extract(i.metadata, '$.from_address') \
              FROM item i JOIN document d ON d.key = i.document JOIN text t ON t.item = i.key \
              WHERE i.key = ?1 AND d.current_item = i.key AND d.deleted_at IS NULL",
             [item.0],
@@ -138,8 +166,13 @@ impl CatalogReader<'_> {
                     text_zstd: row.get(3)?,
                     source: row.get(4)?,
                     media_type: row.get::<_, Option<String>>(5)?.unwrap_or_default(),
+                    authors: super::rows::json(row, 8)?,
+                    recipients: recipients(super::rows::json(row, 9)?),
                     date: super::rows::time(row, 6)?,
                     written: super::rows::optional_time(row, 7)?,
+                    utc_offset: row.get(10)?,
+                    lang: row.get(11)?,
+                    from_address: row.get(12)?,
                     chunks: Vec::new(),
                 })
             },
@@ -149,9 +182,15 @@ impl CatalogReader<'_> {
         };
         source.chunks = self.all(
             "read chunks to index",
-            "SELECT key, body FROM chunk WHERE item = ?1 ORDER BY ordinal",
+            "SELECT key, body, input = x'' FROM chunk WHERE item = ?1 ORDER BY ordinal",
             [item.0],
-            |row| Ok((ChunkKey(row.get(0)?), row.get(1)?)),
+            |row| {
+                Ok(FulltextChunk {
+                    key: ChunkKey(row.get(0)?),
+                    text: row.get(1)?,
+                    quoted: row.get(2)?,
+                })
+            },
         )?;
         Ok(Some(source))
     }
@@ -159,7 +198,8 @@ impl CatalogReader<'_> {
     pub(super) fn is_visible(&self, item: ItemKey) -> Result<bool, CatalogError> {
         let count = self.count(
             "check visibility",
-            "SELECT count(*) FROM document WHERE fulltext_item = ?1 OR vector_item = ?1",
+            "SELECT count(*) FROM document WHERE key = (SELECT document FROM item WHERE key = ?1) \
+             AND (fulltext_item = ?1 OR vector_item = ?1)",
             [item.0],
         )?;
         Ok(count > 0)
@@ -181,6 +221,11 @@ impl CatalogReader<'_> {
             },
         )
     }
+}
+
+/// Whoever a mail went to, as far as its facts say.
+fn recipients(mut facts: BTreeMap<String, String>) -> Vec<String> {
+    ["to", "cc", "bcc"].into_iter().filter_map(|key| facts.remove(key)).collect()
 }
 
 /// The document an item belongs to, and what is visible of it.
@@ -207,19 +252,23 @@ impl CatalogWriter<'_> {
             return Ok(false);
         }
         let item = job.item;
-        self.clear_text(item)?;
-        self.execute(
-            "hide what was made of older chunks",
-            "UPDATE document SET fulltext_item = nullif(fulltext_item, ?1), \
-             vector_item = nullif(vector_item, ?1) WHERE fulltext_item = ?1 OR vector_item = ?1",
-            [item.0],
-        )?;
+        self.clear_derived(item)?;
+        // What searches show of it stands until both indexes are written anew.
+        let stands = self.is_visible(item)?;
+        if stands {
+            self.execute(
+                "note what the index has an item under",
+                "INSERT INTO reread (item, language) SELECT key, language FROM item \
+                 WHERE key = ?1 ON CONFLICT (item) DO NOTHING",
+                [item.0],
+            )?;
+        }
         self.execute(
             "record an extraction",
             "UPDATE item SET media_type = ?2, title = ?3, language = ?4, authors = ?5, \
-             metadata = ?6, warnings = ?7, truncated_at = ?8, content_date = ?9, extracted = 1, \
-             chunk_count = ?10, reason = 'indexing', detail = 'Read; waiting to be indexed.' \
-             WHERE key = ?1",
+             metadata = ?6, warnings = ?7, truncated_at = ?8, content_date = ?9, \
+             event_date = ?10, extracted = 1, chunk_count = ?11, reason = 'indexing', \
+             detail = 'Read; waiting to be indexed.' WHERE key = ?1",
             params![
                 item.0,
                 record.media_type,
@@ -230,6 +279,7 @@ impl CatalogWriter<'_> {
                 to_json(&record.warnings)?,
                 record.truncated_at.map(|at| i64::try_from(at).unwrap_or(i64::MAX)),
                 record.content_date.map(Timestamp::as_microsecond),
+                record.event_date.map(Timestamp::as_microsecond),
                 record.chunks.len() as i64,
             ],
         )?;
@@ -245,7 +295,8 @@ impl CatalogWriter<'_> {
                 to_json(&record.page_starts)?
             ],
         )?;
-        self.insert_chunks(item, &record.chunks)?;
+        self.replace_chunks(item, &record.chunks)?;
+        self.insert_tables(item, &record.tables)?;
         self.remove_vanished_children(item)?;
         self.plan_ocr(item, &record.ocr)?;
         if record.container && record.chunks.is_empty() {
@@ -257,7 +308,25 @@ impl CatalogWriter<'_> {
             return self.settle_container(item, children).map(|()| true);
         }
         self.enqueue(JobKind::Fulltext, item)?;
+        if stands {
+            // Also takes it from whoever is about to show vectors of the chunks before.
+            self.enqueue(JobKind::Embed, item)?;
+        }
         Ok(true)
+    }
+
+    /// Notes that the full-text index holds an item as it was read last.
+    pub(super) fn note_written(&self, item: ItemKey) -> Result<(), CatalogError> {
+        let sql = "DELETE FROM reread WHERE item = ?1";
+        self.execute("forget what the index had an item under", sql, [item.0])?;
+        Ok(())
+    }
+
+    /// True where a projection of an item is still to be written.
+    fn is_queued(&self, kind: JobKind, item: ItemKey) -> Result<bool, CatalogError> {
+        let sql = "SELECT 1 FROM job WHERE kind = ?1 AND item = ?2";
+        let asked = params![kind.as_str(), item.0];
+        Ok(self.one("look for a job", sql, asked, |_| Ok(()))?.is_some())
     }
 
     /// Removes documents that an older revision of this container held and this one does not.
@@ -355,10 +424,14 @@ impl CatalogWriter<'_> {
             for old in old.into_iter().flatten().filter(|old| *old != item) {
                 self.retire(owner.document, old)?;
             }
-            if owner.vectors == Some(item) {
+            self.note_written(item)?;
+            let queued = self.is_queued(JobKind::Embed, item)?;
+            if owner.vectors == Some(item) && !queued {
                 self.settle_indexed(item)?;
             } else {
-                self.enqueue(JobKind::Embed, item)?;
+                if !queued {
+                    self.enqueue(JobKind::Embed, item)?;
+                }
                 if embed {
                     self.mark_waiting(
                         item,
@@ -426,7 +499,7 @@ impl CatalogWriter<'_> {
                 "UPDATE document SET vector_item = ?2 WHERE key = ?1",
                 params![owner.document.0, item.0],
             )?;
-            if owner.fulltext == Some(item) {
+            if owner.fulltext == Some(item) && !self.is_queued(JobKind::Fulltext, item)? {
                 self.settle_indexed(item)?;
             }
         }

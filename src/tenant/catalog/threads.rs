@@ -43,7 +43,8 @@ struct Mail {
 }
 
 const SELECT: &str = "SELECT i.key, d.id, d.source, i.title, i.content_date, i.metadata \
-     FROM item i JOIN document d ON d.current_item = i.key WHERE d.deleted_at IS NULL";
+     FROM item i JOIN document d ON d.key = i.document AND d.current_item = i.key \
+     WHERE d.deleted_at IS NULL";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Mail> {
     let facts: BTreeMap<String, String> = json(row, 5)?;

@@ -9,8 +9,9 @@
 //! They are left out when a query is compiled.
 
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language as StemmerLanguage, LowerCaser, RemoveLongFilter, SimpleTokenizer,
-    Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream, TokenizerManager,
+    AsciiFoldingFilter, Language as StemmerLanguage, LowerCaser, PreTokenizedString,
+    RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer, Token, TokenStream,
+    TokenizerManager,
 };
 
 use super::porter::PorterStemmer;
@@ -20,6 +21,9 @@ const ANALYSIS_VERSION: u32 = 2;
 
 /// Words of this many bytes and more are no words: encoded data, hashes, ruled lines.
 const LONGEST_WORD: usize = 64;
+
+/// Stands before a term that a mail quotes; no chain makes a term that begins with it.
+const QUOTED: char = '>';
 
 /// tantivy's English list is Lucene's 33 words; its other lists are Snowball's, which hold
 /// pronouns, auxiliaries and question words too. This is both together, with the endings that
@@ -209,11 +213,25 @@ impl Analysis {
         terms
     }
 
+    /// `text` with its terms marked as quoted, so that none meets a word the document says itself.
+    pub(super) fn quoted(&self, language: Language, text: &str) -> PreTokenizedString {
+        let (mut analyzer, mut tokens) = (self.analyzer(language), Vec::new());
+        analyzer.token_stream(text).process(&mut |token: &Token| {
+            tokens.push(Token { text: quoted_term(&token.text), ..token.clone() });
+        });
+        PreTokenizedString { text: String::new(), tokens }
+    }
+
     /// True where `word` carries no content in `language`.
     pub(super) fn is_stop_word(&self, language: Language, word: &str) -> bool {
         let content = &self.languages[language.index()].content;
         content.clone().is_some_and(|mut content| !content.token_stream(word).advance())
     }
+}
+
+/// The form of a term where it is quoted.
+pub(super) fn quoted_term(term: &str) -> String {
+    format!("{QUOTED}{term}")
 }
 
 fn chain(language: Language) -> Chain {

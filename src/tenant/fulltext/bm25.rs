@@ -28,11 +28,18 @@ const B: Score = 0.4;
 #[derive(Clone, Debug)]
 pub(super) struct WordQuery {
     term: Term,
+    /// How far the length of a document counts against it.
+    b: Score,
 }
 
 impl WordQuery {
     pub(super) fn new(term: Term) -> Self {
-        Self { term }
+        Self { term, b: B }
+    }
+
+    /// Every document as if it were of average length: for a field that few have.
+    pub(super) fn whatever_the_length(term: Term) -> Self {
+        Self { term, b: 0.0 }
     }
 }
 
@@ -41,7 +48,7 @@ impl Query for WordQuery {
         let EnableScoring::Enabled { statistics_provider, .. } = scoring else {
             return TermQuery::new(self.term.clone(), IndexRecordOption::Basic).weight(scoring);
         };
-        Ok(Box::new(WordWeight::new(self.term.clone(), statistics_provider)?))
+        Ok(Box::new(WordWeight::new(self.term.clone(), self.b, statistics_provider)?))
     }
 
     fn query_terms<'a>(&'a self, visitor: &mut dyn FnMut(&'a Term, bool)) {
@@ -58,7 +65,7 @@ struct WordWeight {
 }
 
 impl WordWeight {
-    fn new(term: Term, statistics: &dyn Bm25StatisticsProvider) -> tantivy::Result<Self> {
+    fn new(term: Term, b: Score, statistics: &dyn Bm25StatisticsProvider) -> tantivy::Result<Self> {
         let documents = statistics.total_num_docs()?;
         let holders = statistics.doc_freq(&term)?.min(documents);
         let tokens = statistics.total_num_tokens(term.field())?;
@@ -67,7 +74,7 @@ impl WordWeight {
         let mut norms = [0.0; 256];
         for (code, norm) in (0_u8..=255).zip(&mut norms) {
             let length = FieldNormReader::id_to_fieldnorm(code) as Score;
-            *norm = K1 * (1.0 - B + B * length / average);
+            *norm = K1 * (1.0 - b + b * length / average);
         }
         Ok(Self { term, idf: rarity.ln_1p() as Score, norms: Arc::new(norms) })
     }

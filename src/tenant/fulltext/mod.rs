@@ -25,6 +25,7 @@ mod store;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use tantivy::schema::Schema;
@@ -34,13 +35,13 @@ use self::analysis::Analysis;
 use self::collect::{BestChunks, BestItems, MatchingItems};
 use self::compile::{Compiler, Corpus};
 use self::files::Files;
-use self::schema::{DocumentFields, PassageFields};
+use self::schema::{DocumentFields, HAS_AUTHORS, HAS_RECIPIENTS, PassageFields};
 use self::seen::Seen;
 use self::store::Store;
 use super::latch::Latch;
 use crate::crypto::FileCipher;
 use crate::disk;
-use crate::types::{ChunkKey, ItemKey, Language, SearchFilter};
+use crate::types::{ChunkKey, ItemKey, Language, SearchFilter, VisibleItems};
 
 pub use self::error::FulltextError;
 pub use self::query::{ParsedQuery, Query};
@@ -54,8 +55,14 @@ pub struct FulltextEntry<'a> {
     pub title: &'a str,
     pub headings: &'a str,
     pub body: &'a str,
+    /// What a mail repeats of others: found, and worth less than the body.
+    pub quoted: Vec<&'a str>,
     pub source: &'a str,
     pub media_type: &'a str,
+    /// Names and addresses of those who wrote it.
+    pub authors: &'a [String],
+    /// The same of those a mail went to.
+    pub recipients: &'a [String],
     /// The date to filter by.
     pub date: Timestamp,
     /// Chunks with their texts.
@@ -189,9 +196,21 @@ impl Fulltext {
         document.add_text(fields.source, entry.source);
         document.add_text(fields.media_type, &media_type);
         document.add_text(fields.media_words, &media_type);
+        let names = [
+            (fields.authors, entry.authors, HAS_AUTHORS),
+            (fields.recipients, entry.recipients, HAS_RECIPIENTS),
+        ];
+        for (field, people, word) in names.into_iter().filter(|(_, people, _)| !people.is_empty()) {
+            people.iter().for_each(|person| document.add_text(field, person));
+            document.add_text(fields.names, word);
+        }
         document.add_text(fields.language, language.code());
         document.add_text(fields.title.get(language), title);
         document.add_text(fields.headings.get(language), entry.headings);
+        for text in &entry.quoted {
+            let marked = self.analysis.quoted(language, text);
+            document.add_pre_tokenized_text(fields.headings.get(language), marked);
+        }
         // A text that opens with its title has it already.
         if !entry.body.trim_start().starts_with(title) {
             document.add_text(fields.body.get(language), title);
@@ -211,7 +230,7 @@ impl Fulltext {
         &self,
         query: &Query,
         filter: &SearchFilter,
-        visible: Option<&HashSet<ItemKey>>,
+        visible: Option<&VisibleItems>,
         languages: &[Language],
         limit: usize,
     ) -> Result<KeywordHits, FulltextError> {
@@ -219,7 +238,7 @@ impl Fulltext {
         let corpus = Corpus::Documents(fields);
         let searcher = self.documents.searcher();
         let seen = seen(&self.documents, &searcher, visible)?;
-        let seen = seen.as_ref();
+        let seen = seen.as_deref();
         let scored = Compiler::new(&self.analysis, corpus, (&searcher, seen), query, languages)
             .and_then(|compiler| compiler.documents(fields, filter))
             .and_then(|compiled| match compiled {
@@ -283,7 +302,7 @@ impl Fulltext {
     pub fn search_passages(
         &self,
         query: &Query,
-        visible: Option<&HashSet<ItemKey>>,
+        visible: Option<&VisibleItems>,
         languages: &[Language],
         items: &[ItemKey],
         per_item: usize,
@@ -295,7 +314,7 @@ impl Fulltext {
         let corpus = Corpus::Passages(fields);
         let searcher = self.passages.searcher();
         let seen = seen(&self.passages, &searcher, visible)?;
-        let sight = (&searcher, seen.as_ref());
+        let sight = (&searcher, seen.as_deref());
         let best = Compiler::new(&self.analysis, corpus, sight, query, languages)
             .and_then(|compiler| compiler.passages(fields, items))
             .and_then(|compiled| match compiled {
@@ -364,9 +383,9 @@ impl Fulltext {
 fn seen(
     store: &Store,
     searcher: &Searcher,
-    visible: Option<&HashSet<ItemKey>>,
-) -> Result<Option<Seen>, FulltextError> {
-    let seen = visible.map(|visible| Seen::of(searcher, visible)).transpose();
+    visible: Option<&VisibleItems>,
+) -> Result<Option<Arc<Seen>>, FulltextError> {
+    let seen = visible.map(|visible| store.sights.of(searcher, visible)).transpose();
     seen.map_err(|source| store.search_error(source))
 }
 

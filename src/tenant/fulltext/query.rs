@@ -6,8 +6,8 @@
 //!
 //! Words are ranked, none is required. `"a phrase"` is found as it stands, whatever the endings
 //! of its words. `+word` must occur, `-word` must not; both take phrases. `title:`, `heading:`,
-//! `source:` and `type:` before a word or phrase demand it there; the last two only narrow what
-//! the other words find. `after:` and `before:` take a
+//! `author:` (or `from:`), `to:`, `source:` and `type:` before a word or phrase demand it there; all
+//! but the first two only narrow what the other words find. `after:` and `before:` take a
 //! year, a month, a day (its start, UTC) or an RFC 3339 time and go to the filter. A sign or a
 //! colon that fits none of this is punctuation.
 
@@ -49,12 +49,16 @@ pub(super) enum Scope {
     Anywhere,
     Title,
     Heading,
+    /// Whoever wrote a document or sent a mail.
+    Author,
+    /// Whoever a mail went to.
+    Recipient,
     Source,
     MediaType,
 }
 
 impl Scope {
-    /// True for what people read, as against what a file is called or made of.
+    /// True for what people read, as against who wrote it, or what a file is called or made of.
     pub(super) fn in_text(self) -> bool {
         matches!(self, Self::Anywhere | Self::Title | Self::Heading)
     }
@@ -238,9 +242,12 @@ fn strip_sign(text: &str) -> (Option<Occurrence>, &str) {
 }
 
 fn strip_field(text: &str) -> (Scope, &str) {
-    const FIELDS: [(&str, Scope); 4] = [
+    const FIELDS: [(&str, Scope); 7] = [
         ("title:", Scope::Title),
         ("heading:", Scope::Heading),
+        ("author:", Scope::Author),
+        ("from:", Scope::Author),
+        ("to:", Scope::Recipient),
         ("source:", Scope::Source),
         ("type:", Scope::MediaType),
     ];

@@ -42,6 +42,21 @@ fn quotes_make_a_phrase_in_any_spelling() {
 }
 
 #[test]
+fn people_are_asked_for_as_authors_and_recipients() {
+    assert_eq!(
+        shape("author:wright from:\"Eva Wright\" -to:bob from: to"),
+        [
+            "Required Author wright",
+            "Required Author Eva Wright",
+            "Excluded Recipient bob",
+            "from",
+            "to"
+        ]
+    );
+    assert_eq!(parse("author:wright rivers").text(), "rivers");
+}
+
+#[test]
 fn signs_require_and_exclude() {
     assert_eq!(
         shape("+a -b +\"c d\" -e-f"),

@@ -3,6 +3,8 @@
 //! Called by: `mod`, `compile`. Talks to: tantivy.
 //! Invariants: a text lies in the fields of exactly one language, so no document scores twice
 //! because two languages analyse a word; nothing is stored, every answer is a row key.
+//! Why quotes lie in the field of headings, marked: a word is looked up there as it is, and as a
+//! quote. A field of their own would have every index built anew.
 //! Why two indexes: BM25 needs the number and length of documents apart from those of chunks.
 //! Why a field per language: a word is looked up as each language stems it and never meets the
 //! stems of another.
@@ -16,6 +18,9 @@ use crate::types::Language;
 
 /// Name of the fast field with the item's row key, in both indexes.
 pub(super) const ITEM: &str = "item";
+/// Words of the field that tells which names a document has.
+pub(super) const HAS_AUTHORS: &str = "authors";
+pub(super) const HAS_RECIPIENTS: &str = "recipients";
 /// Name of the fast field with the chunk's row key.
 pub(super) const CHUNK: &str = "chunk";
 
@@ -54,9 +59,16 @@ pub(super) struct DocumentFields {
     pub(super) media_type: Field,
     /// Media type as words.
     pub(super) media_words: Field,
+    /// Names and addresses of those who wrote it, as words.
+    pub(super) authors: Field,
+    /// The same of those a mail went to.
+    pub(super) recipients: Field,
+    /// Which of these two there are; most documents have none.
+    pub(super) names: Field,
     /// Code of the language the document is indexed under.
     pub(super) language: Field,
     pub(super) title: LanguageFields,
+    /// Headings, and marked what a mail quotes.
     pub(super) headings: LanguageFields,
     /// Title and text.
     pub(super) body: LanguageFields,
@@ -73,6 +85,9 @@ impl DocumentFields {
         let source = builder.add_text_field("source", words(&neutral));
         let media_type = builder.add_text_field("media_type", whole());
         let media_words = builder.add_text_field("media_words", words(&neutral));
+        let authors = builder.add_text_field("authors", words(&neutral));
+        let recipients = builder.add_text_field("recipients", words(&neutral));
+        let names = builder.add_text_field("names", whole());
         let language = builder.add_text_field("language", whole());
         let title = LanguageFields::add(&mut builder, "title");
         let headings = LanguageFields::add(&mut builder, "headings");
@@ -85,6 +100,9 @@ impl DocumentFields {
             source,
             media_type,
             media_words,
+            authors,
+            recipients,
+            names,
             language,
             title,
             headings,

@@ -2,18 +2,23 @@
 //!
 //! Called by: `mod`, `statistics`, `collect`. Talks to: tantivy.
 //! Invariants: no number that a score is made of counts anything out of sight, so what such a
-//! caller finds, and in which order, is as if nothing else were there.
+//! caller finds, and in which order, is as if nothing else were there. What is known of a sight is
+//! used for that very list of items in that very state of the index, and for no other.
 //! Why counted and not stored: which collections somebody sees changes without any document being
-//! written. Every match is scored in any case, so a pass over a word's documents more is cheap.
+//! written. Every match is scored in any case, so a pass over a word's documents more is cheap. A
+//! pass over all documents is not, so its outcome is kept while neither list nor index changes.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, DocSet, Searcher, SegmentOrdinal, TERMINATED, Term};
 
 use super::schema::ITEM;
-use crate::types::ItemKey;
+use crate::types::{ItemKey, VisibleItems};
+
+/// Sights known of one index.
+const KNOWN: usize = 8;
 
 /// The documents of one segment that are in sight.
 pub(super) struct Mask(Vec<u64>);
@@ -45,9 +50,49 @@ pub(super) struct Seen {
     tokens: Mutex<HashMap<Field, u64>>,
 }
 
+/// The sights that an index was searched in lately.
+#[derive(Default)]
+pub(super) struct Sights(Mutex<Vec<Known>>);
+
+struct Known {
+    /// State of the index.
+    generation: u64,
+    /// Kept, so that no other list comes to lie in its place.
+    items: VisibleItems,
+    seen: Arc<Seen>,
+}
+
+impl Sights {
+    /// What `searcher` holds of `items`.
+    pub(super) fn of(
+        &self,
+        searcher: &Searcher,
+        items: &VisibleItems,
+    ) -> tantivy::Result<Arc<Seen>> {
+        let generation = searcher.generation().generation_id();
+        let is_same =
+            |known: &&Known| known.generation == generation && Arc::ptr_eq(&known.items, items);
+        if let Some(known) = self.known().iter().find(is_same) {
+            return Ok(known.seen.clone());
+        }
+        let seen = Arc::new(Seen::of(searcher, items)?);
+        let mut known = self.known();
+        known.retain(|known| known.generation == generation);
+        if known.len() == KNOWN {
+            known.remove(0);
+        }
+        known.push(Known { generation, items: items.clone(), seen: seen.clone() });
+        Ok(seen)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Seen {
     /// What `searcher` holds of `items`.
-    pub(super) fn of(searcher: &Searcher, items: &HashSet<ItemKey>) -> tantivy::Result<Self> {
+    fn of(searcher: &Searcher, items: &HashSet<ItemKey>) -> tantivy::Result<Self> {
         let (mut masks, mut documents) = (Vec::new(), 0);
         for segment in searcher.segment_readers() {
             let column = segment.fast_fields().i64(ITEM)?;

@@ -1,7 +1,8 @@
 //! The numbers BM25 scores with, where the index's own would mislead.
 //!
 //! Called by: `compile`, and tantivy while it scores. Talks to: tantivy.
-//! Invariants: with one language in use and everything in sight, every number is the index's own;
+//! Invariants: with one language in use and everything in sight, every number of what documents
+//! say themselves is the index's own, but for the fields with names, which few documents have;
 //! with some documents in sight, no number counts any other.
 //! Why: tantivy divides a field's length and a term's documents by all documents, but a field of
 //! one language holds the documents of that language alone. Among many English documents a few
@@ -61,6 +62,30 @@ impl<'a> Statistics<'a> {
             *known = (*known).max(together[place]);
         }
         Ok(())
+    }
+
+    /// Makes a word in `quoted` as frequent as it is in both, so that one that is seldom quoted is
+    /// no rarity; false where nobody quotes any of them.
+    pub(super) fn lend(
+        &mut self,
+        own: &[Vec<(usize, Term)>],
+        quoted: &[Vec<(usize, Term)>],
+    ) -> tantivy::Result<bool> {
+        let mut together: HashMap<usize, u64> = HashMap::new();
+        for (place, term) in quoted.iter().flatten() {
+            *together.entry(*place).or_default() += self.holders_of(term)?;
+        }
+        if together.values().all(|holders| *holders == 0) {
+            return Ok(false);
+        }
+        for (place, term) in own.iter().flatten() {
+            *together.entry(*place).or_default() += self.holders_of(term)?;
+        }
+        for (place, term) in quoted.iter().flatten() {
+            let known = self.frequencies.entry(term.clone()).or_default();
+            *known = (*known).max(together[place]);
+        }
+        Ok(true)
     }
 }
 

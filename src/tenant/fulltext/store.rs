@@ -17,6 +17,7 @@ use tantivy::{
 use super::directory::IndexDirectory;
 use super::error::{FulltextError, is_outdated};
 use super::files::Files;
+use super::seen::Sights;
 
 /// Memory for terms not yet written out; tantivy accepts no less than 15 MB.
 const WRITER_BYTES: usize = 16_000_000;
@@ -29,6 +30,7 @@ pub(super) struct Store {
     path: PathBuf,
     index: Index,
     reader: IndexReader,
+    pub(super) sights: Sights,
     /// Made when first needed.
     writer: Mutex<Option<IndexWriter>>,
 }
@@ -68,7 +70,7 @@ impl Store {
         index.set_tokenizers(tokenizers);
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual);
         let reader = reader.try_into().map_err(open_error)?;
-        Ok(Self { path, index, reader, writer: Mutex::new(None) })
+        Ok(Self { path, index, reader, sights: Sights::default(), writer: Mutex::new(None) })
     }
 
     /// The state of the last commit.

@@ -70,8 +70,11 @@ fn entry(item: i64, body: &str) -> FulltextEntry<'_> {
         title: "",
         headings: "",
         body,
+        quoted: Vec::new(),
         source: "inbox/file.txt",
         media_type: "text/plain",
+        authors: &[],
+        recipients: &[],
         date: Timestamp::UNIX_EPOCH,
         chunks: vec![(ChunkKey(item * 10), body)],
     }
@@ -138,6 +141,77 @@ fn a_file_is_found_by_its_name() {
     let named = FulltextEntry { source: "in/minutes_May.docx", ..entry(1, "We met.") };
     let rig = Rig::with(&[named, entry(2, "The minutes of a meeting.")]);
     assert_eq!(rig.find("minutes"), [2, 1]);
+}
+
+#[test]
+fn a_document_is_found_by_who_wrote_it_behind_those_that_name_them() {
+    let eva = ["Eva Wright".to_owned(), "Ann Lee <ann@example.org>".to_owned()];
+    let bob = ["Bob Stone".to_owned()];
+    let rig = Rig::with(&[
+        FulltextEntry { authors: &eva, recipients: &bob, ..entry(1, "On lakes and rivers.") },
+        entry(2, "A talk by Eva Wright on rivers."),
+        FulltextEntry { authors: &bob, ..entry(3, "On Eva and on rivers.") },
+    ]);
+    assert_eq!(rig.find("\"Eva Wright\""), [2, 1]);
+    assert_eq!(rig.find("Wright"), [2, 1]);
+    assert_eq!(rig.find("author:wright"), [1]);
+    assert_eq!(rig.find("author:\"eva wright\" rivers"), [1]);
+    assert_eq!(rig.find("author:\"wright ann\""), [0; 0]);
+    assert_eq!(rig.find("from:ann@example.org"), [1]);
+    assert_eq!(rig.find("to:bob"), [1]);
+    assert_eq!(rig.find("rivers -from:bob"), [1, 2]);
+    assert_eq!(rig.find("from:eva author:bob"), [0; 0]);
+}
+
+#[test]
+fn a_name_weighs_the_same_however_few_documents_have_authors() {
+    let eva = ["Eva Wright".to_owned()];
+    let bodies: Vec<String> = (0..40).map(|n| format!("filler{n} words")).collect();
+    let written = |item, body| FulltextEntry { authors: &eva, ..entry(item, body) };
+    let score = |authors: usize| {
+        let all = (1..).zip(&bodies);
+        let entries: Vec<_> = all
+            .enumerate()
+            .map(
+                |(at, (item, body))| {
+                    if at < authors { written(item, body) } else { entry(item, body) }
+                },
+            )
+            .collect();
+        Rig::with(&entries).hits("author:eva", &SearchFilter::default()).hits[0].score
+    };
+    let (one, two) = (score(1), score(2));
+    assert!(one > two && two > one * 0.7, "{one} and {two}");
+}
+
+#[test]
+fn a_quote_is_found_behind_the_text_that_says_it() {
+    let often = "quokka ".repeat(50);
+    let reply =
+        |item, quote| FulltextEntry { quoted: vec![quote], ..entry(item, "I saw a heron.") };
+    let rig = Rig::with(&[
+        reply(1, "> Did anybody see a quokka in the old mill?"),
+        entry(2, "A quokka was seen yesterday, not far from here, says a neighbour of mine."),
+        reply(3, &often),
+        FulltextEntry { quoted: vec!["> Die Häuser am See"], ..german(4, "Gut.") },
+    ]);
+    assert_eq!(rig.find("quokka"), [2, 3, 1]);
+    assert_eq!(rig.find("heron"), [1, 3]);
+    assert_eq!(rig.find("Haus"), [4]);
+    assert_eq!(rig.find("\"quokka in the old mill\""), [1]);
+    assert_eq!(rig.find("+quokka -heron"), [2]);
+    assert_eq!(rig.find("+mill heron"), [1]);
+    assert_eq!(rig.find("heading:quokka"), [0; 0]);
+}
+
+#[test]
+fn a_word_that_is_seldom_quoted_is_no_rarity() {
+    let bodies: Vec<String> = (0..8).map(|n| format!("The number is {n}.")).collect();
+    let mut entries: Vec<_> = (1..).zip(&bodies).map(|(item, body)| entry(item, body)).collect();
+    entries.push(FulltextEntry { quoted: vec!["> Which number?"], ..entry(9, "Fine, thanks.") });
+    let found = Rig::with(&entries).find("number");
+    assert_eq!(found.len(), 9);
+    assert_eq!(found.last(), Some(&9));
 }
 
 #[test]
@@ -447,6 +521,24 @@ fn a_closed_latch_stops_reads_and_writes_of_an_open_index() {
     assert_eq!(open(dir.path()).unwrap().document_count(), 1);
 }
 
+/// An item of one chunk and nothing else.
+fn bare(item: i64, body: &'static str) -> FulltextEntry<'static> {
+    FulltextEntry {
+        item: ItemKey(item),
+        language: EN,
+        title: "",
+        headings: "",
+        body,
+        quoted: Vec::new(),
+        source: "notes.txt",
+        media_type: "text/plain",
+        authors: &[],
+        recipients: &[],
+        date: Timestamp::UNIX_EPOCH,
+        chunks: vec![(ChunkKey(item), body)],
+    }
+}
+
 #[test]
 fn what_is_out_of_sight_changes_neither_order_nor_score() {
     let texts = [
@@ -456,25 +548,14 @@ fn what_is_out_of_sight_changes_neither_order_nor_score() {
     ];
     // In these, what is rare in sight is common, and every text is long.
     let hidden = "heron heron heron ".repeat(200) + "frogs";
-    let entry = |item: i64, body: &'static str| FulltextEntry {
-        item: ItemKey(item),
-        language: EN,
-        title: "",
-        headings: "",
-        body,
-        source: "notes.txt",
-        media_type: "text/plain",
-        date: Timestamp::UNIX_EPOCH,
-        chunks: vec![(ChunkKey(item), body)],
-    };
-    let shown: Vec<_> = texts.iter().map(|(item, body)| entry(*item, body)).collect();
+    let shown: Vec<_> = texts.iter().map(|(item, body)| bare(*item, body)).collect();
     let alone = Rig::with(&shown);
     let among = Rig::with(&shown);
     let hidden: &'static str = hidden.leak();
     for item in 100..160 {
-        among.index.write_group(&[entry(item, hidden)], &[]).unwrap();
+        among.index.write_group(&[bare(item, hidden)], &[]).unwrap();
     }
-    let visible: HashSet<ItemKey> = texts.iter().map(|(item, _)| ItemKey(*item)).collect();
+    let visible: VisibleItems = Arc::new(texts.iter().map(|(item, _)| ItemKey(*item)).collect());
     let items: Vec<ItemKey> = visible.iter().copied().collect();
     for text in ["heron frogs", "reeds heron", "\"heron stands\" frogs", "-water heron reeds"] {
         let query = Query::parse(text).query;
@@ -496,4 +577,30 @@ fn what_is_out_of_sight_changes_neither_order_nor_score() {
     let query = Query::parse("heron frogs").query;
     let all = among.index.search_documents(&query, &SearchFilter::default(), None, &[EN], 2);
     assert!(all.unwrap().hits.iter().all(|hit| hit.item.0 >= 100));
+}
+
+#[test]
+fn what_is_known_of_a_sight_ends_with_the_list_and_with_the_state_of_the_index() {
+    let rig = Rig::with(&[bare(1, "A heron in the reeds."), bare(3, "A heron out of sight.")]);
+    let query = Query::parse("heron").query;
+    let found = |visible: &VisibleItems| {
+        let filter = SearchFilter::default();
+        let found = rig.index.search_documents(&query, &filter, Some(visible), &[EN], 9).unwrap();
+        let mut items: Vec<i64> = found.hits.iter().map(|hit| hit.item.0).collect();
+        items.sort_unstable();
+        (items, found.documents)
+    };
+    let two: VisibleItems = Arc::new([1, 2].map(ItemKey).into());
+    for _ in 0..2 {
+        assert_eq!(found(&two), (vec![1], 1));
+    }
+    rig.index.write_group(&[bare(2, "A heron on the dam.")], &[]).unwrap();
+    for _ in 0..2 {
+        assert_eq!(found(&two), (vec![1, 2], 2));
+    }
+    let one: VisibleItems = Arc::new([2].map(ItemKey).into());
+    assert_eq!(found(&one), (vec![2], 1));
+    assert_eq!(found(&two), (vec![1, 2], 2));
+    rig.index.write_group(&[], &[ItemKey(1)]).unwrap();
+    assert_eq!(found(&two), (vec![2], 1));
 }

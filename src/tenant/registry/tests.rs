@@ -9,11 +9,14 @@ use jiff::Timestamp;
 use tokio::io::AsyncReadExt;
 
 use super::*;
+use crate::audit::{Action, Event, Occasion, Origin, Party, Record, Value};
 use crate::auth::{SystemActor, Write, system_grant};
 use crate::clock::SystemClock;
 use crate::keys::Kek;
+use crate::system::TrailQuery;
 use crate::tenant::{
-    BlobError, FulltextEntry, FulltextError, NewDrop, Query, VectorError, VectorRow, testing,
+    AuditReader, BlobError, FulltextEntry, FulltextError, NewDrop, Query, VectorError, VectorRow,
+    testing,
 };
 use crate::types::{ChunkKey, ItemKey, Language, SearchFilter};
 
@@ -132,8 +135,11 @@ async fn plant(tenant: &TenantHandle<Write>) -> String {
         title: MARKER,
         headings: "",
         body: MARKER,
+        quoted: vec![MARKER],
         source: MARKER,
         media_type: "text/plain",
+        authors: &[],
+        recipients: &[],
         date: Timestamp::UNIX_EPOCH,
         chunks: vec![(ChunkKey(1), MARKER)],
     };
@@ -146,6 +152,24 @@ async fn plant(tenant: &TenantHandle<Write>) -> String {
 }
 
 /// Everything `plant` put in is still there.
+/// What goes on record when an earlier data key is destroyed.
+fn ended(epoch: u32) -> Record {
+    let actor = Party::anonymous();
+    let occasion = Occasion { at: Timestamp::UNIX_EPOCH, actor, origin: Origin::default() };
+    occasion.record(Event::new(Action::TenantRetireKey).with("epoch", u64::from(epoch)))
+}
+
+/// The epochs that replaced others, as the trail tells them.
+async fn recorded_ends(tenant: &TenantHandle<Write>) -> Vec<Value> {
+    let wanted = TrailQuery {
+        action: Some(Action::TenantRetireKey.as_str().to_owned()),
+        limit: 9,
+        ..TrailQuery::default()
+    };
+    let page = tenant.read(move |catalog| AuditReader::new(catalog).page(&wanted)).await.unwrap();
+    page.iter().map(|entry| entry.detail.get("epoch").unwrap().clone()).collect()
+}
+
 async fn assert_planted(tenant: &TenantHandle<Write>, digest: &str) {
     let mut content = String::new();
     let mut reader = tenant.blobs().unwrap().read(digest).await.unwrap();
@@ -279,8 +303,11 @@ async fn a_new_data_key_seals_everything_anew_and_the_old_one_opens_nothing() {
     let handle = home.open(tenant).unwrap();
     assert!(handle.is_rotating());
     assert!(!home.registry.close_if_idle(tenant), "it has something to do");
-    assert!(handle.finish_rotation().unwrap());
+    assert_eq!(recorded_ends(&handle).await, [], "not yet");
+    assert!(handle.finish_rotation(ended).unwrap());
     assert!(!handle.is_rotating());
+    assert!(handle.finish_rotation(ended).unwrap(), "nothing is left to do");
+    assert_eq!(recorded_ends(&handle).await, [Value::Number(2)]);
     let new = home.keys.keyring(&scope).unwrap();
     assert_eq!((old.epochs(), new.epochs()), (vec![1], vec![2]));
     assert_planted(&handle, &digest).await;
@@ -292,8 +319,38 @@ async fn a_new_data_key_seals_everything_anew_and_the_old_one_opens_nothing() {
             assert_eq!(epoch, 2, "{}", path.display());
         }
     }
-    assert_planted(&home.open(tenant).unwrap(), &digest).await;
+    let handle = home.open(tenant).unwrap();
+    assert_planted(&handle, &digest).await;
+    assert!(!handle.is_rotating());
     assert_eq!(testing::shows(home.dir.path(), MARKER), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_end_a_crash_kept_from_the_trail_is_put_on_record_later_and_once() {
+    let home = Home::new();
+    let tenant = home.create("rotated");
+    let scope = tenant.to_string();
+    let digest = plant(&home.open(tenant).unwrap()).await;
+    drop(home.registry.rotate(&grant(tenant)).unwrap());
+    // All is sealed anew and the old key is destroyed; the process dies before it is recorded.
+    let handle = home.open(tenant).unwrap();
+    let dies =
+        tokio::task::spawn_blocking(move || handle.finish_rotation(|_| panic!("the power fails")));
+    assert!(dies.await.is_err());
+    let home = home.restarted();
+    assert_eq!(home.keys.keyring(&scope).unwrap().epochs(), [2]);
+    let handle = home.open(tenant).unwrap();
+    assert!(handle.is_rotating(), "its end is not on record");
+    assert_eq!(recorded_ends(&handle).await, []);
+    assert!(handle.finish_rotation(ended).unwrap());
+    assert!(!handle.is_rotating());
+    drop(handle);
+    let home = home.restarted();
+    let handle = home.open(tenant).unwrap();
+    assert!(!handle.is_rotating());
+    assert!(handle.finish_rotation(ended).unwrap());
+    assert_eq!(recorded_ends(&handle).await, [Value::Number(2)]);
+    assert_planted(&handle, &digest).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 use lancedb::datafusion::functions::string::expr_fn::starts_with;
 use lancedb::expr::{DfExpr, col, lit};
 
-use super::schema::{DATE, ITEM, MEDIA_TYPE, SOURCE};
-use crate::types::{ItemKey, SearchFilter, VisibleItems};
+use super::schema::{CHUNK, DATE, ITEM, MEDIA_TYPE, SOURCE};
+use crate::types::{ChunkKey, ItemKey, SearchFilter, VisibleItems};
 
 /// The condition a row must meet; none where everything is admitted and everything is visible.
 pub(super) fn condition(filter: &SearchFilter, visible: Option<&VisibleItems>) -> Option<DfExpr> {
@@ -44,10 +44,19 @@ pub(super) fn condition(filter: &SearchFilter, visible: Option<&VisibleItems>) -
 
 /// SQL that selects the rows of `items`, which must not be empty. Made of integers only.
 pub(super) fn rows_of(items: &[ItemKey]) -> String {
-    let mut sql = format!("{ITEM} IN (");
-    for (index, item) in items.iter().enumerate() {
+    listed(ITEM, items.iter().map(|item| item.0))
+}
+
+/// The same for `chunks`.
+pub(super) fn rows_with(chunks: &[ChunkKey]) -> String {
+    listed(CHUNK, chunks.iter().map(|chunk| chunk.0))
+}
+
+fn listed(column: &str, keys: impl Iterator<Item = i64>) -> String {
+    let mut sql = format!("{column} IN (");
+    for (index, key) in keys.enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        write!(sql, "{comma}{}", item.0).expect("invariant: writing to a String does not fail");
+        write!(sql, "{comma}{key}").expect("invariant: writing to a String does not fail");
     }
     sql.push(')');
     sql

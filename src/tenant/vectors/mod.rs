@@ -21,7 +21,7 @@ mod sealed;
 mod tests;
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -185,9 +185,40 @@ impl Vectors {
         }
         let rows = filter::rows_of(items);
         let inner = Arc::clone(&self.inner);
-        let mut items = items.to_vec();
-        items.sort_unstable();
-        to_the_end("removing", async move { inner.remove(&rows, &items).await }).await
+        let items: HashSet<ItemKey> = items.iter().copied().collect();
+        let gone = move |_, item| items.contains(&item);
+        to_the_end("removing", async move { inner.remove(&rows, gone).await }).await
+    }
+
+    /// Removes the rows of `chunks` in one commit.
+    pub async fn remove_chunks(&self, chunks: &[ChunkKey]) -> Result<(), VectorError> {
+        if chunks.is_empty() {
+            return Ok(());
+        }
+        let rows = filter::rows_with(chunks);
+        let inner = Arc::clone(&self.inner);
+        let chunks: HashSet<ChunkKey> = chunks.iter().copied().collect();
+        let gone = move |chunk, _| chunks.contains(&chunk);
+        to_the_end("removing", async move { inner.remove(&rows, gone).await }).await
+    }
+
+    /// The chunks of `items` that have rows.
+    pub async fn chunks_of(
+        &self,
+        items: &[ItemKey],
+    ) -> Result<Vec<(ChunkKey, ItemKey)>, VectorError> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let failed = failure(&self.inner.name, "listing chunks");
+        let columns = Select::columns(&[schema::CHUNK, schema::ITEM]);
+        let query = self.inner.table.query().only_if(filter::rows_of(items)).select(columns);
+        let mut batches = Box::pin(query.execute()).await.map_err(&failed)?;
+        let mut found = Vec::new();
+        while let Some(batch) = batches.try_next().await.map_err(&failed)? {
+            found.extend(schema::read_chunks(&batch)?);
+        }
+        Ok(found)
     }
 
     /// Removes every row, and the index with them.
@@ -310,8 +341,12 @@ impl Inner {
         }
     }
 
-    /// Removes the rows that the condition `rows` names, which are those of `items`, sorted.
-    async fn remove(&self, rows: &str, items: &[ItemKey]) -> Result<(), VectorError> {
+    /// Removes the rows that the condition `rows` names, which are those that `gone` names.
+    async fn remove(
+        &self,
+        rows: &str,
+        gone: impl Fn(ChunkKey, ItemKey) -> bool,
+    ) -> Result<(), VectorError> {
         let _writing = self.writing.lock().await;
         let matched = Box::pin(self.table.count_rows(Some(rows.to_owned())))
             .await
@@ -321,7 +356,7 @@ impl Inner {
         }
         match Box::pin(self.table.delete(rows)).await {
             Ok(_) => {
-                self.resident.remove(items);
+                self.resident.remove(gone);
                 Ok(())
             }
             Err(error) => {

@@ -119,13 +119,13 @@ impl Resident {
         }
     }
 
-    /// Follows the removal of items, sorted.
-    pub fn remove(&self, removed: &[ItemKey]) {
+    /// Follows the removal of the rows that `gone` names.
+    pub fn remove(&self, gone: impl Fn(ChunkKey, ItemKey) -> bool) {
         let mut slot = self.write();
         let Some(rows) = slot.as_mut() else { return };
         let mut kept = 0;
         for at in 0..rows.items.len() {
-            if removed.binary_search(&rows.items[at]).is_ok() {
+            if gone(rows.chunks[at], rows.items[at]) {
                 continue;
             }
             rows.chunks[kept] = rows.chunks[at];
@@ -211,7 +211,8 @@ mod tests {
         filled(&resident);
         resident.append(&[row(3, 3, &unit(2))]);
         assert_eq!(resident.nearest(&unit(2), None, 1).unwrap()[0].chunk, ChunkKey(3));
-        resident.remove(&[ItemKey(1), ItemKey(3)]);
+        resident.remove(|_, item| item == ItemKey(1));
+        resident.remove(|chunk, _| chunk == ChunkKey(3));
         let left = resident.nearest(&unit(1), None, 3).unwrap();
         assert_eq!(left.len(), 1);
         assert_eq!((left[0].chunk, left[0].item), (ChunkKey(2), ItemKey(2)));

@@ -172,6 +172,14 @@ pub(super) fn read_items(
     Ok(integers(batch, ITEM)?.values().iter().copied().map(ItemKey))
 }
 
+/// Chunks of one batch, each with its item.
+pub(super) fn read_chunks(
+    batch: &RecordBatch,
+) -> Result<impl Iterator<Item = (ChunkKey, ItemKey)> + '_, VectorError> {
+    let chunks = integers(batch, CHUNK)?.values().iter().copied().map(ChunkKey);
+    Ok(chunks.zip(read_items(batch)?))
+}
+
 /// Appends keys and vectors of one batch, the vectors one after the other.
 pub(super) fn read_rows(
     batch: &RecordBatch,

@@ -152,6 +152,24 @@ async fn removed_items_are_gone_and_others_stay() {
 }
 
 #[tokio::test]
+async fn rows_of_an_item_are_listed_and_go_one_by_one() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let vectors = open(dir.path()).await;
+    let rows = Corpus::new(4).rows(0..20);
+    let query = rows[0].vector.clone();
+    vectors.append(rows).await.expect("append");
+    // Searched once, so that the rows are in memory as well.
+    assert_eq!(chunks(&vectors, &query, SearchFilter::default()).await.len(), 20);
+    vectors.remove_chunks(&[ChunkKey(11), ChunkKey(999)]).await.expect("remove");
+    let found = chunks(&vectors, &query, SearchFilter::default()).await;
+    assert!(found.len() == 19 && !found.contains(&11), "{found:?}");
+    let mut listed = vectors.chunks_of(&[ItemKey(4), ItemKey(5)]).await.expect("chunks");
+    listed.sort_unstable();
+    let expected = [(8, 4), (9, 4), (10, 5)];
+    assert_eq!(listed, expected.map(|(chunk, item)| (ChunkKey(chunk), ItemKey(item))));
+}
+
+#[tokio::test]
 async fn removing_before_appending_makes_a_repeated_group_harmless() {
     let dir = tempfile::tempdir().expect("a directory");
     let vectors = open(dir.path()).await;

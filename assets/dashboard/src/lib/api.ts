@@ -23,7 +23,13 @@ export const api = {
   documents: (tenant: string, query: { cursor?: string | null; limit?: number; q?: string }, signal?: AbortSignal) =>
     json<{ documents: T.DocumentSummary[] } & T.Page>('GET', tenantUrl(tenant, '/documents'), { query, signal }),
   document: (tenant: string, id: string) => json<T.DocumentDetail>('GET', document(tenant, id)),
+  tables: (tenant: string, id: string) =>
+    json<{ tables: T.DocumentTable[] }>('GET', document(tenant, id, '/tables')),
+  table: (tenant: string, id: string, number: number, start: number, limit: number) =>
+    json<T.TablePage>('GET', document(tenant, id, `/tables/${number}`), { query: { start, limit } }),
+  tableUrl: (tenant: string, id: string, number: number) => document(tenant, id, `/tables/${number}?format=csv`),
   contentUrl: (tenant: string, id: string) => document(tenant, id, '/content'),
+  pageUrl: (tenant: string, id: string, page: number) => document(tenant, id, `/pages/${page}`),
   removeDocument: (tenant: string, id: string) => json<{ deleted: number }>('DELETE', document(tenant, id)),
   retryDocument: (tenant: string, id: string) => json<{ retried: number }>('POST', document(tenant, id, '/retry')),
   givePassword: (tenant: string, id: string, password: string) =>

@@ -4,6 +4,7 @@ import { api } from './api.ts';
 import { ApiError, asApiError, keepCsrf, onProblem } from './http.ts';
 import { applianceRights, rightsOn, type ApplianceRights, type Rights } from './rights.ts';
 import { remember } from './storage.ts';
+import { unfinished } from './unfinished.ts';
 import { uploads } from './uploads.svelte.ts';
 import { vaults } from './vaults.ts';
 import type { Actor, Credentials, Seal, Status, Tenant } from './types.ts';
@@ -73,6 +74,7 @@ class Session {
   /** Signed out on purpose: nothing of this person stays behind in the browser. */
   forget(): void {
     uploads.stop();
+    unfinished.forget();
     remember('cairn.tenant', null);
     this.#leave('out');
     this.ended = false;

@@ -321,8 +321,38 @@ export interface DocumentDetail extends DocumentSummary {
   has_vectors: boolean;
   truncated_at: number | null;
   warnings: string[];
+  /** How many tables are kept as data. */
+  tables: number;
   date_mentions: DateMention[];
   thread: ThreadMail[];
+}
+
+/** A table of a document; offsets are Unicode scalar values. */
+export interface DocumentTable {
+  number: number;
+  name: string | null;
+  caption: string | null;
+  page: number | null;
+  start: number;
+  end: number;
+  header: string[];
+  columns: number;
+  rows: number;
+  truncated: boolean;
+}
+
+export type TableCell =
+  | null
+  | boolean
+  | number
+  | string
+  | { number: number; text: string }
+  | { date: string; text?: string };
+
+export interface TablePage extends DocumentTable {
+  first_row: number;
+  cells: TableCell[][];
+  next_start: number | null;
 }
 
 /** One mail of a conversation, oldest first. */
@@ -359,6 +389,8 @@ export interface Passage {
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
   ocr_confidence?: number;
+  /** True where a mail repeats the words of another. */
+  quoted?: boolean;
   heading: string | null;
   /** `[start, end)` in Unicode scalar values, relative to `text`. */
   highlights: [number, number][];
@@ -413,6 +445,8 @@ export interface Citation {
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
   ocr_confidence?: number;
+  /** True where a mail repeats the words of another. */
+  quoted?: boolean;
   date: string;
   date_basis: DateBasis;
   score: number;
@@ -508,8 +542,18 @@ export type NewSource = SourceSettings & {
 };
 
 export interface SourceChange {
-  paused?: boolean;
+  name?: string;
+  path?: string;
+  host?: string;
+  port?: number | null;
+  security?: ImapSettings['security'];
+  user?: string;
+  folders?: string[];
+  certificate?: string | null;
+  /** It is the same place under a new name. */
+  same_place?: boolean;
+  password?: string;
   interval_seconds?: number;
   deletions?: Deletions;
-  password?: string;
+  paused?: boolean;
 }

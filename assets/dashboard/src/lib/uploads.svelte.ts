@@ -1,13 +1,16 @@
 // The queue of uploads: three at a time, progress over all, failures kept for another try.
 // It lives outside the components, so that moving about in the page does not stop it.
+import { api } from './api.ts';
 import { noteError } from './http.ts';
 import type { Found } from './dropped.ts';
+import { Pace } from './pace.ts';
 import { asApiError, type ApiError } from './problem.ts';
 import { gone, Upload } from './upload.svelte.ts';
 
 const PARALLEL = 3;
 const RECENT = 5;
-const RATE_WINDOW_MS = 8_000;
+/** Seconds between two looks whether the appliance answers again. */
+const AGAIN_S = 10;
 // What a request costs beside its bytes, expressed in bytes: without it a thousand tiny files
 // would look finished long before they are.
 const COST_PER_FILE = 8_192;
@@ -29,18 +32,24 @@ class UploadQueue {
   #next = 0;
   #totalCost = $state(0);
   #doneCost = $state(0);
-  #samples: { at: number; cost: number }[] = [];
+  #pace = new Pace();
   #timer: ReturnType<typeof setInterval> | undefined;
   #resumption: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
     addEventListener('beforeunload', (event) => {
-      if (this.busy) event.preventDefault();
+      // What rests goes on when the same file is added again.
+      if (this.busy && !this.resting) event.preventDefault();
     });
   }
 
   get busy(): boolean {
     return this.active.length > 0 || (this.paused === null && this.done + this.failed.length < this.total);
+  }
+
+  /** True while everything that is under way rests, because somebody paused it. */
+  get resting(): boolean {
+    return this.active.length > 0 && this.active.every((upload) => upload.paused);
   }
 
   get visible(): boolean {
@@ -86,15 +95,45 @@ class UploadQueue {
   resume(): void {
     clearTimeout(this.#resumption);
     this.paused = null;
-    this.#samples = [];
+    this.#pace.reset();
     this.#pump();
   }
 
-  /** Gives up what waits and what is under way. */
+  /** Sends nothing more. What is on the server already stays there for the same file to go on. */
   stop(): void {
     const active = this.active;
     this.clear();
     for (const upload of active) upload.stop();
+  }
+
+  /** Gives up what waits and what is under way, on the server too. */
+  giveUp(): void {
+    const unfinished = [...this.active, ...this.#waiting.slice(this.#next)];
+    this.clear();
+    for (const upload of unfinished) upload.cancel();
+  }
+
+  /** Lets one upload rest; another takes its place meanwhile. */
+  pause(upload: Upload): void {
+    upload.pause();
+    this.#pace.reset();
+    this.#pump();
+  }
+
+  resumeOne(upload: Upload): void {
+    this.#pace.reset();
+    upload.resume();
+  }
+
+  /** Gives one upload up, on the server too. */
+  cancel(upload: Upload): void {
+    this.active = this.active.filter((other) => other !== upload);
+    this.total -= 1;
+    this.totalBytes -= upload.size;
+    this.#totalCost -= costOf(upload);
+    this.#pace.reset();
+    upload.cancel();
+    this.#pump();
   }
 
   clear(): void {
@@ -105,7 +144,7 @@ class UploadQueue {
     this.#totalCost = this.#doneCost = 0;
     this.#waiting = [];
     this.#next = 0;
-    this.#samples = [];
+    this.#pace.reset();
     this.paused = null;
     clearTimeout(this.#resumption);
     this.eta = null;
@@ -125,7 +164,8 @@ class UploadQueue {
   }
 
   #pump(): void {
-    while (this.paused === null && this.active.length < PARALLEL && this.#next < this.#waiting.length) {
+    const sending = () => this.active.filter((upload) => !upload.paused).length;
+    while (this.paused === null && sending() < PARALLEL && this.#next < this.#waiting.length) {
       const upload = this.#waiting[this.#next];
       this.#next += 1;
       if (!upload) break;
@@ -162,11 +202,9 @@ class UploadQueue {
       this.paused = error;
       this.#waiting.splice(this.#next, 0, upload);
       noteError(error);
-      // Too fast for the tenant's limits: it goes on by itself when the appliance said it may.
-      if (error.status === 429) {
-        clearTimeout(this.#resumption);
-        this.#resumption = setTimeout(() => this.resume(), (error.retryAfter ?? 5) * 1000);
-      }
+      // Too fast for the tenant's limits, or no connection: it goes on by itself.
+      if (error.status === 429) this.#later(error.retryAfter ?? 5, () => this.resume());
+      else if (error.status === 0) this.#awaitConnection();
       return;
     }
     upload.error = error;
@@ -175,17 +213,31 @@ class UploadQueue {
     this.#totalCost -= costOf(upload);
   }
 
+  #later(seconds: number, work: () => void): void {
+    clearTimeout(this.#resumption);
+    this.#resumption = setTimeout(work, seconds * 1000);
+  }
+
+  /** Goes on once the appliance answers again; until then nothing on the page moves. */
+  #awaitConnection(): void {
+    this.#later(AGAIN_S, () => {
+      api.status().then(
+        () => this.resume(),
+        () => this.#awaitConnection(),
+      );
+    });
+  }
+
   #costSent(): number {
     return this.active.reduce((sum, upload) => sum + Math.min(upload.sent, upload.size), this.#doneCost);
   }
 
   #measure(): void {
     const now = Date.now();
+    for (const upload of this.active) upload.measure(now);
     const cost = this.#costSent();
-    this.#samples = [...this.#samples.filter(({ at }) => now - at < RATE_WINDOW_MS), { at: now, cost }];
-    const first = this.#samples[0];
-    if (!first || now - first.at < 1_000 || cost <= first.cost) return;
-    this.eta = ((this.#totalCost - cost) * (now - first.at)) / (cost - first.cost) / 1000;
+    this.#pace.add(cost, now);
+    this.eta = this.#pace.secondsFor(this.#totalCost - cost) ?? this.eta;
   }
 }
 

@@ -36,11 +36,20 @@ export const TYPES: readonly { type: string; label: string }[] = [
   { type: 'text/plain', label: 'Plain text' },
   { type: 'text/csv', label: 'CSV table' },
   { type: 'application/json', label: 'JSON' },
+  { type: 'application/x-chat+json', label: 'Chat' },
+  { type: 'application/x-event+json', label: 'Calendar entry' },
+  { type: 'application/x-contact+json', label: 'Contact' },
   { type: 'text/', label: 'Any text' },
 ];
 
 const OTHER_TYPES: Record<string, string> = {
   'application/mbox': 'Mailbox',
+  'application/x-list+json': 'List',
+  'application/x-note+json': 'Note',
+  'application/x-page+json': 'Wiki page',
+  'text/x-chat': 'Chat',
+  'text/calendar': 'Calendar',
+  'text/vcard': 'Address book',
   'application/x-ndjson': 'JSON Lines',
   'application/jsonl': 'JSON Lines',
   'text/tab-separated-values': 'TSV table',
@@ -102,6 +111,9 @@ export const UNSEAL_COMMAND = 'cairn keys unseal';
 
 /** What the mark of a passage that OCR has read stands for. */
 export const OCR_MEANING = 'Read from a picture: letters may be wrong. The number says how sure OCR is, out of 100.';
+
+/** What the mark of a passage that a mail quotes stands for. */
+export const QUOTED_MEANING = 'The mail repeats the words of another mail here.';
 
 /** The mark of a passage that OCR has read. */
 export function ocrMark(confidence: number | undefined): string {

@@ -7,7 +7,10 @@
 //! Why not the `zip` crate: it keys entries by name, and of two files of the same name it would
 //! lose one.
 
+use jiff::Timestamp;
+
 use super::super::names::{decode, decode_dos};
+use super::super::times;
 
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
@@ -34,6 +37,9 @@ pub(super) struct Record<'b> {
     made_by: u8,
     attributes: u32,
     flags: u16,
+    /// Day and time of the last change, as DOS says them.
+    day: u16,
+    time: u16,
     pub(super) method: u16,
     pub(super) crc: u32,
     pub(super) packed: u64,
@@ -118,6 +124,8 @@ impl<'b> Record<'b> {
             made_by: *rest.get(5)?,
             flags: u16_at(rest, 8)?,
             method: u16_at(rest, 10)?,
+            time: u16_at(rest, 12)?,
+            day: u16_at(rest, 14)?,
             crc: u32_at(rest, 16)?,
             packed: u64::from(u32_at(rest, 20)?),
             unpacked: u64::from(u32_at(rest, 24)?),
@@ -160,6 +168,11 @@ impl<'b> Record<'b> {
         if self.made_by == UNIX { decode(self.raw_name) } else { decode_dos(self.raw_name) }
     }
 
+    /// When the file was last changed.
+    pub(super) fn changed(&self) -> Option<Timestamp> {
+        times::of_zip(self.day, self.time, self.extra)
+    }
+
     pub(super) fn is_folder(&self) -> bool {
         let ends = self.raw_name.ends_with(b"/") || self.raw_name.ends_with(b"\\");
         let unix = self.made_by == UNIX && self.mode() == 0o040_000;
@@ -186,7 +199,7 @@ impl<'b> Record<'b> {
 }
 
 /// The content of an extra field.
-pub(super) fn field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(in crate::extract::archive) fn field(mut extra: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let id = u16_at(extra, 0)?;
         let content = extra.get(4..4 + usize::from(u16_at(extra, 2)?))?;
@@ -205,10 +218,10 @@ pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+pub(in crate::extract::archive) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-pub(super) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+pub(in crate::extract::archive) fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
 }

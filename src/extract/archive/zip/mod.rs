@@ -6,6 +6,7 @@
 //! one file before it is used for the others.
 
 mod aes;
+mod behind;
 mod directory;
 mod entry;
 mod stream;
@@ -17,14 +18,14 @@ use super::super::emit::{Output, Stop};
 use super::super::exports::{Plan, Shelf};
 use super::super::source::Source;
 use super::budget::Budget;
+use super::gathering::MAX_PLANNED;
 use super::{Delivery, Entries, failure};
 use crate::types::ExtractFailureCode;
 use directory::{Directory, Record};
+pub(super) use directory::{field, u32_at, u64_at};
 
 /// How much of a file is unpacked to prove a password.
 const PROOF: u64 = 16 << 20;
-/// Files up to which an archive is looked at as a whole.
-const MAX_PLANNED: usize = 200_000;
 
 /// Reads a zip archive.
 pub(in crate::extract) fn extract(
@@ -37,7 +38,7 @@ pub(in crate::extract) fn extract(
     let mut bytes = Vec::new();
     source.by_ref().take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Stop::Input)?;
     if bytes.len() as u64 > limit {
-        let mut whole = bytes.as_slice().chain(source);
+        let mut whole = Begun { start: bytes, at: 0, rest: source };
         return stream::extract(&mut budget.counted(&mut whole), &budget, out).map(drop);
     }
     budget.add_packed(bytes.len() as u64);
@@ -48,6 +49,27 @@ pub(in crate::extract) fn extract(
         )));
     };
     from_directory(&bytes, &directory, &budget, out)
+}
+
+/// A file whose start was read already, which is given up once it was read again.
+struct Begun<R> {
+    start: Vec<u8>,
+    at: usize,
+    rest: R,
+}
+
+impl<R: Read> Read for Begun<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let left = &self.start[self.at..];
+        if left.is_empty() {
+            (self.start, self.at) = (Vec::new(), 0);
+            return self.rest.read(out);
+        }
+        let count = left.len().min(out.len());
+        out[..count].copy_from_slice(&left[..count]);
+        self.at += count;
+        Ok(count)
+    }
 }
 
 fn from_directory(
@@ -164,7 +186,7 @@ fn one_file(
         return Ok(());
     }
     let passed = entry::with_body(bytes, record, password, |body| {
-        entries.pass(&name, &mut budget.metered(body), out)
+        entries.pass(&name, record.changed(), &mut budget.metered(body), out)
     });
     match passed {
         Ok(passed) => passed,

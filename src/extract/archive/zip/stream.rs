@@ -5,25 +5,26 @@
 //! Invariants: memory is bounded by one buffer, one decoder and the start of one locked file; a
 //! file whose length is told only behind it is read as far as its own compression says.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
 use flate2::bufread::DeflateDecoder;
+use jiff::Timestamp;
 
 use super::super::budget::Budget;
+use super::super::members::Ahead;
 use super::super::names::{decode, decode_dos};
-use super::super::{Entries, failure, quoted};
+use super::super::{Entries, failure, quoted, times};
 use super::directory::{field, u16_at, u32_at, u64_at};
 use super::entry::{Checked, LOCAL, LOCAL_LENGTH, damaged, unpacked};
-use super::{aes, traditional};
+use super::{aes, behind, traditional};
 use crate::extract::emit::{Output, Stop};
 use crate::types::ExtractFailureCode;
 
-const BUFFER: usize = 64 << 10;
 const ENCRYPTED: u16 = 1;
 const LENGTH_BEHIND: u16 = 1 << 3;
 const UTF8: u16 = 1 << 11;
+const STORED: u16 = 0;
 const DEFLATE: u16 = 8;
-const DESCRIPTOR: &[u8] = b"PK\x07\x08";
 const WIDE: u64 = u32::MAX as u64;
 
 /// One file as its local header describes it.
@@ -39,9 +40,14 @@ struct Local {
     wide: bool,
     /// Strength and real method of a file encrypted with AES.
     aes: Option<(u8, u16)>,
+    changed: Option<Timestamp>,
 }
 
 impl Local {
+    fn is_folder(&self) -> bool {
+        self.name.ends_with(['/', '\\'])
+    }
+
     /// The byte by which the older encryption tells a wrong password.
     fn check(&self) -> u8 {
         if self.flags & LENGTH_BEHIND == 0 {
@@ -58,8 +64,8 @@ pub(super) fn extract(
     budget: &Budget,
     out: &mut Output<'_>,
 ) -> Result<u64, Stop> {
-    let mut input = BufReader::with_capacity(BUFFER, input);
-    let mut entries = Entries::default();
+    let mut input = Ahead::new(input);
+    let mut entries = Entries::as_they_come(out);
     let mut broken = None;
     while let Some(local) = next(&mut input).map_err(Stop::Input)? {
         if let Err(stop) = one_file(&mut input, &local, budget, &mut entries, out)? {
@@ -67,7 +73,7 @@ pub(super) fn extract(
             break;
         }
     }
-    let found = entries.total;
+    let found = entries.found();
     entries.finish(out)?;
     broken.map_or(Ok(found), Err)
 }
@@ -96,6 +102,7 @@ fn next(input: &mut impl Read) -> io::Result<Option<Local>> {
         unpacked: u64::from(wide_number(22)),
         wide: false,
         aes: field(&extra, 0x9901).and_then(|field| Some((*field.get(4)?, u16_at(field, 5)?))),
+        changed: times::of_zip(number(12), number(10), &extra),
     };
     let mut rest = extra.as_slice();
     while let (Some(id), Some(length)) = (u16_at(rest, 0), u16_at(rest, 2)) {
@@ -119,14 +126,15 @@ fn next(input: &mut impl Read) -> io::Result<Option<Local>> {
 
 /// Passes one file on. The inner result says why the rest of the archive cannot be found.
 fn one_file(
-    input: &mut BufReader<&mut dyn Read>,
+    input: &mut Ahead<&mut dyn Read>,
     local: &Local,
     budget: &Budget,
     entries: &mut Entries,
     out: &mut Output<'_>,
 ) -> Result<Result<(), Stop>, Stop> {
     let behind = local.flags & LENGTH_BEHIND != 0 && local.packed == 0;
-    if behind && (local.method != DEFLATE || local.flags & ENCRYPTED != 0) {
+    let told = matches!(local.method, STORED | DEFLATE) && local.flags & ENCRYPTED == 0;
+    if behind && !told {
         let message = "Its length stands behind it only, which cannot be read in an archive that \
                        is too large to be held or has lost its directory";
         entries.refuse(&local.name, failure(ExtractFailureCode::TooLarge, message), out)?;
@@ -139,7 +147,7 @@ fn one_file(
         return of_unknown_length(input, local, budget, entries, out);
     }
     let mut data = input.by_ref().take(local.packed);
-    let folder = local.packed == 0 && local.name.ends_with(['/', '\\']);
+    let folder = local.packed == 0 && local.is_folder();
     match budget.spent() {
         _ if folder => {}
         Some(failure) => entries.refuse(&local.name, failure, out)?,
@@ -149,7 +157,7 @@ fn one_file(
     io::copy(&mut data, &mut io::sink()).map_err(Stop::Input)?;
     // A writer that went back to fill the lengths in may have left them behind the file as well.
     if local.flags & LENGTH_BEHIND != 0 {
-        descriptor(input, local).map_err(Stop::Input)?;
+        behind::pass_over(input, local.wide).map_err(Stop::Input)?;
     }
     Ok(Ok(()))
 }
@@ -166,11 +174,11 @@ fn pass(
     match unpacked(method, data) {
         Ok(body) if local.aes.is_some() => {
             // Its seal stands for the checksum, which may be left out.
-            entries.pass(&local.name, &mut budget.metered(body), out)
+            entries.pass(&local.name, local.changed, &mut budget.metered(body), out)
         }
         Ok(body) => {
             let body = Checked::new(body, local.unpacked, local.crc);
-            entries.pass(&local.name, &mut budget.metered(body), out)
+            entries.pass(&local.name, local.changed, &mut budget.metered(body), out)
         }
         Err(failure) => entries.refuse(&local.name, failure, out),
     }
@@ -215,16 +223,22 @@ fn locked(
     }
 }
 
-/// A deflated file: its compression tells where it ends, a descriptor behind it how long it was.
+/// A file whose end its compression tells, or the lengths that follow it.
 fn of_unknown_length(
-    input: &mut BufReader<&mut dyn Read>,
+    input: &mut Ahead<&mut dyn Read>,
     local: &Local,
     budget: &Budget,
     entries: &mut Entries,
     out: &mut Output<'_>,
 ) -> Result<Result<(), Stop>, Stop> {
-    let mut body = budget.metered(DeflateDecoder::new(&mut *input));
-    entries.pass(&local.name, &mut body, out)?;
+    let body: Box<dyn Read + '_> = match local.method {
+        STORED => Box::new(behind::Stored::new(&mut *input)),
+        _ => Box::new(DeflateDecoder::new(&mut *input)),
+    };
+    let mut body = budget.metered(body);
+    if !local.is_folder() {
+        entries.pass(&local.name, local.changed, &mut body, out)?;
+    }
     // What nobody wanted of it still stands before the next file.
     if let Err(error) = io::copy(&mut body, &mut io::sink()) {
         let reason = budget.spent().map_or_else(
@@ -239,20 +253,8 @@ fn of_unknown_length(
         return Ok(Err(reason));
     }
     drop(body);
-    descriptor(input, local).map_err(Stop::Input)?;
+    behind::pass_over(input, local.wide).map_err(Stop::Input)?;
     Ok(Ok(()))
-}
-
-/// Reads over the lengths behind a file.
-fn descriptor(input: &mut BufReader<&mut dyn Read>, local: &Local) -> io::Result<()> {
-    let start = input.fill_buf()?;
-    let signed = start.starts_with(DESCRIPTOR);
-    if !signed && start.starts_with(b"PK") {
-        return Ok(());
-    }
-    let length = if signed { 4 } else { 0 } + if local.wide { 20 } else { 12 };
-    let mut descriptor = vec![0; length];
-    fill(input, &mut descriptor).map(drop)
 }
 
 /// Fills `buffer` as far as there are bytes.

@@ -1,6 +1,6 @@
 //! How a message of a chat begins: `[31.12.23, 18:00:01] ` or `12/31/23, 6:00 PM - `.
 //!
-//! Called by: `chat_text`. Talks to: `jiff`.
+//! Called by: `chat_text`, and `chat_text::copied` for date and time. Talks to: `jiff`.
 //! Invariants: linear in the length of the line; what is not clearly such a beginning is none.
 
 use jiff::civil::{Date, DateTime};
@@ -52,6 +52,23 @@ impl Order {
 }
 
 impl Stamp {
+    /// Not both orders need to be possible, but one must be.
+    pub(super) fn new(date: [i16; 3], clock: &Clock) -> Option<Self> {
+        let stamp = Self {
+            date,
+            year_first: date[0] > 31,
+            hour: clock.hour,
+            minute: clock.minute,
+            second: clock.second.unwrap_or(0),
+        };
+        let possible = [Order::DayMonth, Order::MonthDay].iter().any(|o| stamp.civil(*o).is_some());
+        possible.then_some(stamp)
+    }
+
+    pub(super) fn is_year_first(&self) -> bool {
+        self.year_first
+    }
+
     pub(super) fn civil(&self, order: Order) -> Option<DateTime> {
         let [a, b, c] = self.date;
         let (year, month, day) = match order {
@@ -82,40 +99,59 @@ pub(super) fn split(line: &str) -> Option<(Stamp, &str)> {
 
 /// Date, comma and time; the comma tells a chat from the lines of a log.
 fn read(text: &str) -> Option<(Stamp, &str)> {
+    let (date, text) = date(text)?;
+    let text = text.trim_start_matches('.').trim_start().strip_prefix(',')?.trim_start();
+    let (clock, text) = clock(text)?;
+    Some((Stamp::new(date, &clock)?, text))
+}
+
+/// Three numbers between the same separators.
+pub(super) fn date(text: &str) -> Option<([i16; 3], &str)> {
     let (a, text) = number(text)?;
     let separator = text.chars().next().filter(|c| matches!(c, '.' | '/' | '-'))?;
     let (b, text) = number(text[1..].trim_start())?;
     let (c, text) = number(text.strip_prefix(separator)?.trim_start())?;
-    let text = text.trim_start_matches('.').trim_start().strip_prefix(',')?.trim_start();
+    Some(([a, b, c], text))
+}
+
+/// A time of day.
+pub(super) struct Clock {
+    pub(super) hour: i8,
+    minute: i8,
+    pub(super) second: Option<i8>,
+    /// Written with the half of the day.
+    pub(super) halved: bool,
+}
+
+pub(super) fn clock(text: &str) -> Option<(Clock, &str)> {
     let (hour, text) = number(text)?;
     let separator = text.chars().next().filter(|c| matches!(c, ':' | '.'))?;
     let (minute, mut text) = number(&text[1..])?;
-    let mut second = 0;
+    let mut second = None;
     if let Some(after) = text.strip_prefix(separator)
         && let Some((value, after)) = number(after)
     {
-        (second, text) = (value, after);
+        (second, text) = (Some(value), after);
     }
     let (half, text) = half_of_day(text);
+    let halved = half.is_some();
     let hour = match half {
         Some(_) if hour > 12 => return None,
         Some(Half::Morning) => hour % 12,
         Some(Half::Afternoon) => hour % 12 + 12,
         None => hour,
     };
-    if hour > 23 || minute > 59 || second > 60 {
+    if hour > 23 || minute > 59 || second.is_some_and(|second| second > 60) {
         return None;
     }
-    let stamp = Stamp {
-        date: [a, b, c],
-        year_first: a > 31,
+    let second = second.and_then(|second| i8::try_from(second.min(59)).ok());
+    let clock = Clock {
         hour: i8::try_from(hour).ok()?,
         minute: i8::try_from(minute).ok()?,
-        second: i8::try_from(second.min(59)).ok()?,
+        second,
+        halved,
     };
-    // Not both orders need to be possible, but one must be.
-    let possible = [Order::DayMonth, Order::MonthDay].iter().any(|o| stamp.civil(*o).is_some());
-    possible.then_some((stamp, text))
+    Some((clock, text))
 }
 
 enum Half {
@@ -141,7 +177,7 @@ fn half_of_day(text: &str) -> (Option<Half>, &str) {
 }
 
 /// A number of at most four digits.
-fn number(text: &str) -> Option<(i16, &str)> {
+pub(super) fn number(text: &str) -> Option<(i16, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let value = text.get(..digits).filter(|_| (1..=4).contains(&digits))?.parse().ok()?;
     Some((value, &text[digits..]))

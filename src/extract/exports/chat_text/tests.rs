@@ -85,3 +85,45 @@ fn a_long_day_goes_on_in_a_next_part() {
     assert_eq!(names, ["2023-12-31", "2023-12-31 part 2", "2023-12-31 part 3"]);
     assert!(found.children.iter().all(|(_, bytes)| bytes.len() < 2 << 20));
 }
+
+#[test]
+fn a_copied_chat_without_days_is_one_document() {
+    let text = "[10:32] Jane Doe\n    Shall we go?\n    It is cold.\n\n[10:33] Ray, Bob (Extern)\n    \
+                Yes\n[10:35] Jane Doe\n    Good\n";
+    let found = run("Trip.txt", text.as_bytes());
+    assert!(!found.document.container && found.children.is_empty());
+    assert_eq!(found.document.media_type, "text/x-chat");
+    assert_eq!(found.document.authors, ["Jane Doe", "Ray, Bob (Extern)"]);
+    assert_eq!(found.document.title.as_deref(), Some("Trip"));
+    assert_eq!(
+        found.texts(),
+        [
+            "Trip",
+            "Jane Doe (10:32): Shall we go?\nIt is cold.",
+            "Ray, Bob (Extern) (10:33): Yes",
+            "Jane Doe (10:35): Good",
+        ]
+    );
+}
+
+#[test]
+fn a_copied_chat_with_dates_becomes_a_document_for_each_day() {
+    for text in [
+        "[05.01.2024 10:32] Jane Doe: Hello\n[05.01.2024 10:33] Bob Ray: Hi\nthere\n\
+         [13.01.2024 09:00] Jane Doe: Back\n",
+        "Jane Doe  1/5/2024 10:32 AM\nHello\n\nBob Ray  1/5/2024 10:33 AM\nHi\nthere\n\n\
+         Jane Doe  1/13/2024 9:00 AM\nBack\n",
+    ] {
+        let found = run("Chat.txt", text.as_bytes());
+        assert!(found.document.container, "{text}");
+        let names: Vec<&str> =
+            found.children.iter().map(|(header, _)| header.name.as_str()).collect();
+        assert_eq!(names, ["2024-01-05", "2024-01-13"], "{text}");
+        let days = documents(&found);
+        assert_eq!(
+            days[0].texts()[2..],
+            ["Jane Doe (10:32): Hello", "Bob Ray (10:33): Hi\nthere"],
+            "{text}"
+        );
+    }
+}

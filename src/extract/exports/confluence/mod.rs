@@ -9,7 +9,7 @@ mod storage;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
-use super::Outlet;
+use super::{Outlet, PAGE};
 use crate::extract::clean::{one_line, prefix};
 use crate::extract::date::parse_date;
 use crate::extract::document_json::Draft;
@@ -54,7 +54,7 @@ pub(in crate::extract) fn read(root: Element<'_>, out: &mut Output<'_>) -> Resul
         let name = format!("{} {}", prefix(&draft.title, MAX_NAME).trim(), id(*page));
         let name: String =
             name.chars().map(|c| if matches!(c, '/' | '\\') { ' ' } else { c }).collect();
-        out.document(prefix(name.trim(), 2 * MAX_NAME), &draft.to_bytes())?;
+        out.document(prefix(name.trim(), 2 * MAX_NAME), PAGE, &draft.to_bytes())?;
     }
     Ok(())
 }
@@ -162,6 +162,7 @@ impl<'x> Space<'x> {
             date: ["lastModificationDate", "creationDate"]
                 .iter()
                 .find_map(|key| parse_date(&value(page, key))),
+            event_date: None,
             facts,
             blocks,
         })

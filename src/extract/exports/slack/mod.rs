@@ -9,7 +9,7 @@
 
 mod text;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -17,13 +17,15 @@ use serde_json::Value;
 use self::text::{Names, Person};
 use super::conversation::{Channel, Gatherer, Message, Transcript, day_of};
 use super::elements::{self, first_text, list, text as field};
-use super::{Outlet, Shelf};
+use super::{LIST, Outlet, Shelf};
 use crate::extract::document_json::Draft;
 use crate::extract::emit::Stop;
 use crate::types::{Block, BlockKind};
 
 /// Largest list of users or channels.
 const MAX_LIST: u64 = 64 << 20;
+/// Most names taken from the messages of a day.
+const MAX_NAMES: usize = 100_000;
 const PEOPLE: [&str; 2] = ["users.json", "org_users.json"];
 const CHANNELS: [&str; 4] = ["channels.json", "groups.json", "dms.json", "mpims.json"];
 const BOOKKEEPING: [&str; 1] = ["integration_logs.json"];
@@ -38,15 +40,20 @@ pub(super) struct Export {
     pub(super) bookkeeping: Vec<usize>,
 }
 
+/// True for a file that is called as those of an export.
+pub(super) fn is_part(file: &str) -> bool {
+    let mut lists = PEOPLE.iter().chain(&CHANNELS).chain(&BOOKKEEPING);
+    lists.any(|list| *list == file) || file.strip_suffix(".json").is_some_and(is_day)
+}
+
 /// Finds an export among the files of an archive.
 pub(super) fn find(names: &[String]) -> Option<Export> {
-    let root = names.iter().find_map(|name| {
-        let root = CHANNELS.iter().find_map(|file| in_folder(name, file))?;
-        PEOPLE
-            .iter()
-            .any(|file| names.iter().any(|n| in_folder(n, file) == Some(root)))
-            .then_some(root)
-    })?;
+    let folders = |lists: &'static [&'static str]| {
+        let found = names.iter();
+        found.filter_map(move |name| lists.iter().find_map(|file| in_folder(name, file)))
+    };
+    let peopled: HashSet<&str> = folders(&PEOPLE).collect();
+    let root = folders(&CHANNELS).find(|root| peopled.contains(root))?;
     let mut export = Export {
         channels: BTreeMap::new(),
         people: Vec::new(),
@@ -220,7 +227,7 @@ fn table(
     let heading =
         Block { kind: BlockKind::Heading { level: 1 }, text: title.to_owned(), page: None };
     // The text of a table is made of its rows when it is read.
-    let rows = BlockKind::Table { rows, header: true };
+    let rows = BlockKind::Table { rows, header: true, data: None };
     let table = Block { kind: rows, text: String::new(), page: None };
     let draft = Draft {
         title: title.to_owned(),
@@ -228,7 +235,7 @@ fn table(
         blocks: vec![heading, table],
         ..Draft::default()
     };
-    outlet.document(name, &draft.to_bytes())
+    outlet.document(name, LIST, &draft.to_bytes())
 }
 
 /// Reads a channel, day after day.
@@ -289,12 +296,7 @@ impl Said {
         let id = first_text(message, &["user", "bot_id"]);
         let known = names.people.get(id);
         let bot = message.get("bot_profile").unwrap_or(&Value::Null);
-        let embedded = [
-            first_text(profile, &["real_name", "display_name", "name"]),
-            field(message, "username"),
-            field(bot, "name"),
-            id,
-        ];
+        let embedded = [embedded_name(profile), field(message, "username"), field(bot, "name"), id];
         let embedded = embedded.into_iter().find(|name| !name.trim().is_empty());
         let author = known
             .map_or_else(|| embedded.unwrap_or_default().to_owned(), |person| person.name.clone());
@@ -310,7 +312,8 @@ impl Said {
     }
 
     fn message(&self) -> Message<'_> {
-        Message { author: &self.author, person: &self.person, at: self.at, text: &self.text }
+        let Self { author, person, at, text } = self;
+        Message { author, person, at: *at, clock: "", text }
     }
 }
 
@@ -337,14 +340,56 @@ pub(super) fn looks_like_day(head: &str) -> bool {
         && (head.contains("\"user\"") || head.contains("\"bot_id\""))
 }
 
-/// Reads the messages of a day that lie outside an archive, or in one too large to be held.
+/// True for the list of who is who, seen by the start of the file.
+pub(super) fn looks_like_members(head: &str) -> bool {
+    head.starts_with('[')
+        && ["\"team_id\"", "\"profile\"", "\"real_name\""].iter().all(|key| head.contains(key))
+}
+
+/// True for the list of channels, seen by the start of the file.
+pub(super) fn looks_like_channels(head: &str) -> bool {
+    let keys = ["\"creator\"", "\"is_archived\"", "\"members\"", "\"topic\"", "\"purpose\""];
+    head.starts_with('[') && keys.iter().all(|key| head.contains(key))
+}
+
+/// Reads a list of members that lies outside an archive.
+pub(super) fn read_members(json: &[u8], path: &str, outlet: &mut dyn Outlet) -> Result<(), Stop> {
+    members(json, path, &mut Names::default(), outlet)
+}
+
+/// Reads a list of channels that lies outside an archive; who is in them is told by ids.
+pub(super) fn read_channels(json: &[u8], path: &str, outlet: &mut dyn Outlet) -> Result<(), Stop> {
+    channels(json, path, &mut Names::default(), &mut HashMap::new(), outlet)
+}
+
+/// Who is who, as far as the messages themselves tell.
+fn names_within(json: &[u8]) -> Result<Names, Stop> {
+    let mut names = Names::default();
+    elements::each(json, None, &mut |message| {
+        let profile = message.get("user_profile").unwrap_or(&Value::Null);
+        let (id, name) = (field(&message, "user"), embedded_name(profile));
+        if !id.is_empty() && !name.is_empty() && names.people.len() < MAX_NAMES {
+            let person = Person { name: name.to_owned(), address: String::new() };
+            names.people.entry(id.to_owned()).or_insert(person);
+        }
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// The name in the profile that a message carries.
+fn embedded_name(profile: &Value) -> &str {
+    first_text(profile, &["real_name", "display_name", "name"])
+}
+
+/// Reads the messages of a day that lie outside an archive, or do not fit beside the others.
 pub(super) fn read_day(json: &[u8], path: &str, outlet: &mut dyn Outlet) -> Result<(), Stop> {
     let mut steps = path.rsplit(['/', '\\']);
     let stem = steps.next().unwrap_or_default().trim_end_matches(".json");
     let folder = steps.next().unwrap_or_default();
     let title = if folder.is_empty() { "Slack".to_owned() } else { format!("#{folder}") };
     let channel = Channel { export: "slack", title, id: folder.to_owned() };
-    let names = Names::default();
+    let names = names_within(json)?;
     let mut day = if is_day(stem) { stem.to_owned() } else { String::new() };
     let mut transcript = None;
     let damage = elements::each(json, None, &mut |message| {

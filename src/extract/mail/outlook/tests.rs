@@ -79,7 +79,7 @@ fn an_outlook_item_is_read_like_any_mail() {
     let found = run("plan.msg", &item());
     assert_eq!(found.document.media_type, "application/vnd.ms-outlook");
     assert_eq!(found.document.title.as_deref(), Some("AW: Der Plan"));
-    assert_eq!(found.document.authors, ["Ann Müller <Ann@Example.org>"]);
+    assert_eq!(found.document.authors, ["Ann Müller <Ann@example.org>"]);
     assert_eq!(found.document.metadata["from_address"], "ann@example.org");
     assert_eq!(found.document.metadata["to"], "Bob <bob@example.org>");
     assert_eq!(found.document.metadata["thread_id"], "1@example.org");

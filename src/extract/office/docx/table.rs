@@ -20,6 +20,8 @@ impl Reader<'_, '_, '_> {
         }
         let header = rows.first().is_some_and(|first| is_header(table, *first));
         let mut groups = RowGroups::new(header);
+        let caption = table.at(&["tblPr", "tblCaption"]).and_then(|caption| caption.attr("val"));
+        groups.caption(caption.unwrap_or_default());
         let mut above: Vec<String> = Vec::new();
         for row in rows {
             let row = lay_out(row, &mut above);

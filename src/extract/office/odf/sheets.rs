@@ -6,9 +6,9 @@
 
 use super::inline::plain;
 use crate::extract::emit::{Output, Stop};
-use crate::extract::office::sheet::{self, Regions};
+use crate::extract::office::sheet::{self, Regions, Unit};
 use crate::extract::xml::Element;
-use crate::types::BlockKind;
+use crate::types::{BlockKind, CellKind};
 
 const MAX_REPEATED: u32 = 1_000;
 
@@ -18,7 +18,8 @@ pub(super) fn read(workbook: Element<'_>, out: &mut Output<'_>) -> Result<(), St
     for (number, table) in (1_u32..).zip(sheets) {
         let name = table.attr("name").unwrap_or_default();
         out.block(&BlockKind::Heading { level: 1 }, name, Some(number))?;
-        let mut sheet = Sheet { regions: Regions::new(number, &[]), row: 0, comments: Vec::new() };
+        let mut sheet =
+            Sheet { regions: Regions::new(number, name, &[]), row: 0, comments: Vec::new() };
         sheet.rows(table, out)?;
         let comments = std::mem::take(&mut sheet.comments);
         sheet.regions.finish(out)?;
@@ -52,17 +53,17 @@ impl Sheet {
 
     fn row(&mut self, row: Element<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
         let repeated = repeat(row, "number-rows-repeated");
-        let mut cells: Vec<(u32, Element<'_>, String)> = Vec::new();
+        let mut cells: Vec<(u32, Element<'_>, (String, CellKind))> = Vec::new();
         let mut column = 0_u32;
         for cell in row.children() {
             if !matches!(cell.name(), "table-cell" | "covered-table-cell") {
                 continue;
             }
             let copies = repeat(cell, "number-columns-repeated");
-            let text = value(cell);
-            if !text.trim().is_empty() {
+            let typed = value(cell);
+            if !typed.0.trim().is_empty() {
                 for copy in 0..copies.min(MAX_REPEATED) {
-                    cells.push((column.saturating_add(copy), cell, text.clone()));
+                    cells.push((column.saturating_add(copy), cell, typed.clone()));
                 }
             }
             self.comment(cell);
@@ -71,14 +72,14 @@ impl Sheet {
         if !cells.is_empty() {
             for copy in 0..repeated.min(MAX_REPEATED) {
                 let row = self.row.saturating_add(copy);
-                for (column, cell, text) in &cells {
+                for (column, cell, typed) in &cells {
                     let span = |name| repeat(*cell, name) - 1;
                     let end = (
                         row.saturating_add(span("number-rows-spanned")),
                         column.saturating_add(span("number-columns-spanned")),
                     );
                     self.regions.merge((row, *column), end);
-                    self.regions.cell(row, *column, text.clone(), out)?;
+                    self.regions.cell(row, *column, typed.clone(), out)?;
                 }
             }
         }
@@ -96,18 +97,25 @@ impl Sheet {
 }
 
 /// The typed value of a cell, or its text.
-fn value(cell: Element<'_>) -> String {
-    let typed = match cell.attr("value-type") {
-        Some("float" | "percentage" | "currency") => {
-            cell.attr("value").and_then(|value| value.parse().ok()).map(sheet::number)
+fn value(cell: Element<'_>) -> (String, CellKind) {
+    let amount = || cell.attr("value").and_then(|value| value.parse::<f64>().ok());
+    let (typed, kind) = match cell.attr("value-type") {
+        Some("float") => (amount().map(sheet::number), CellKind::Number),
+        Some("percentage") => {
+            (amount().map(|share| Unit::percent(0).shown(share)), CellKind::PointNumber)
+        }
+        Some("currency") => {
+            let unit = || Unit::currency(&plain(cell), cell.attr("currency"));
+            (amount().map(|amount| unit().shown(amount)), CellKind::PointNumber)
         }
         Some("date") => {
-            cell.attr("date-value").map(|date| date.replace('T', " ").replace(" 00:00:00", ""))
+            let date = cell.attr("date-value");
+            (date.map(|date| date.replace('T', " ").replace(" 00:00:00", "")), CellKind::Date)
         }
-        Some("boolean") => cell.attr("boolean-value").map(str::to_uppercase),
-        _ => None,
+        Some("boolean") => (cell.attr("boolean-value").map(str::to_uppercase), CellKind::Boolean),
+        _ => (None, CellKind::Text),
     };
-    typed.unwrap_or_else(|| plain(cell))
+    typed.map_or_else(|| (plain(cell), CellKind::Text), |text| (text, kind))
 }
 
 fn repeat(element: Element<'_>, name: &str) -> u32 {

@@ -21,7 +21,8 @@ pub(super) fn emit(
     collect(table, false, &mut rows);
     let header = rows.first().is_some_and(|(_, header)| *header)
         || table.attr("use-first-row-styles") == Some("true");
-    let mut groups = RowGroups::new(header).on_page(page);
+    let mut groups =
+        RowGroups::new(header).on_page(page).named(table.attr("name").unwrap_or_default());
     let mut grid = Grid::default();
     for (row, _) in rows {
         for cell in row.children() {

@@ -1,13 +1,47 @@
 //! One cell's value as text: numbers without noise, dates as ISO 8601.
 //!
-//! Called by: `sheet`, `odf`. Talks to: `calamine`.
+//! Called by: `sheet`, `odf`. Talks to: `calamine`, `units` for what a number counts.
 //! Invariants: the same value is written the same way in every format.
 
 use calamine::{Data, DataRef, ExcelDateTime};
 
+use super::units::Unit;
+use crate::types::{CellKind, iso_date};
+
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-pub(super) fn shown(value: &Data) -> String {
+/// A value as text, and what it is.
+pub(super) fn typed(value: &Data) -> (String, CellKind) {
+    let kind = match value {
+        Data::Int(_) | Data::Float(_) => CellKind::Number,
+        Data::Bool(_) => CellKind::Boolean,
+        Data::DateTime(_) | Data::DateTimeIso(_) => CellKind::Date,
+        Data::String(_) | Data::DurationIso(_) | Data::Error(_) | Data::Empty => CellKind::Text,
+    };
+    with_kind(shown(value), kind)
+}
+
+/// The same of a cell whose number format may tell what its number counts.
+pub(super) fn typed_ref(value: &DataRef<'_>, unit: Option<&Unit>) -> (String, CellKind) {
+    let kind = match value {
+        DataRef::Int(_) | DataRef::Float(_) => CellKind::Number,
+        DataRef::Bool(_) => CellKind::Boolean,
+        DataRef::DateTime(_) | DataRef::DateTimeIso(_) => CellKind::Date,
+        _ => CellKind::Text,
+    };
+    let text = shown_ref(value, unit);
+    // With its unit it is no longer written as programs write numbers.
+    let bare = kind != CellKind::Number || text.parse::<f64>().is_ok();
+    with_kind(text, if bare { kind } else { CellKind::PointNumber })
+}
+
+/// Times and durations are no dates.
+fn with_kind(text: String, kind: CellKind) -> (String, CellKind) {
+    let is_date = kind != CellKind::Date || iso_date(&text).is_some();
+    (text, if is_date { kind } else { CellKind::Text })
+}
+
+fn shown(value: &Data) -> String {
     match value {
         Data::Int(value) => value.to_string(),
         Data::Float(value) => number(*value),
@@ -19,10 +53,11 @@ pub(super) fn shown(value: &Data) -> String {
     }
 }
 
-pub(super) fn shown_ref(value: &DataRef<'_>) -> String {
+/// `value` as its number format has it, where it has one that tells more than digits.
+fn shown_ref(value: &DataRef<'_>, unit: Option<&Unit>) -> String {
     match value {
         DataRef::Int(value) => value.to_string(),
-        DataRef::Float(value) => number(*value),
+        DataRef::Float(value) => unit.map_or_else(|| number(*value), |unit| unit.shown(*value)),
         DataRef::SharedString(text) => (*text).to_owned(),
         DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
             text.clone()
@@ -86,5 +121,8 @@ mod tests {
         assert_eq!(of(45_292.5, ExcelDateTimeType::DateTime), "2024-01-01 12:00:00");
         assert_eq!(of(0.25, ExcelDateTimeType::DateTime), "06:00:00");
         assert_eq!(of(1.5, ExcelDateTimeType::TimeDelta), "36:00:00");
+        let kind = |value, kind| typed(&Data::DateTime(ExcelDateTime::new(value, kind, false))).1;
+        assert_eq!(kind(45_292.5, ExcelDateTimeType::DateTime), CellKind::Date);
+        assert_eq!(kind(0.25, ExcelDateTimeType::DateTime), CellKind::Text);
     }
 }

@@ -4,20 +4,26 @@
 //! `sheet::extras` for comments and charts.
 //! Invariants: cells of the zip-based formats are read one after the other; what is held is one
 //! region of a sheet. Hidden sheets are read too. Formulas are never evaluated: their stored
-//! values are taken.
+//! values are taken, and those that have none are counted. Numbers of the binary formats come
+//! without their number format.
 
 mod cells;
 mod extras;
 mod regions;
+mod units;
 
 use std::io::Cursor;
 
-use calamine::{Reader, Sheet, SheetType, Xls, XlsError, Xlsb, Xlsx};
+use calamine::{
+    DataRef, Reader, Sheet, SheetType, Style, WorkbookProperties, Xls, XlsError, Xlsb, Xlsx,
+    XlsxCellReader,
+};
 
 pub(super) use self::cells::number;
 use self::extras::Extras;
 pub(super) use self::regions::Regions;
-use super::attachments;
+pub(super) use self::units::Unit;
+use super::{attachments, properties};
 use crate::extract::emit::{Output, Stop};
 use crate::extract::package::Package;
 use crate::types::{BlockKind, ExtractFailureCode};
@@ -52,30 +58,77 @@ fn sheets(
     let mut workbook = Xlsx::new(Cursor::new(bytes)).map_err(damaged)?;
     let sheets = listed(workbook.sheets_metadata());
     out.fact("sheets", &sheets.len().to_string());
+    let mut units: Option<Vec<Unit>> = None;
+    let mut without_value = 0;
     for (number, name) in (1_u32..).zip(&sheets) {
         heading(name, number, out)?;
         let merged = workbook.merge_cells_by_sheet_name(name).unwrap_or_default();
-        let mut regions = Regions::new(number, &merged);
+        let mut regions = Regions::new(number, name, &merged);
+        let mut blanks = false;
         match workbook.worksheet_cells_reader(name) {
-            Ok(mut reader) => loop {
-                match reader.next_cell() {
-                    Ok(Some(cell)) => {
-                        let (row, column) = cell.get_position();
-                        regions.cell(row, column, cells::shown_ref(cell.get_value()), out)?;
-                    }
-                    Ok(None) => break,
-                    Err(error) => {
-                        out.warn(format!("Sheet {name} is damaged and was read in part: {error}"));
-                        break;
-                    }
-                }
-            },
-            Err(error) => out.warn(format!("Sheet {name} cannot be read: {error}")),
+            Ok(mut reader) => {
+                let units = units.get_or_insert_with(|| reader.styles().iter().map(unit).collect());
+                blanks = read_cells(&mut reader, units, name, &mut regions, out)?;
+            }
+            Err(error) => out.warn(format!("Sheet {name} cannot be read: {}", reason(&error))),
         }
         regions.finish(out)?;
+        if blanks {
+            without_value += formulas_without_value(&mut workbook, name);
+        }
         extras.emit(package, name, number, out)?;
     }
+    if without_value > 0 {
+        out.warn(format!(
+            "{without_value} formulas have no stored value, and their cells were left empty; a \
+             spreadsheet program stores the values when it saves the workbook"
+        ));
+    }
     Ok(())
+}
+
+/// Reads the cells of one sheet; says whether some of them were there and had no value.
+fn read_cells(
+    reader: &mut XlsxCellReader<'_, Cursor<&[u8]>>,
+    units: &[Unit],
+    sheet: &str,
+    regions: &mut Regions,
+    out: &mut Output<'_>,
+) -> Result<bool, Stop> {
+    let mut blanks = false;
+    loop {
+        match reader.next_cell_with_style_id() {
+            Ok(Some((cell, style))) => {
+                let (row, column) = cell.get_position();
+                let value = cell.get_value();
+                blanks |= matches!(value, DataRef::Empty);
+                regions.cell(row, column, cells::typed_ref(value, units.get(style)), out)?;
+            }
+            Ok(None) => return Ok(blanks),
+            Err(error) => {
+                let why = reason(&error);
+                out.warn(format!("Sheet {sheet} is damaged and was read in part: {why}"));
+                return Ok(blanks);
+            }
+        }
+    }
+}
+
+fn unit(style: &Style) -> Unit {
+    let format = style.number_format.as_ref();
+    format.map(|format| Unit::of_format(&format.format_code)).unwrap_or_default()
+}
+
+/// Counts the formulas whose result the program that wrote the workbook did not store.
+fn formulas_without_value(workbook: &mut Xlsx<Cursor<&[u8]>>, sheet: &str) -> u64 {
+    let mut count = 0;
+    let Ok(mut reader) = workbook.worksheet_cells_reader(sheet) else {
+        return count;
+    };
+    while let Ok(Some(cell)) = reader.next_cell_with_formula_metadata() {
+        count += u64::from(cell.formula.is_some() && matches!(cell.value, DataRef::Empty));
+    }
+    count
 }
 
 fn binary_sheets(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
@@ -84,22 +137,23 @@ fn binary_sheets(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     out.fact("sheets", &sheets.len().to_string());
     for (number, name) in (1_u32..).zip(&sheets) {
         heading(name, number, out)?;
-        let mut regions = Regions::new(number, &[]);
+        let mut regions = Regions::new(number, name, &[]);
         match workbook.worksheet_cells_reader(name) {
             Ok(mut reader) => loop {
                 match reader.next_cell() {
                     Ok(Some(cell)) => {
                         let (row, column) = cell.get_position();
-                        regions.cell(row, column, cells::shown_ref(cell.get_value()), out)?;
+                        regions.cell(row, column, cells::typed_ref(cell.get_value(), None), out)?;
                     }
                     Ok(None) => break,
                     Err(error) => {
-                        out.warn(format!("Sheet {name} is damaged and was read in part: {error}"));
+                        let why = reason(&error);
+                        out.warn(format!("Sheet {name} is damaged and was read in part: {why}"));
                         break;
                     }
                 }
             },
-            Err(error) => out.warn(format!("Sheet {name} cannot be read: {error}")),
+            Err(error) => out.warn(format!("Sheet {name} cannot be read: {}", reason(&error))),
         }
         regions.finish(out)?;
     }
@@ -115,6 +169,9 @@ pub(super) fn read_legacy(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop
         ),
         other => damaged(other),
     })?;
+    if let Ok(facts) = workbook.workbook_properties() {
+        legacy_facts(&facts, out);
+    }
     let sheets = listed(workbook.sheets_metadata());
     out.fact("sheets", &sheets.len().to_string());
     for (number, name) in (1_u32..).zip(&sheets) {
@@ -125,15 +182,34 @@ pub(super) fn read_legacy(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop
             continue;
         };
         let (top, left) = range.start().unwrap_or_default();
-        let mut regions = Regions::new(number, &merged);
+        let mut regions = Regions::new(number, name, &merged);
         for (row, column, value) in range.used_cells() {
             let row = top.saturating_add(u32::try_from(row).unwrap_or(u32::MAX));
             let column = left.saturating_add(u32::try_from(column).unwrap_or(u32::MAX));
-            regions.cell(row, column, cells::shown(value), out)?;
+            regions.cell(row, column, cells::typed(value), out)?;
         }
         regions.finish(out)?;
     }
     Ok(())
+}
+
+/// What a workbook of Excel 97 to 2003 says about itself.
+fn legacy_facts(facts: &WorkbookProperties, out: &mut Output<'_>) {
+    for (name, value) in [
+        ("title", &facts.title),
+        ("creator", &facts.creator),
+        ("subject", &facts.subject),
+        ("description", &facts.description),
+        ("keywords", &facts.keywords),
+        ("category", &facts.category),
+        ("created", &facts.created),
+        ("modified", &facts.modified),
+        ("lastModifiedBy", &facts.last_modified_by),
+    ] {
+        properties::fact(name, value.as_deref().unwrap_or_default().trim(), out);
+    }
+    out.fact("company", facts.company.as_deref().unwrap_or_default());
+    out.fact("manager", facts.manager.as_deref().unwrap_or_default());
 }
 
 /// Names of the sheets that hold cells or charts.
@@ -147,5 +223,18 @@ fn heading(name: &str, number: u32, out: &mut Output<'_>) -> Result<(), Stop> {
 }
 
 fn damaged(error: impl std::fmt::Display) -> Stop {
-    Stop::malformed(format!("The workbook is damaged: {error}"))
+    Stop::malformed(format!("The workbook is damaged: {}", reason(&error)))
+}
+
+/// What is wrong, for people: the reader of workbooks speaks of places in its own memory.
+fn reason(error: &impl std::fmt::Display) -> String {
+    let error = error.to_string();
+    match error.split_once("unrecognized entity") {
+        Some((_, name)) => format!(
+            "it names {}, an abbreviation of its own, which is not written out because files made \
+             to fill the memory are built of them",
+            name.trim().trim_matches('`')
+        ),
+        None => error,
+    }
 }

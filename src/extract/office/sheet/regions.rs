@@ -14,6 +14,7 @@ use calamine::Dimensions;
 use crate::extract::emit::{Output, Stop};
 use crate::extract::rows::RowGroups;
 use crate::extract::table::is_header;
+use crate::types::CellKind;
 
 /// Most cells of a table that are held before they are passed on.
 const MAX_HELD: usize = 200_000;
@@ -21,11 +22,13 @@ const MAX_HELD: usize = 200_000;
 const MAX_COPIES: usize = 50_000;
 const MAX_REPEATED: usize = 500;
 
-type Cells = BTreeMap<u32, String>;
+/// Text and kind of the cells of a row, by column.
+type Cells = BTreeMap<u32, (String, CellKind)>;
 
 /// Gathers one sheet.
 pub(in crate::extract::office) struct Regions {
     sheet: u32,
+    name: String,
     /// First cell of a merged range and its last one.
     merged: HashMap<(u32, u32), (u32, u32)>,
     copies: usize,
@@ -39,13 +42,16 @@ pub(in crate::extract::office) struct Regions {
     last_row: Option<u32>,
     /// The header of a region whose start was passed on already.
     header: Option<Cells>,
+    /// The table whose start was passed on already, and its columns.
+    begun: Option<(u32, BTreeSet<u32>)>,
 }
 
 impl Regions {
-    pub(in crate::extract::office) fn new(sheet: u32, merged: &[Dimensions]) -> Self {
+    pub(in crate::extract::office) fn new(sheet: u32, name: &str, merged: &[Dimensions]) -> Self {
         let merged = merged.iter().take(MAX_COPIES).map(|range| (range.start, range.end));
         Self {
             sheet,
+            name: name.to_owned(),
             merged: merged.collect(),
             copies: 0,
             below: BTreeMap::new(),
@@ -55,6 +61,7 @@ impl Regions {
             columns: BTreeSet::new(),
             last_row: None,
             header: None,
+            begun: None,
         }
     }
 
@@ -70,7 +77,7 @@ impl Regions {
         &mut self,
         row: u32,
         column: u32,
-        text: String,
+        (text, kind): (String, CellKind),
         out: &mut Output<'_>,
     ) -> Result<(), Stop> {
         if text.trim().is_empty() {
@@ -86,8 +93,8 @@ impl Regions {
             }
             self.row = row;
         }
-        self.spread(row, column, &text);
-        self.cells.insert(column, text);
+        self.spread(row, column, &text, kind);
+        self.cells.insert(column, (text, kind));
         Ok(())
     }
 
@@ -101,7 +108,7 @@ impl Regions {
     }
 
     /// Repeats the value of a merged range in the cells it covers.
-    fn spread(&mut self, row: u32, column: u32, text: &str) {
+    fn spread(&mut self, row: u32, column: u32, text: &str, kind: CellKind) {
         let Some((last_row, last_column)) = self.merged.get(&(row, column)).copied() else {
             return;
         };
@@ -122,15 +129,15 @@ impl Regions {
                 } else {
                     self.below.entry(to_row).or_default()
                 };
-                cells.entry(to_column).or_insert_with(|| text.to_owned());
+                cells.entry(to_column).or_insert_with(|| (text.to_owned(), kind));
             }
         }
     }
 
     fn end_row(&mut self, out: &mut Output<'_>) -> Result<(), Stop> {
         let mut cells = std::mem::take(&mut self.cells);
-        for (column, text) in self.below.remove(&self.row).unwrap_or_default() {
-            cells.entry(column).or_insert(text);
+        for (column, cell) in self.below.remove(&self.row).unwrap_or_default() {
+            cells.entry(column).or_insert(cell);
         }
         if cells.is_empty() {
             return Ok(());
@@ -139,6 +146,7 @@ impl Regions {
         if !follows {
             self.flush(out)?;
             self.header = None;
+            self.begun = None;
         }
         self.last_row = Some(self.row);
         self.columns.extend(cells.keys());
@@ -160,21 +168,30 @@ impl Regions {
             held.insert(0, header.clone());
         }
         let columns = std::mem::take(&mut self.columns);
-        let row = |cells: &Cells| -> Vec<String> {
+        let row = |cells: &Cells| -> Vec<(String, CellKind)> {
             columns.iter().map(|column| cells.get(column).cloned().unwrap_or_default()).collect()
+        };
+        let words = |cells: &Cells| -> Vec<String> {
+            row(cells).into_iter().map(|(text, _)| text).collect()
         };
         let header = match held.as_slice() {
             _ if self.header.is_some() => true,
-            [first, second, ..] => is_header(&row(first), &row(second)),
+            [first, second, ..] => is_header(&words(first), &words(second)),
             _ => false,
         };
         if header && self.header.is_none() {
             self.header = held.first().cloned();
         }
-        let mut groups = RowGroups::new(header).on_page(Some(self.sheet));
+        // With other columns than before, the cells would not stand below each other.
+        let begun = self.begun.take().filter(|(_, before)| *before == columns);
+        let mut groups = RowGroups::new(header)
+            .on_page(Some(self.sheet))
+            .named(&self.name)
+            .of_table(begun.map(|(number, _)| number));
         for cells in &held {
-            groups.push(row(cells), out)?;
+            groups.push_typed(row(cells), out)?;
         }
-        groups.finish(out)
+        self.begun = groups.finish_part(out)?.map(|number| (number, columns));
+        Ok(())
     }
 }
