@@ -35,6 +35,7 @@ use self::text::{Heading, Piece};
 use super::clean::one_line;
 use super::date::read_date;
 use super::emit::{Output, Stop};
+use super::people::is_nobody;
 use super::rows::RowGroups;
 use super::source::Source;
 use crate::native::{self, NativeError, NativeLibrary};
@@ -141,7 +142,7 @@ fn facts(document: &PdfDocument<'_>, out: &mut Output<'_>) {
         out.title(title.trim().trim_start_matches("Microsoft Word - "));
     }
     let authors = tag(PdfDocumentMetadataTagType::Author);
-    authors.split(';').filter(|author| names_someone(author)).for_each(|author| out.author(author));
+    authors.split(';').filter(|author| !is_nobody(author)).for_each(|author| out.author(author));
     out.written(read_date(&tag(PdfDocumentMetadataTagType::CreationDate)));
     let subject = tag(PdfDocumentMetadataTagType::Subject);
     if says_something(&subject) {
@@ -224,12 +225,6 @@ fn says_something(title: &str) -> bool {
     let blank = ["untitled", "anonymous", "unspecified", "none"];
     let file_name = [".pdf", ".doc", ".docx", ".ppt", ".pptx", ".indd", ".tmp"];
     !blank.contains(&title.as_str()) && !file_name.iter().any(|ending| title.ends_with(ending))
-}
-
-/// False for the authors that programs fill in.
-fn names_someone(author: &str) -> bool {
-    let author = author.trim().trim_start_matches('(').trim_end_matches(')').to_lowercase();
-    !["anonymous", "unknown", "unspecified", "none", "n/a"].contains(&author.as_str())
 }
 
 #[cfg(test)]

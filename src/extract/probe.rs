@@ -62,27 +62,11 @@ pub(super) fn attempt(name: &str) -> Option<String> {
             flood(|out| send(out, Event::Block(block.clone())))
         }
         "children" => flood(|out| {
-            let name = "a file inside".to_owned();
-            let header = ChildHeader {
-                name,
-                absolute: false,
-                media_type: None,
-                format: None,
-                file_date: None,
-            };
-            send(out, Event::ChildBegin(header))?;
+            send(out, Event::ChildBegin(inside()))?;
             send(out, Event::ChildEnd)
         }),
         "body" => {
-            let name = "a file inside".to_owned();
-            let header = ChildHeader {
-                name,
-                absolute: false,
-                media_type: None,
-                format: None,
-                file_date: None,
-            };
-            let mut begin = Some(Event::ChildBegin(header));
+            let mut begin = Some(Event::ChildBegin(inside()));
             let data = || Event::ChildData(vec![7; MAX_DATA]);
             flood(|out| send(out, begin.take().unwrap_or_else(data)))
         }
@@ -195,4 +179,15 @@ fn bare_call(number: i64) -> i64 {
         );
     }
     result
+}
+
+/// A file that a probe says it found.
+fn inside() -> ChildHeader {
+    ChildHeader {
+        name: "a file inside".to_owned(),
+        absolute: false,
+        media_type: None,
+        format: None,
+        file_date: None,
+    }
 }

@@ -72,6 +72,14 @@ pub(crate) fn run_as(name: &str, format: FormatHint, bytes: &[u8]) -> Found {
     try_run_as(name, format, bytes).expect("the file is readable")
 }
 
+/// What came out of a file, read in turn as what it was given out for.
+pub(crate) fn documents(found: &Found) -> Vec<Found> {
+    let children = found.children.iter();
+    children
+        .map(|(header, bytes)| run_as(&header.name, header.format.expect("a format"), bytes))
+        .collect()
+}
+
 pub(crate) fn try_run_as(
     name: &str,
     format: FormatHint,

@@ -25,6 +25,17 @@ const BLOB_NAMES: &str = "blob_names";
 /// The setting that names the audit chain of a tenant that began as another one, elsewhere.
 pub(super) const AUDIT_CHAIN: &str = "audit_chain";
 
+/// What was added to the tables without a format of its own: made wherever it is not there.
+const ADDED: &str = concat!(
+    include_str!("nesting.sql"),
+    include_str!("ocr.sql"),
+    include_str!("uploads.sql"),
+    include_str!("reread.sql"),
+    include_str!("originals.sql"),
+    include_str!("source.sql"),
+    include_str!("document_table.sql")
+);
+
 impl Catalog {
     /// Opens the catalogue at `path`, making it where there is none.
     pub(in crate::tenant) fn open(path: &Path, keyring: &Keyring) -> Result<Self, CatalogError> {
@@ -54,13 +65,7 @@ impl Catalog {
                 return Err(CatalogError::Format { path: path.to_owned(), found });
             }
         };
-        writer.execute_batch(include_str!("nesting.sql")).map_err(open)?;
-        writer.execute_batch(include_str!("ocr.sql")).map_err(open)?;
-        writer.execute_batch(include_str!("uploads.sql")).map_err(open)?;
-        writer.execute_batch(include_str!("reread.sql")).map_err(open)?;
-        writer.execute_batch(include_str!("originals.sql")).map_err(open)?;
-        writer.execute_batch(include_str!("source.sql")).map_err(open)?;
-        writer.execute_batch(include_str!("document_table.sql")).map_err(open)?;
+        writer.execute_batch(ADDED).map_err(open)?;
         let chain = named_chain(&writer).map_err(open)?;
         let audit = ChainKeys::named(chain.as_deref().unwrap_or(keyring.scope()), keyring);
         trail::open(&writer, &audit).map_err(open)?;
@@ -161,17 +166,8 @@ fn unlock(path: &Path, keyring: &Keyring) -> Result<(u32, SecretKey, Connection)
 
 /// Makes the tables of a catalogue.
 pub(super) fn lay_out(made: &Connection) -> rusqlite::Result<()> {
-    made.execute_batch(concat!(
-        include_str!("schema.sql"),
-        include_str!("format_3.sql"),
-        include_str!("nesting.sql"),
-        include_str!("ocr.sql"),
-        include_str!("uploads.sql"),
-        include_str!("reread.sql"),
-        include_str!("originals.sql"),
-        include_str!("source.sql"),
-        include_str!("document_table.sql")
-    ))?;
+    made.execute_batch(concat!(include_str!("schema.sql"), include_str!("format_3.sql")))?;
+    made.execute_batch(ADDED)?;
     made.pragma_update(None, "user_version", FORMAT)
 }
 

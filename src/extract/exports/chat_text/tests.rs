@@ -1,6 +1,6 @@
 //! Tests of chats written as text.
 
-use crate::extract::testing::{Found, run, run_as};
+use crate::extract::testing::{documents, run};
 
 const IPHONE: &str = "[31.12.23, 18:00:01] Trip: \u{200e}Messages and calls are end-to-end encrypted. WhatsApp\r\n\
 [31.12.23, 18:00:01] Ann Lee: Shall we go?\r\n\
@@ -8,13 +8,6 @@ It is cold.\r\n\
 \r\n\
 [01.01.24, 09:30:00] Bob: \u{200e}image omitted\r\n\
 [01.01.24, 09:31:00] Ann Lee: note: bring a coat\r\n";
-
-fn documents(found: &Found) -> Vec<Found> {
-    let children = found.children.iter();
-    children
-        .map(|(header, bytes)| run_as(&header.name, header.format.expect("a format"), bytes))
-        .collect()
-}
 
 #[test]
 fn a_chat_becomes_a_document_for_each_day() {

@@ -1,6 +1,6 @@
 //! Tests of the chats of Teams and Skype.
 
-use crate::extract::testing::{Found, run, run_as};
+use crate::extract::testing::{documents, run};
 
 const EXPORT: &str = r#"{"userId":"8:live:me","exportDate":"2024-02-01T10:00","conversations":[
   {"id":"8:live:bob","displayName":"Bob Moore","version":1,"properties":{"conversationblocked":false},
@@ -18,13 +18,6 @@ const EXPORT: &str = r#"{"userId":"8:live:me","exportDate":"2024-02-01T10:00","c
      {"id":"4","originalarrivaltime":"2024-01-05T11:00:00.000Z","messagetype":"ThreadActivity/AddMember",
       "content":"<addmember><target>8:live:bob</target></addmember>","from":"19:abc@thread.skype"}]},
   {"id":"19:empty@thread.skype","displayName":"Nobody","MessageList":[]}]}"#;
-
-fn documents(found: &Found) -> Vec<Found> {
-    let children = found.children.iter();
-    children
-        .map(|(header, bytes)| run_as(&header.name, header.format.expect("a format"), bytes))
-        .collect()
-}
 
 #[test]
 fn each_day_of_a_conversation_is_a_document() {
