@@ -6,6 +6,7 @@
 
 mod backlog;
 mod compose;
+mod crowd;
 mod gate;
 mod local;
 mod tls;

@@ -4,7 +4,7 @@
 //! Invariants: every request carries its peer's address (`ConnectInfo`), one over TLS the mark
 //! `OverTls` as well; somebody who speaks plain HTTP to a TLS port is told so and gets no further.
 
-use std::future::Future;
+use std::future::{Future, Ready, ready};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::crowd::{Crowd, Seated};
 use super::gate::Gate;
 use crate::app::blocking;
 use crate::clock::SystemClock;
@@ -71,6 +72,7 @@ impl Listener {
 
     /// Serves until the handle says stop.
     pub(super) async fn serve(self, router: Router) -> io::Result<()> {
+        let crowd = Crowd::default();
         let server = Server::<SocketAddr>::from_listener(self.listener)
             .handle(self.handle)
             .first_request_timeout(FIRST_WORD)
@@ -82,28 +84,49 @@ impl Listener {
                 let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(config));
                 let router = http::over_tls(router);
                 server
-                    .acceptor(acceptor.acceptor(TlsOnly))
+                    .acceptor(acceptor.acceptor(TlsOnly(crowd)))
                     .serve(router.into_make_service_with_connect_info::<SocketAddr>())
                     .await
             }
-            None => server.serve(router.into_make_service_with_connect_info::<SocketAddr>()).await,
+            None => {
+                server
+                    .acceptor(Plain(crowd))
+                    .serve(router.into_make_service_with_connect_info::<SocketAddr>())
+                    .await
+            }
         }
     }
 }
 
+/// Takes connections as they are.
+#[derive(Clone)]
+struct Plain(Crowd);
+
+impl<S: Send + 'static> Accept<TcpStream, S> for Plain {
+    type Stream = Seated;
+    type Service = S;
+    type Future = Ready<io::Result<(Seated, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        ready(self.0.seat(stream).map(|seated| (seated, service)))
+    }
+}
+
 /// Looks at what a peer sends first, before TLS does.
-#[derive(Clone, Copy)]
-struct TlsOnly;
+#[derive(Clone)]
+struct TlsOnly(Crowd);
 
 impl<S: Send + 'static> Accept<TcpStream, S> for TlsOnly {
-    type Stream = TcpStream;
+    type Stream = Seated;
     type Service = S;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(TcpStream, S)>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Seated, S)>> + Send>>;
 
-    fn accept(&self, mut stream: TcpStream, service: S) -> Self::Future {
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let seated = self.0.seat(stream);
         Box::pin(async move {
+            let mut stream = seated?;
             let mut first = [0];
-            let seen = tokio::time::timeout(FIRST_WORD, stream.peek(&mut first)).await??;
+            let seen = tokio::time::timeout(FIRST_WORD, stream.stream().peek(&mut first)).await??;
             if seen == 0 || first[0] == HANDSHAKE {
                 return Ok((stream, service));
             }
