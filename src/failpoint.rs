@@ -11,7 +11,7 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-/// A place in the life of a document where a crash must lose nothing.
+/// A place where a crash must lose nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failpoint {
     /// Bytes are in a temporary file, not yet under their digest.
@@ -30,11 +30,16 @@ pub enum Failpoint {
     VectorsAppended,
     /// Projections of a removed document are purged, its rows are still there.
     Purged,
+    /// A change of the appliance database is committed with its audit entries; those of the tenant
+    /// it concerns are not in the tenant's trail.
+    AuditWaiting,
+    /// The tenant's trail has them, and they still wait to be taken.
+    AuditTaken,
 }
 
 impl Failpoint {
     /// Every place, for tests that visit them all.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::BlobWritten,
         Self::BlobStored,
         Self::Accepted,
@@ -43,6 +48,8 @@ impl Failpoint {
         Self::Embedded,
         Self::VectorsAppended,
         Self::Purged,
+        Self::AuditWaiting,
+        Self::AuditTaken,
     ];
 
     /// The name used in a plan: `blob_written`, `accepted`, ….
@@ -56,6 +63,8 @@ impl Failpoint {
             Self::Embedded => "embedded",
             Self::VectorsAppended => "vectors_appended",
             Self::Purged => "purged",
+            Self::AuditWaiting => "audit_waiting",
+            Self::AuditTaken => "audit_taken",
         }
     }
 }

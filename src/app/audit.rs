@@ -2,9 +2,10 @@
 //!
 //! Called by: every use case; `http`, `appliance`. Talks to: catalogue, `system`.
 //! Invariants: what is read is recorded before it is handed out; an entry of a change is in the
-//! transaction of the change wherever that is a write to the catalogue; the appliance's trail
-//! holds nothing about documents.
+//! transaction of the change wherever that is a write to the catalogue or to the appliance database;
+//! the appliance's trail holds nothing about documents.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use jiff::Timestamp;
 use super::{App, Error, blocking};
 use crate::auth::{Access, Actor, Audit, Manage, SystemActor};
 use crate::error::Kind;
+use crate::system::{System, SystemError};
 use crate::tenant::TenantHandle;
 use crate::tls::Issued;
 use crate::types::{Feature, TenantId};
@@ -198,37 +200,92 @@ pub fn told<T>(event: Event, outcome: &Result<T, Error>) -> Event {
     }
 }
 
-/// Records a change to a tenant that is kept in the appliance database, such as who may enter it:
-/// in the appliance's trail, and in the tenant's own unless it cannot be opened, because it is
-/// locked, say.
+/// What goes on record with a change of the appliance database.
+pub enum Told {
+    /// In the appliance's trail.
+    OfAppliance(Event),
+    /// In the appliance's trail and in that of the tenant it concerns.
+    OfTenant(TenantId, Event),
+}
+
+/// Makes a change of the appliance database together with what goes on record about it: both last,
+/// or neither. `change` blocks and is as short as such a change; see [`System::together`].
+///
+/// A tenant gets its entries at once where it can be opened, and else when it is opened next.
 ///
 /// # Errors
-/// When either trail cannot be written.
+/// Whatever `change` returns, or that the appliance database cannot be written.
+pub async fn recorded<T: Send + 'static>(
+    app: &Arc<App>,
+    actor: &Actor,
+    change: impl FnOnce(&App) -> Result<(T, Vec<Told>), Error> + Send + 'static,
+) -> Result<T, Error> {
+    let occasion = here(app.clock.now(), party(actor));
+    let shared = app.clone();
+    let changed = blocking(move || {
+        shared.system.together(|| {
+            let (changed, told) = change(&shared)?;
+            let concerned = put_on_record(&shared.system, &occasion, told)?;
+            Ok((changed, concerned))
+        })
+    });
+    let (changed, concerned) = changed.await?;
+    for tenant in concerned {
+        deliver(app, tenant).await;
+    }
+    Ok(changed)
+}
+
+/// Puts events into the appliance's trail and on their way to those of tenants; the tenants that
+/// are to get some. Blocks.
+fn put_on_record(
+    system: &System,
+    occasion: &Occasion,
+    told: Vec<Told>,
+) -> Result<BTreeSet<TenantId>, SystemError> {
+    let (mut records, mut concerned) = (Vec::new(), BTreeSet::new());
+    for told in told {
+        let event = match told {
+            Told::OfAppliance(event) => event,
+            Told::OfTenant(tenant, event) => {
+                system.put_in_outbox(tenant, &occasion.clone().record(event.clone()))?;
+                concerned.insert(tenant);
+                event.with("tenant", tenant.to_string())
+            }
+        };
+        records.push(occasion.clone().record(event));
+    }
+    system.append_audit(records)?;
+    Ok(concerned)
+}
+
+/// Has a tenant take what waits for its trail. What it cannot take now stays where it is.
+async fn deliver(app: &Arc<App>, tenant: TenantId) {
+    let delivered = match app.open_for_work(tenant, SystemActor::Worker).await {
+        Ok(open) => open.take_from_outbox().await.map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = delivered
+        && !error.is_locked()
+    {
+        tracing::error!(
+            tenant = %tenant,
+            "a tenant's audit trail lacks entries for now: {}", crate::error::chain(&error)
+        );
+    }
+}
+
+/// Records what was done to a tenant as a whole: in the appliance's trail, and in the tenant's own.
+///
+/// # Errors
+/// When the appliance database cannot be written.
 pub async fn record_about(
     app: &Arc<App>,
     tenant: TenantId,
     actor: &Actor,
     event: Event,
 ) -> Result<(), Error> {
-    record_appliance(app, actor, event.clone().with("tenant", tenant.to_string())).await?;
-    let open = match app.open_for_work(tenant, SystemActor::Worker).await {
-        Ok(open) => open,
-        Err(error) => {
-            // Locking or removing what is damaged must not fail for want of its own trail.
-            if !error.is_locked() {
-                tracing::error!(
-                    tenant = %tenant,
-                    "a change is in the appliance's audit trail only: {}", crate::error::chain(&error)
-                );
-            }
-            return Ok(());
-        }
-    };
-    let record = here(open.now(), party(actor)).record(event);
-    match open.audit_now(record).await.map_err(Error::from) {
-        Err(error) if error.is_locked() => Ok(()),
-        written => written,
-    }
+    recorded(app, actor, move |_| Ok(((), vec![Told::OfTenant(tenant, event)]))).await
 }
 
 /// A trail open for reading.

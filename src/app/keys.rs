@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::audit::{self, Action, Event};
+use super::audit::{self, Action, Event, Told};
 use super::{App, Error, blocking};
 use crate::auth::{Actor, AuthError, Grant, Manage};
 use crate::crypto::Token;
@@ -46,10 +46,14 @@ pub async fn create(
     if new.expires_at.is_some_and(|at| at <= now) {
         return Err(Error::invalid("a key cannot expire before it is made"));
     }
-    let (shared, tenant) = (app.clone(), grant.tenant());
+    let tenant = grant.tenant();
+    app.standing(tenant).await?.require(Feature::ApiKeys)?;
     let created_by = grant.actor().name().map(str::to_owned);
-    let made = blocking(move || {
-        shared.quotas.standing(tenant)?.require(Feature::ApiKeys)?;
+    let maker = match grant.actor() {
+        Actor::User { id, .. } => Some(*id),
+        _ => None,
+    };
+    audit::recorded(app, grant.actor(), move |app| {
         let token = Token::generate("cairn_").map_err(AuthError::Random)?;
         let key = ApiKey {
             id: ApiKeyId::generate(),
@@ -59,19 +63,17 @@ pub async fn create(
             created_at: now,
             expires_at: new.expires_at,
             last_used_at: None,
+            maker_disabled: false,
         };
-        shared.system.add_api_key(tenant, &key, &token.digest())?;
-        Ok((key, token))
-    });
-    let (key, token) = made.await?;
-    // Nobody has the key yet: one whose making is not on record stays useless.
-    let event = Event::new(Action::KeyCreate)
-        .on("key", key.id)
-        .with("name", key.name.clone())
-        .with("role", key.role.as_str())
-        .with_some("expires_at", key.expires_at.map(|at| at.to_string()));
-    audit::record_about(app, tenant, grant.actor(), event).await?;
-    Ok((key, token))
+        app.system.add_api_key(tenant, &key, &token.digest(), maker)?;
+        let event = Event::new(Action::KeyCreate)
+            .on("key", key.id)
+            .with("name", key.name.clone())
+            .with("role", key.role.as_str())
+            .with_some("expires_at", key.expires_at.map(|at| at.to_string()));
+        Ok(((key, token), vec![Told::OfTenant(tenant, event)]))
+    })
+    .await
 }
 
 /// The keys of a tenant, expired ones too.
@@ -90,12 +92,15 @@ pub async fn list(app: &Arc<App>, grant: &Grant<Manage>) -> Result<Vec<ApiKey>, 
 /// `NotFound`.
 pub async fn revoke(app: &Arc<App>, grant: &Grant<Manage>, key: ApiKeyId) -> Result<(), Error> {
     for_people(grant)?;
-    let (shared, tenant) = (app.clone(), grant.tenant());
-    if !blocking(move || Ok(shared.system.remove_api_key(tenant, key)?)).await? {
-        return Err(Error::NotFound);
-    }
-    let event = Event::new(Action::KeyRevoke).on("key", key);
-    audit::record_about(app, tenant, grant.actor(), event).await
+    let tenant = grant.tenant();
+    audit::recorded(app, grant.actor(), move |app| {
+        if !app.system.remove_api_key(tenant, key)? {
+            return Err(Error::NotFound);
+        }
+        let event = Event::new(Action::KeyRevoke).on("key", key);
+        Ok(((), vec![Told::OfTenant(tenant, event)]))
+    })
+    .await
 }
 
 fn for_people(grant: &Grant<Manage>) -> Result<(), Error> {

@@ -6,7 +6,7 @@
 use super::Error;
 use crate::auth::CanRead;
 use crate::tenant::{LedgerQuery, TenantHandle};
-use crate::types::{DocumentId, ItemId, ItemKey, ItemState, LedgerItem, LedgerTotals, Throughput};
+use crate::types::{ItemId, ItemKey, ItemState, LedgerItem, LedgerTotals, Throughput};
 
 pub use crate::tenant::TenantEvent;
 
@@ -76,41 +76,6 @@ pub async fn totals<A: CanRead>(
 ) -> Result<(LedgerTotals, Throughput), Error> {
     let now = tenant.now();
     Ok(tenant.read(move |catalog| Ok((catalog.ledger_totals()?, catalog.throughput(now)?))).await?)
-}
-
-/// A document near one that has just come.
-#[derive(Clone, Debug)]
-pub struct RelatedFind {
-    pub document: DocumentId,
-    pub source: String,
-    pub title: Option<String>,
-    pub score: f64,
-}
-
-/// What of a document and those near it this caller may see: its source and them; `None` where it
-/// is not in sight, or none of them is.
-///
-/// # Errors
-/// When the catalogue cannot be read.
-pub async fn related<A: CanRead>(
-    tenant: &TenantHandle<A>,
-    document: DocumentId,
-    finds: Vec<(DocumentId, f64)>,
-) -> Result<Option<(String, Vec<RelatedFind>)>, Error> {
-    let seen = tenant
-        .read(move |catalog| {
-            let Some(of) = catalog.document(document)? else { return Ok(None) };
-            let mut seen = Vec::new();
-            for (document, score) in finds {
-                if let Some(row) = catalog.document(document)? {
-                    let (source, title) = (row.source, row.title);
-                    seen.push(RelatedFind { document, source, title, score });
-                }
-            }
-            Ok((!seen.is_empty()).then_some((of.source, seen)))
-        })
-        .await?;
-    Ok(seen)
 }
 
 /// The items behind these keys, as they are now.

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::audit::{self, Action, Event};
+use super::audit::{self, Action, Event, Told};
 use super::{App, Error, blocking, maintain, tenants};
 use crate::auth::{Actor, Administer, CanWrite, Grant, Operate, SystemActor};
 use crate::error::chain;
@@ -31,12 +31,8 @@ pub async fn change(
     if let Some(limits) = &update.limits {
         check_limits(limits).map_err(|problem| Error::invalid(problem.to_string()))?;
     }
-    let (tenant, events) = (grant.tenant(), changes(&update));
-    let record = write_down(app, tenant, update).await?;
-    for event in events {
-        note(app, tenant, grant.actor(), event).await?;
-    }
-    Ok(record)
+    let events = changes(&update);
+    write_down(app, grant.tenant(), grant.actor(), update, events).await
 }
 
 /// Closes a tenant to its members and stops its background work.
@@ -49,9 +45,8 @@ pub async fn suspend(app: &Arc<App>, grant: &Grant<Administer>) -> Result<Tenant
         TenantState::Locked => return Err(conflict("the tenant is locked; unlock it first")),
         TenantState::Suspended => record,
         TenantState::Active => {
-            let record = turn(app, record.id, TenantState::Suspended).await?;
-            note(app, record.id, grant.actor(), Event::new(Action::TenantSuspend)).await?;
-            record
+            let event = Event::new(Action::TenantSuspend);
+            turn(app, record.id, grant.actor(), TenantState::Suspended, Some(event)).await?
         }
     };
     app.extraction.forget(record.id);
@@ -71,9 +66,8 @@ pub async fn resume(app: &Arc<App>, grant: &Grant<Administer>) -> Result<TenantR
         TenantState::Suspended => {
             // Whoever suspended it did not lock it, and cannot undo that by resuming it.
             let back = if record.locked { TenantState::Locked } else { TenantState::Active };
-            let record = turn(app, record.id, back).await?;
-            note(app, record.id, grant.actor(), Event::new(Action::TenantResume)).await?;
-            record
+            let event = Event::new(Action::TenantResume);
+            turn(app, record.id, grant.actor(), back, Some(event)).await?
         }
     };
     take_up_work(app, record.id);
@@ -86,15 +80,17 @@ pub async fn resume(app: &Arc<App>, grant: &Grant<Administer>) -> Result<TenantR
 /// When the appliance database cannot be written.
 pub async fn lock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord, Error> {
     let record = tenants::record(app, grant).await?;
+    let (tenant, actor) = (record.id, grant.actor());
     // On record first: afterwards its own trail cannot be written.
-    note(app, record.id, grant.actor(), Event::new(Action::TenantLock)).await?;
+    let event = Event::new(Action::TenantLock).on("tenant", tenant);
+    audit::record_about(app, tenant, actor, event).await?;
     // Its state before its stores: nothing opens it again between the two.
     let record = match record.state {
-        TenantState::Active => turn(app, record.id, TenantState::Locked).await?,
-        TenantState::Suspended => lock_besides(app, record.id, true).await?,
+        TenantState::Active => turn(app, tenant, actor, TenantState::Locked, None).await?,
+        TenantState::Suspended => lock_besides(app, tenant, actor, true, None).await?,
         TenantState::Locked => record,
     };
-    let (shared, tenant) = (app.clone(), record.id);
+    let shared = app.clone();
     blocking(move || {
         shared.registry.lock(tenant);
         Ok(())
@@ -112,15 +108,25 @@ pub async fn lock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord
 /// When a store cannot be opened.
 pub async fn unlock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord, Error> {
     let record = tenants::record(app, grant).await?;
+    let (tenant, actor) = (record.id, grant.actor());
+    let event = Event::new(Action::TenantUnlock);
     let record = match record.state {
-        TenantState::Locked => turn(app, record.id, TenantState::Active).await?,
-        TenantState::Suspended => lock_besides(app, record.id, false).await?,
+        TenantState::Locked => {
+            turn(app, tenant, actor, TenantState::Active, Some(event.clone())).await?
+        }
+        TenantState::Suspended => {
+            lock_besides(app, tenant, actor, false, Some(event.clone())).await?
+        }
         TenantState::Active => record,
     };
-    let unlocked = open_again(app, record.id).await;
-    let event = Event::new(Action::TenantUnlock);
-    audit::concluded_about(app, record.id, grant.actor(), event, unlocked).await?;
-    Ok(record)
+    match open_again(app, tenant).await {
+        Ok(()) => Ok(record),
+        // It may be opened again, and cannot.
+        failed => {
+            audit::concluded_about(app, tenant, actor, event, failed).await?;
+            Ok(record)
+        }
+    }
 }
 
 /// Opens a tenant that was locked; its work goes on, and what waits in its drop folder is taken in.
@@ -170,10 +176,6 @@ pub(super) fn finish_rotation<A: CanWrite>(tenant: &TenantHandle<A>) -> Result<b
     Ok(tenant.finish_rotation(|epoch| occasion.record(event.with("epoch", u64::from(epoch))))?)
 }
 
-async fn note(app: &Arc<App>, tenant: TenantId, actor: &Actor, event: Event) -> Result<(), Error> {
-    audit::record_about(app, tenant, actor, event.on("tenant", tenant)).await
-}
-
 /// What a change of name, tier or limits is in the audit trail.
 fn changes(update: &TenantUpdate) -> Vec<Event> {
     let mut events = Vec::new();
@@ -193,35 +195,48 @@ fn changes(update: &TenantUpdate) -> Vec<Event> {
 }
 
 /// Writes another state down; a lock beside it ends, or has become the state.
-async fn turn(app: &Arc<App>, tenant: TenantId, state: TenantState) -> Result<TenantRecord, Error> {
+async fn turn(
+    app: &Arc<App>,
+    tenant: TenantId,
+    actor: &Actor,
+    state: TenantState,
+    event: Option<Event>,
+) -> Result<TenantRecord, Error> {
     let locked_besides = Some(false);
     let update = TenantUpdate { state: Some(state), locked_besides, ..TenantUpdate::default() };
-    write_down(app, tenant, update).await
+    write_down(app, tenant, actor, update, event).await
 }
 
 /// Writes down whether a suspended tenant is locked as well.
 async fn lock_besides(
     app: &Arc<App>,
     tenant: TenantId,
+    actor: &Actor,
     locked: bool,
+    event: Option<Event>,
 ) -> Result<TenantRecord, Error> {
     let update = TenantUpdate { locked_besides: Some(locked), ..TenantUpdate::default() };
-    write_down(app, tenant, update).await
+    write_down(app, tenant, actor, update, event).await
 }
 
+/// Makes a change together with what goes on record about it; it holds from the next request on.
 async fn write_down(
     app: &Arc<App>,
     tenant: TenantId,
+    actor: &Actor,
     update: TenantUpdate,
+    events: impl IntoIterator<Item = Event>,
 ) -> Result<TenantRecord, Error> {
-    let app = app.clone();
-    blocking(move || {
+    let told = events.into_iter().map(|event| Told::OfTenant(tenant, event.on("tenant", tenant)));
+    let told = told.collect();
+    let record = audit::recorded(app, actor, move |app| {
         app.system.change_tenant(tenant, &update)?;
         let record = app.system.find_tenant(&tenant.to_string())?.ok_or(Error::NotFound)?;
-        app.quotas.change(&record);
-        Ok(record)
-    })
-    .await
+        Ok((record, told))
+    });
+    let record = record.await?;
+    app.quotas.change(&record);
+    Ok(record)
 }
 
 fn conflict(why: &str) -> Error {

@@ -298,6 +298,7 @@ pub async fn upkeep(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), 
         Ok(())
     })
     .await?;
+    tenant.take_from_outbox().await?;
     // What people are warned of is known without anybody asking.
     app.standing(tenant.id()).await?.count(tenant).await?;
     let handle = tenant.clone();

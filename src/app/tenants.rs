@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::audit::{self, Action, Event};
+use super::audit::{self, Action, Event, Told};
 use super::{App, Error, blocking, ledger};
 use crate::auth::{Access, Actor, Audit, CanRead, Grant, Operate, Read};
 use crate::disk;
@@ -57,23 +57,22 @@ pub async fn create(
     name: String,
     tier: Option<Tier>,
 ) -> Result<TenantRecord, Error> {
-    let shared = app.clone();
-    let record = blocking(move || {
-        let mut record = shared.registry.create(&name)?;
+    let record = audit::recorded(app, actor, move |app| {
+        let mut record = app.registry.create(&name)?;
         if let Some(tier) = tier {
             let update = TenantUpdate { tier: Some(tier), ..TenantUpdate::default() };
-            shared.system.change_tenant(record.id, &update)?;
+            app.system.change_tenant(record.id, &update)?;
             record.tier = tier;
         }
-        Ok(record)
+        let event = Event::new(Action::TenantCreate)
+            .on("tenant", record.id)
+            .with("name", record.name.clone())
+            .with("tier", record.tier.as_str());
+        let tenant = record.id;
+        Ok((record, vec![Told::OfTenant(tenant, event)]))
     })
     .await?;
     app.quotas.change(&record);
-    let event = Event::new(Action::TenantCreate)
-        .on("tenant", record.id)
-        .with("name", record.name.clone())
-        .with("tier", record.tier.as_str());
-    audit::record_about(app, record.id, actor, event).await?;
     app.schedule.arrive(record.id);
     Ok(record)
 }

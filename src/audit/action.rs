@@ -5,6 +5,11 @@
 //! kept for ever. The part before the dot names the kind of thing, so that a filter can take all
 //! of it.
 
+use std::borrow::Cow;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $word:literal,)*) => {
         /// Something worth recording.
@@ -125,8 +130,23 @@ impl Action {
     }
 }
 
+impl Serialize for Action {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = Cow::<'_, str>::deserialize(deserializer)?;
+        let found = Self::ALL.iter().find(|action| action.as_str() == word);
+        found.copied().ok_or_else(|| D::Error::custom(format!("{word:?} is no action")))
+    }
+}
+
 /// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Outcome {
     Ok,
     /// The caller may not, or asked for what is not there.

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Outcome};
 use super::chain::ChainKeys;
@@ -14,13 +15,15 @@ use super::detail::{Detail, Value};
 use super::entry::{Entry, EntryHash, Party, Resource};
 
 /// Something that was done or tried.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Event {
     action: Action,
     outcome: Outcome,
     resource: Option<Resource>,
     detail: Detail,
-    /// What was searched or asked for.
+    /// What was searched or asked for. A record that is written down before it is chained goes
+    /// without: the text would lie where no policy keeps it.
+    #[serde(skip)]
     query: Option<String>,
 }
 
@@ -73,14 +76,14 @@ impl Event {
 }
 
 /// Where a request came from. Empty for Cairn's own work.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub request_id: Option<String>,
     pub source: Option<IpAddr>,
 }
 
 /// When, who, and from where.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Occasion {
     pub at: Timestamp,
     pub actor: Party,
@@ -95,7 +98,7 @@ impl Occasion {
 }
 
 /// An event with its occasion, ready to be chained.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Record {
     occasion: Occasion,
     event: Event,

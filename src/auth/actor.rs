@@ -3,15 +3,15 @@
 //! Called by: `auth`, `tenant`, `app`, `http`. Talks to: nothing.
 //! Invariants: an actor is established once per request, at the edge.
 
-use crate::types::{ApiKeyId, ApplianceRole, Role, TenantId, UserId};
+use crate::types::{ApiKeyId, ApplianceRole, Role, SessionId, TenantId, UserId};
 
 /// The acting party of a request or job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// The owner of the server process or root, through the local socket or the command line.
     Console,
-    /// A person who signed in.
-    User { id: UserId, name: String, appliance: Option<ApplianceRole> },
+    /// A person who signed in, by this session.
+    User { id: UserId, name: String, appliance: Option<ApplianceRole>, session: SessionId },
     /// A program with a key for one tenant.
     ApiKey { id: ApiKeyId, tenant: TenantId, name: String, role: Role },
     /// Cairn itself.

@@ -127,23 +127,20 @@ impl Authority {
         }
     }
 
-    /// True while an actor may act at all: an account that is not disabled and signed in somewhere,
-    /// a key that is there and has not expired. For what stays open; a request is asked anyway.
+    /// True while an actor may act at all: an account that is not disabled, by a session that has not
+    /// ended; a key that counts. For what stays open; a request is asked anyway.
     ///
     /// # Errors
     /// When the appliance database cannot be asked.
     pub fn is_live(&self, actor: &Actor) -> Result<bool, AuthError> {
         match actor {
-            Actor::User { id, .. } => {
+            Actor::User { id, session, .. } => {
                 let found = self.system.find_user(&id.to_string())?;
                 let able = found.is_some_and(|user| !user.disabled);
-                Ok(able && !self.sessions(*id)?.is_empty())
+                Ok(able && self.sessions(*id)?.iter().any(|live| live.id == *session))
             }
             Actor::ApiKey { id, tenant, .. } => {
-                let now = self.clock.now();
-                let mut keys = self.system.list_api_keys(*tenant)?.into_iter();
-                let found = keys.find(|key| key.id == *id);
-                Ok(found.is_some_and(|key| key.expires_at.is_none_or(|at| at > now)))
+                Ok(self.system.api_key_counts(*tenant, *id, self.clock.now())?)
             }
             Actor::Console | Actor::System(_) => Ok(true),
         }

@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::authority::{AuthError, Authority};
 use super::password::{self, PasswordProblem};
 use super::session::{Peer, SignedIn};
-use super::sign_in::SignInError;
+use super::sign_in::{Recording, SignInError};
 use crate::crypto::{Token, TokenDigest, hash_password};
-use crate::system::{Link, SystemError, ThrottleKey, User};
+use crate::system::{Link, SessionRecord, SystemError, ThrottleKey, User};
 use crate::types::{ApplianceRole, LinkPurpose, UserId, is_user_name};
 
 /// Why a link was not made or did not work, in words for its holder.
@@ -96,8 +96,9 @@ impl Authority {
         found.filter(|_| !dead).ok_or(LinkError::Dead)
     }
 
-    /// Uses a link and signs its holder in at `peer`; at the console, which is no peer, nobody is
-    /// signed in and the second factor is not asked for. Blocks.
+    /// Uses a link and signs its holder in at `peer`, with what `recording` says of it on record; at
+    /// the console, which is no peer, nobody is signed in and the second factor is not asked for.
+    /// Blocks.
     ///
     /// # Errors
     /// Why not; the link lives on unless it was dead before.
@@ -105,11 +106,12 @@ impl Authority {
         &self,
         given: &Redemption<'_>,
         peer: Option<&Peer>,
+        recording: Recording<'_>,
     ) -> Result<Option<SignedIn>, LinkError> {
         let link = self.inspect_link(given.token)?;
         match link.user {
-            None => self.make_first_admin(given, peer),
-            Some((user, name)) => self.reset_password(given, user, &name, peer),
+            None => self.make_first_admin(given, peer, recording),
+            Some((user, name)) => self.reset_password(given, user, &name, peer, recording),
         }
     }
 
@@ -117,19 +119,39 @@ impl Authority {
         &self,
         given: &Redemption<'_>,
         peer: Option<&Peer>,
+        recording: Recording<'_>,
     ) -> Result<Option<SignedIn>, LinkError> {
         let name = given.name.filter(|name| is_user_name(name)).ok_or(LinkError::Name)?;
         password::check(given.password, name)?;
         let hash = hash_password(given.password).map_err(AuthError::from)?;
         let admin = self.new_user(name, Some(ApplianceRole::Admin));
         let signed_in = peer.map(|peer| self.new_session(&admin, peer)).transpose()?;
-        let digest = signed_in.as_ref().map(|(signed_in, _)| signed_in.token.digest());
-        let session = signed_in.as_ref().map(|(_, record)| record).zip(digest.as_ref());
-        let link = TokenDigest::of(given.token);
-        if !self.system.make_first_admin(&link, &admin, &hash, session)? {
-            return Err(LinkError::Dead);
-        }
-        Ok(signed_in.map(|(signed_in, _)| signed_in))
+        self.use_up(given, signed_in, recording, |link, session| {
+            self.system.make_first_admin(link, &admin, &hash, session)
+        })
+    }
+
+    /// Does what a link is for and records it, both or neither; gives the session that this opens.
+    fn use_up(
+        &self,
+        given: &Redemption<'_>,
+        opens: Option<(SignedIn, SessionRecord)>,
+        recording: Recording<'_>,
+        change: impl FnOnce(
+            &TokenDigest,
+            Option<(&SessionRecord, &TokenDigest)>,
+        ) -> Result<bool, SystemError>,
+    ) -> Result<Option<SignedIn>, LinkError> {
+        let digest = opens.as_ref().map(|(signed_in, _)| signed_in.token.digest());
+        let session = opens.as_ref().map(|(_, record)| record).zip(digest.as_ref());
+        let signed_in = opens.as_ref().map(|(signed_in, _)| signed_in);
+        self.system.together(|| {
+            if !change(&TokenDigest::of(given.token), session)? {
+                return Err(LinkError::Dead);
+            }
+            Ok(self.system.append_audit(recording(signed_in))?)
+        })?;
+        Ok(opens.map(|(signed_in, _)| signed_in))
     }
 
     fn reset_password(
@@ -138,6 +160,7 @@ impl Authority {
         user: UserId,
         name: &str,
         peer: Option<&Peer>,
+        recording: Recording<'_>,
     ) -> Result<Option<SignedIn>, LinkError> {
         password::check(given.password, name)?;
         let hash = hash_password(given.password).map_err(AuthError::from)?;
@@ -149,15 +172,15 @@ impl Authority {
             by_recovery_code = self.second_factor(&found, given.code, &attempt)?;
             self.succeed(&attempt)?;
         }
-        let signed_in = peer.map(|peer| self.new_session(&found.user, peer)).transpose()?;
-        let digest = signed_in.as_ref().map(|(signed_in, _)| signed_in.token.digest());
-        let session = signed_in.as_ref().map(|(_, record)| record).zip(digest.as_ref());
-        let link = TokenDigest::of(given.token);
-        if !self.system.reset_password(&link, user, &hash, session, self.clock.now())? {
-            return Err(LinkError::Dead);
+        let mut signed_in = peer.map(|peer| self.new_session(&found.user, peer)).transpose()?;
+        if let Some((signed_in, _)) = &mut signed_in {
+            signed_in.by_recovery_code = by_recovery_code;
         }
+        let signed_in = self.use_up(given, signed_in, recording, |link, session| {
+            self.system.reset_password(link, user, &hash, session, self.clock.now())
+        })?;
         self.system.forgive(&ThrottleKey::account(name))?;
-        Ok(signed_in.map(|(signed_in, _)| SignedIn { by_recovery_code, ..signed_in }))
+        Ok(signed_in)
     }
 
     /// A user who cannot sign in yet, not stored.

@@ -25,5 +25,5 @@ pub use grant::{
 pub use link::{LinkError, NewLink, Redemption};
 pub use password::PasswordProblem;
 pub use session::{ActiveSession, Peer, SignedIn, UseBy, csrf_token};
-pub use sign_in::SignInError;
+pub use sign_in::{Recording, SignInError};
 pub use totp::{RecoveryCodes, TotpOffer};

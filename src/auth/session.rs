@@ -83,6 +83,7 @@ impl Authority {
                 id: holder.user,
                 name: holder.name,
                 appliance: holder.appliance_role,
+                session: holder.session,
             },
         }))
     }
@@ -129,8 +130,12 @@ impl Authority {
             last_seen_at: now,
             expires_at,
         };
-        let actor =
-            Actor::User { id: user.id, name: user.name.clone(), appliance: user.appliance_role };
+        let actor = Actor::User {
+            id: user.id,
+            name: user.name.clone(),
+            appliance: user.appliance_role,
+            session: record.id,
+        };
         let session = ActiveSession { id: record.id, user: user.id, actor };
         let token = Token::generate("")?;
         Ok((SignedIn { token, session, expires_at, by_recovery_code: false }, record))

@@ -8,12 +8,17 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::authority::{AuthError, Authority};
-use super::session::{Peer, SignedIn};
+use super::session::{ActiveSession, Peer, SignedIn};
 use super::totp::{self, RecoveryCodes, TotpOffer, Verdict};
 use super::{PasswordProblem, password};
+use crate::audit::Record;
 use crate::crypto::{hash_password, verify_password};
 use crate::system::{Attempt, Credentials, SystemError, ThrottleKey};
-use crate::types::{SessionId, UserId};
+use crate::types::UserId;
+
+/// Says what goes on record when somebody gets in: with the session that was opened, or without one
+/// at the console. It is called in the unit of the change.
+pub type Recording<'a> = &'a dyn Fn(Option<&SignedIn>) -> Vec<Record>;
 
 /// Why somebody is not signed in, in words for them.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +67,8 @@ const NOBODYS_PASSWORD: &str = "$argon2id$v=19$m=19456,t=2,p=1$\
      AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 impl Authority {
-    /// Opens a session for the user of this name. Takes tens of milliseconds; blocks.
+    /// Opens a session for the user of this name, with what `recording` says of it on record. Takes
+    /// tens of milliseconds; blocks.
     ///
     /// # Errors
     /// Why not; `CodeRequired` asks for another try with a code.
@@ -72,6 +78,7 @@ impl Authority {
         password: &str,
         code: Option<&str>,
         peer: &Peer,
+        recording: Recording<'_>,
     ) -> Result<SignedIn, SignInError> {
         // Ids name users elsewhere; here one would be a second count of failures.
         let found = self.system.credentials(name)?;
@@ -88,48 +95,69 @@ impl Authority {
         self.succeed(&attempt)?;
         let (mut signed_in, record) = self.new_session(&found.user, peer)?;
         signed_in.by_recovery_code = by_recovery_code;
-        self.system.add_session(&record, &signed_in.token.digest())?;
+        self.system.together(|| {
+            self.system.add_session(&record, &signed_in.token.digest())?;
+            self.system.append_audit(recording(Some(&signed_in)))
+        })?;
         Ok(signed_in)
     }
 
-    /// Sets another password for a signed-in user and ends their other sessions. Blocks.
+    /// Sets another password for a signed-in user, with `record` in the trail, and ends their other
+    /// sessions. Blocks.
     ///
     /// # Errors
     /// `WrongPassword` where `old` is not the present one; rules that `new` breaks.
     pub fn change_password(
         &self,
-        user: UserId,
-        keep: SessionId,
+        session: &ActiveSession,
         old: &str,
         new: &str,
         peer: &Peer,
+        record: Record,
     ) -> Result<(), SignInError> {
+        let user = session.user;
         let found = self.prove_again(user, old, peer)?;
         password::check(new, &found.user.name)?;
         let hash = hash_password(new).map_err(AuthError::Hash)?;
-        Ok(self.system.set_password(user, &hash, Some(keep), self.clock.now())?)
+        Ok(self.system.together(|| {
+            self.system.set_password(user, &hash, Some(session.id), self.clock.now())?;
+            self.system.append_audit(vec![record])
+        })?)
     }
 
-    /// Makes a secret for a second factor, which counts once a code of it was shown. One that is set
-    /// is not replaced: whoever found a session open could make it their own.
+    /// Makes a secret for a second factor, which counts once a code of it was shown. It takes the
+    /// password, and one that is set is not replaced: whoever found a session open could lock its
+    /// owner out with a factor of their own. Blocks.
     ///
     /// # Errors
-    /// `SecondFactorSet`; when there is no such user or randomness, or the appliance database cannot be written.
-    pub fn offer_totp(&self, user: UserId) -> Result<TotpOffer, SignInError> {
-        let found = self.known(user)?;
-        if found.totp_secret.is_some() {
+    /// `SecondFactorSet`; `WrongPassword`; when there is no such user or randomness, or the appliance
+    /// database cannot be written.
+    pub fn offer_totp(
+        &self,
+        user: UserId,
+        password: &str,
+        peer: &Peer,
+    ) -> Result<TotpOffer, SignInError> {
+        if self.known(user)?.totp_secret.is_some() {
             return Err(SignInError::SecondFactorSet);
         }
+        let found = self.prove_again(user, password, peer)?;
         let secret = totp::new_secret().map_err(AuthError::Random)?;
         self.system.offer_totp(user, &secret)?;
         Ok(totp::offer(&secret, &found.user.name))
     }
 
-    /// Makes the offered secret the second factor, proved by a code, and gives recovery codes.
+    /// Makes the offered secret the second factor, proved by a code, with `record` in the trail, and
+    /// gives recovery codes.
     ///
     /// # Errors
     /// `NothingOffered`; a wrong code.
-    pub fn confirm_totp(&self, user: UserId, code: &str) -> Result<RecoveryCodes, SignInError> {
+    pub fn confirm_totp(
+        &self,
+        user: UserId,
+        code: &str,
+        record: Record,
+    ) -> Result<RecoveryCodes, SignInError> {
         let found = self.known(user)?;
         let secret = found.totp_offered.ok_or(SignInError::NothingOffered)?;
         let now = self.clock.now();
@@ -139,11 +167,14 @@ impl Authority {
             Verdict::Wrong => return Err(SignInError::CodeWrong),
         };
         let codes = RecoveryCodes::generate().map_err(AuthError::Random)?;
-        self.system.enable_totp(user, step, &codes.digests(), now)?;
+        self.system.together(|| {
+            self.system.enable_totp(user, step, &codes.digests(), now)?;
+            self.system.append_audit(vec![record])
+        })?;
         Ok(codes)
     }
 
-    /// Does without a second factor from now on. Blocks.
+    /// Does without a second factor from now on, with `record` in the trail. Blocks.
     ///
     /// # Errors
     /// `WrongPassword`.
@@ -152,9 +183,13 @@ impl Authority {
         user: UserId,
         password: &str,
         peer: &Peer,
+        record: Record,
     ) -> Result<(), SignInError> {
         self.prove_again(user, password, peer)?;
-        Ok(self.system.clear_totp(user, self.clock.now())?)
+        Ok(self.system.together(|| {
+            self.system.clear_totp(user, self.clock.now())?;
+            self.system.append_audit(vec![record])
+        })?)
     }
 
     /// Demands the password of somebody who is signed in already.

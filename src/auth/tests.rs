@@ -5,14 +5,25 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
+use crate::audit::{Action, Event, Occasion, Origin, Party, Record};
 use crate::clock::{Clock, ManualClock};
 use crate::crypto::{Keyring, SecretKey};
 use crate::system::{System, TenantRecord, TenantUpdate, User, UserUpdate};
 use crate::types::{
-    ApiKeyId, ApplianceRole, CollectionId, CollectionScope, Role, TenantId, TenantState, Tier,
+    ApiKeyId, ApplianceRole, CollectionId, CollectionScope, Role, SessionId, TenantId, TenantState,
+    Tier,
 };
 
 const PASSWORD: &str = "four words make sense";
+
+/// What most tests need not have on record.
+const UNRECORDED: Recording<'static> = &|_| Vec::new();
+
+fn record() -> Record {
+    let actor = Party::anonymous();
+    let occasion = Occasion { at: Timestamp::UNIX_EPOCH, actor, origin: Origin::default() };
+    occasion.record(Event::new(Action::UserPassword))
+}
 
 struct Site {
     dir: tempfile::TempDir,
@@ -86,7 +97,7 @@ impl Site {
         password: &str,
         code: Option<&str>,
     ) -> Result<SignedIn, SignInError> {
-        self.authority.sign_in(name, password, code, &peer("10.0.0.1"))
+        self.authority.sign_in(name, password, code, &peer("10.0.0.1"), UNRECORDED)
     }
 
     fn session(&self, token: &str) -> Result<Option<ActiveSession>, AuthError> {
@@ -105,9 +116,9 @@ impl Site {
 
     /// Gives a user a second factor: its secret and recovery codes.
     fn second_factor(&self, user: &User) -> (String, Vec<String>) {
-        let offer = self.authority.offer_totp(user.id).unwrap();
+        let offer = self.authority.offer_totp(user.id, PASSWORD, &peer("10.0.0.1")).unwrap();
         let secret = offer.secret.to_string();
-        let codes = self.authority.confirm_totp(user.id, &self.code(&secret)).unwrap();
+        let codes = self.authority.confirm_totp(user.id, &self.code(&secret), record()).unwrap();
         self.pass(30);
         (secret, codes.reveal().to_vec())
     }
@@ -118,7 +129,12 @@ fn peer(address: &str) -> Peer {
 }
 
 fn actor(user: &User) -> Actor {
-    Actor::User { id: user.id, name: user.name.clone(), appliance: user.appliance_role }
+    Actor::User {
+        id: user.id,
+        name: user.name.clone(),
+        appliance: user.appliance_role,
+        session: SessionId::generate(),
+    }
 }
 
 /// The levels that an actor gets on a tenant.
@@ -228,7 +244,8 @@ fn a_password_signs_in_and_nothing_else_tells_names_apart() {
     let ada = site.person("ada");
     let signed_in = site.sign_in("ADA", PASSWORD, None).unwrap();
     let session = site.session(signed_in.token.reveal()).unwrap().unwrap();
-    assert_eq!((session.user, session.actor), (ada.id, actor(&ada)));
+    assert_eq!((session.user, session.id), (ada.id, signed_in.session.id));
+    assert_eq!(session.actor, signed_in.session.actor);
     let wrong = site.sign_in("ada", "three words do not", None).unwrap_err().to_string();
     let unknown = site.sign_in("nobody", PASSWORD, None).unwrap_err().to_string();
     assert_eq!(wrong, unknown);
@@ -322,10 +339,10 @@ fn another_secret_begins_with_no_code_used() {
     site.sign_in("ada", PASSWORD, Some(&last_of_first)).unwrap();
     site.pass(-24 * 3600);
     // A day before, by the clock, the first secret was not there yet.
-    site.authority.remove_totp(ada.id, PASSWORD, &peer("10.0.0.1")).unwrap();
-    let offer = site.authority.offer_totp(ada.id).unwrap();
+    site.authority.remove_totp(ada.id, PASSWORD, &peer("10.0.0.1"), record()).unwrap();
+    let offer = site.authority.offer_totp(ada.id, PASSWORD, &peer("10.0.0.1")).unwrap();
     let proof = site.code(&offer.secret);
-    site.authority.confirm_totp(ada.id, &proof).unwrap();
+    site.authority.confirm_totp(ada.id, &proof, record()).unwrap();
     let refused = site.sign_in("ada", PASSWORD, Some(&proof)).unwrap_err();
     assert!(matches!(refused, SignInError::CodeUsed), "{refused}");
     site.pass(24 * 3600);
@@ -355,9 +372,9 @@ fn a_recovery_code_replaces_the_authenticator_once() {
     assert!(matches!(site.sign_in("ada", PASSWORD, Some(&codes[3])), Err(SignInError::CodeWrong)));
     site.sign_in("ada", PASSWORD, Some(&codes[4])).unwrap();
     // An open session alone does not replace it.
-    let refused = site.authority.offer_totp(ada.id).err().unwrap();
+    let refused = site.authority.offer_totp(ada.id, PASSWORD, &peer("10.0.0.1")).err().unwrap();
     assert!(matches!(refused, SignInError::SecondFactorSet), "{refused}");
-    site.authority.remove_totp(ada.id, PASSWORD, &peer("10.0.0.1")).unwrap();
+    site.authority.remove_totp(ada.id, PASSWORD, &peer("10.0.0.1"), record()).unwrap();
     site.sign_in("ada", PASSWORD, None).unwrap();
     // A new second factor makes the old codes worthless.
     site.second_factor(&ada);
@@ -369,10 +386,16 @@ fn many_failures_slow_an_account_down_but_not_for_who_is_signed_in_there() {
     let site = Site::new();
     site.person("ada");
     let home = peer("10.0.0.5");
-    site.authority.sign_in("ada", PASSWORD, None, &home).unwrap();
+    site.authority.sign_in("ada", PASSWORD, None, &home, UNRECORDED).unwrap();
     let attack = |site: &Site| {
         for host in 0..10 {
-            let _ = site.authority.sign_in("ada", "guess", None, &peer(&format!("10.1.1.{host}")));
+            let _ = site.authority.sign_in(
+                "ada",
+                "guess",
+                None,
+                &peer(&format!("10.1.1.{host}")),
+                UNRECORDED,
+            );
         }
     };
     attack(&site);
@@ -380,7 +403,7 @@ fn many_failures_slow_an_account_down_but_not_for_who_is_signed_in_there() {
     let SignInError::TooManyAttempts { retry_after } = refused else { panic!("{refused}") };
     assert!(retry_after <= SignedDuration::from_mins(15));
     // From where the account is in use it gets in, and that forgives what others did.
-    site.authority.sign_in("ada", PASSWORD, None, &home).unwrap();
+    site.authority.sign_in("ada", PASSWORD, None, &home, UNRECORDED).unwrap();
     site.sign_in("ada", PASSWORD, None).unwrap();
 
     attack(&site);
@@ -393,16 +416,63 @@ fn many_failures_slow_an_account_down_but_not_for_who_is_signed_in_there() {
 }
 
 #[test]
+fn an_open_page_alone_puts_no_second_factor_on_an_account() {
+    let site = Site::new();
+    let ada = site.person("ada");
+    let from = peer("10.0.0.1");
+    let refused = site.authority.offer_totp(ada.id, "a guess of theirs", &from).err().unwrap();
+    assert!(matches!(refused, SignInError::WrongPassword), "{refused}");
+    let nothing = site.authority.confirm_totp(ada.id, "123456", record()).err().unwrap();
+    assert!(matches!(nothing, SignInError::NothingOffered), "{nothing}");
+}
+
+#[test]
+fn an_actor_is_live_as_long_as_their_very_session_is() {
+    let site = Site::new();
+    let ada = site.person("ada");
+    let here = site.sign_in("ada", PASSWORD, None).unwrap().session;
+    let there = site.sign_in("ada", PASSWORD, None).unwrap().session;
+    let live = |session: &ActiveSession| site.authority.is_live(&session.actor).unwrap();
+    assert!(live(&here) && live(&there));
+    site.system.revoke_session(ada.id, there.id).unwrap();
+    assert!(live(&here) && !live(&there), "one of two was ended");
+}
+
+#[test]
+fn who_gets_in_and_its_entry_are_one_change() {
+    let site = Site::new();
+    site.person("ada");
+    let recording = |signed_in: Option<&SignedIn>| {
+        assert!(signed_in.is_some());
+        vec![record()]
+    };
+    let from = peer("10.0.0.1");
+    let before = site.system.verify_audit().unwrap().entries;
+    site.authority.sign_in("ada", PASSWORD, None, &from, &recording).unwrap();
+    assert_eq!(site.system.verify_audit().unwrap().entries, before + 1);
+    let died = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let dies = |_: Option<&SignedIn>| -> Vec<Record> { panic!("before it is on record") };
+        site.authority.sign_in("ada", PASSWORD, None, &from, &dies)
+    }));
+    assert!(died.is_err());
+    let ada = site.system.find_user("ada").unwrap().unwrap();
+    assert_eq!(site.authority.sessions(ada.id).unwrap().len(), 1, "no session without an entry");
+    site.sign_in("ada", PASSWORD, None).unwrap();
+}
+
+#[test]
 fn an_own_account_does_not_wipe_out_failures_of_an_address() {
     let site = Site::new();
     site.person("mallory");
     let from = peer("10.0.0.9");
     let mut refused = false;
     for guess in 0..40 {
-        let guessed = site.authority.sign_in(&format!("user{guess}"), "guess", None, &from);
+        let guessed =
+            site.authority.sign_in(&format!("user{guess}"), "guess", None, &from, UNRECORDED);
         refused |= matches!(guessed, Err(SignInError::TooManyAttempts { .. }));
         // Signs in for a moment, so that the address is never one of a live session.
-        if let Ok(signed_in) = site.authority.sign_in("mallory", PASSWORD, None, &from) {
+        if let Ok(signed_in) = site.authority.sign_in("mallory", PASSWORD, None, &from, UNRECORDED)
+        {
             site.authority.sign_out(signed_in.token.reveal()).unwrap();
         }
     }
@@ -412,11 +482,11 @@ fn an_own_account_does_not_wipe_out_failures_of_an_address() {
 #[test]
 fn another_password_ends_the_other_sessions_and_needs_the_old_one() {
     let site = Site::new();
-    let ada = site.person("ada");
+    site.person("ada");
     let here = site.sign_in("ada", PASSWORD, None).unwrap();
     let there = site.sign_in("ada", PASSWORD, None).unwrap();
     let change = |old: &str, new: &str| {
-        site.authority.change_password(ada.id, here.session.id, old, new, &peer("10.0.0.1"))
+        site.authority.change_password(&here.session, old, new, &peer("10.0.0.1"), record())
     };
     let new = "five other words make sense";
     assert!(matches!(change("not this one", new), Err(SignInError::WrongPassword)));
@@ -436,7 +506,7 @@ fn redeem(
     password: &str,
 ) -> Result<Option<SignedIn>, LinkError> {
     let given = Redemption { token, name, password, code: None };
-    site.authority.redeem_link(&given, Some(&peer("10.0.0.1")))
+    site.authority.redeem_link(&given, Some(&peer("10.0.0.1")), UNRECORDED)
 }
 
 #[test]
@@ -483,7 +553,13 @@ fn a_link_sets_a_password_once_within_its_time_and_ends_every_session() {
     assert!(matches!(redeem(&site, older.token.reveal(), None, new), Err(LinkError::Dead)));
     // Failures of others do not keep the holder of a link out.
     for host in 0..10 {
-        let _ = site.authority.sign_in("ada", "guess", None, &peer(&format!("10.1.1.{host}")));
+        let _ = site.authority.sign_in(
+            "ada",
+            "guess",
+            None,
+            &peer(&format!("10.1.1.{host}")),
+            UNRECORDED,
+        );
     }
     let token = link.token.reveal();
     assert!(matches!(redeem(&site, token, None, "hello-Ada-1234"), Err(LinkError::Password(_))));
@@ -512,13 +588,13 @@ fn over_the_network_a_link_is_no_way_around_the_second_factor() {
         password: "five other words make sense",
         code: Some(&code),
     };
-    site.authority.redeem_link(&given, Some(&peer("10.0.0.1"))).unwrap().unwrap();
+    site.authority.redeem_link(&given, Some(&peer("10.0.0.1")), UNRECORDED).unwrap().unwrap();
 
     let link = site.authority.make_link(Some(ada.id), hour).unwrap();
     let given =
         Redemption { token: link.token.reveal(), name: None, password: PASSWORD, code: None };
     assert!(
-        site.authority.redeem_link(&given, None).unwrap().is_none(),
+        site.authority.redeem_link(&given, None, UNRECORDED).unwrap().is_none(),
         "the console signs nobody in"
     );
     site.pass(30);

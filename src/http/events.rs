@@ -2,9 +2,8 @@
 //!
 //! Called by: the router. Talks to: `app::ledger`.
 //! Invariants: a watcher that falls behind loses item events, never the totals; at most four
-//! totals a second are sent; the stream ends when the tenant is no longer served, when something
-//! changed that the watcher may not see any more, and after a while in any case: one of several
-//! sessions that was ended is turned away when its watcher comes again.
+//! totals a second are sent; the stream ends when the tenant is no longer served, before anything is
+//! told to somebody whose session or right has ended, and after a while in any case.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -23,7 +22,7 @@ use super::error::{Failure, Problem};
 use super::extract::Tenant;
 use super::sources::SourceView;
 use crate::app::ledger::{self, TenantEvent};
-use crate::app::{App, Error, sources};
+use crate::app::{App, Error, sources, stream};
 use crate::auth::Read;
 use crate::tenant::TenantHandle;
 use crate::types::{DocumentId, ItemKey, LedgerTotals, SourceId, Throughput};
@@ -36,6 +35,9 @@ const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Item events per burst; a flood of changes is told by the totals.
 const ITEMS_PER_BURST: usize = 50;
+
+/// Documents per burst whose neighbours are looked up for one watcher.
+const LOOKUPS_PER_BURST: usize = 4;
 
 #[derive(Serialize)]
 struct LedgerEvent {
@@ -118,11 +120,18 @@ async fn watch(
     }
 }
 
+/// A document that has come, with what is near it.
+struct Neighbours {
+    document: DocumentId,
+    query: Arc<str>,
+    finds: Vec<(DocumentId, f64)>,
+}
+
 /// What happened within one pace.
 #[derive(Default)]
 struct Told {
     changed: Vec<ItemKey>,
-    related: Vec<(DocumentId, Vec<(DocumentId, f64)>)>,
+    related: Vec<Neighbours>,
     sources: BTreeSet<SourceId>,
 }
 
@@ -130,8 +139,10 @@ impl Told {
     fn take(&mut self, event: TenantEvent) {
         match event {
             TenantEvent::Items(items) => self.changed.extend(items),
-            TenantEvent::Related { document, finds } if self.related.len() < ITEMS_PER_BURST => {
-                self.related.push((document, finds));
+            TenantEvent::Related { document, query, finds }
+                if self.related.len() < ITEMS_PER_BURST =>
+            {
+                self.related.push(Neighbours { document, query, finds });
             }
             TenantEvent::Related { .. } => {}
             TenantEvent::Source(source) => drop(self.sources.insert(source)),
@@ -184,10 +195,11 @@ async fn report(
     for item in ledger::items(tenant, changed).await.ok()? {
         send.send(Ok(json_event("item", &item))).await.ok()?;
     }
-    for (document, finds) in related {
-        let Some((source, finds)) = ledger::related(tenant, document, finds).await.ok()? else {
-            continue;
-        };
+    // A limited watcher has each of them looked up anew, which is a search.
+    let most = if tenant.is_limited() { LOOKUPS_PER_BURST } else { ITEMS_PER_BURST };
+    for Neighbours { document, query, finds } in related.into_iter().take(most) {
+        let found = Box::pin(stream::related(app, tenant, document, &query, finds)).await;
+        let Ok(Some((source, finds))) = found else { continue };
         let related = finds.into_iter().map(|find| RelatedDocument {
             document_id: find.document,
             source: find.source,

@@ -33,6 +33,8 @@ pub(super) struct KeyView {
     expires_at: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
     last_used_at: Option<Timestamp>,
+    /// True while it opens nothing because the account of its maker is disabled.
+    maker_disabled: bool,
 }
 
 impl From<ApiKey> for KeyView {
@@ -45,6 +47,7 @@ impl From<ApiKey> for KeyView {
             created_at: key.created_at,
             expires_at: key.expires_at,
             last_used_at: key.last_used_at,
+            maker_disabled: key.maker_disabled,
         }
     }
 }

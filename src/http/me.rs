@@ -51,14 +51,16 @@ pub(super) struct Offer {
 }
 
 /// Offers a secret for a second factor.
-#[utoipa::path(post, path = "/api/v1/me/totp", tag = "me",
-    responses((status = 200, body = Offer), (status = 404, body = Problem),
-        (status = 409, body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/me/totp", tag = "me", request_body = Password,
+    responses((status = 200, body = Offer), (status = 401, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn offer_totp(
     State(app): State<Arc<App>>,
     Person(session): Person,
+    Peer(peer): Peer,
+    Body(given): Body<Password>,
 ) -> Result<Json<Offer>, Failure> {
-    let shown = me::offer_totp(&app, session).await?;
+    let shown = me::offer_totp(&app, session, given.password, peer).await?;
     Ok(Json(Offer {
         secret: shown.offer.secret.to_string(),
         uri: shown.offer.uri.to_string(),

@@ -1,14 +1,15 @@
 //! API keys, by digest: each opens one tenant in one role until it expires or is revoked.
 //!
 //! Called by: `auth`, `app`. Talks to: `system.db`.
-//! Invariants: the key itself is not known here.
+//! Invariants: the key itself is not known here; one rests while whoever made it is disabled, and
+//! goes with their right to make it.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::{System, SystemError, failed, parsed, timestamp};
 use crate::crypto::TokenDigest;
-use crate::types::{ApiKeyId, Role, TenantId};
+use crate::types::{ApiKeyId, Role, TenantId, UserId};
 
 /// An API key as listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
+    /// True while it opens nothing because the account of its maker is disabled.
+    pub maker_disabled: bool,
 }
 
 /// Whom a presented key belongs to.
@@ -32,11 +35,23 @@ pub struct KeyHolder {
     pub role: Role,
 }
 
+/// A key that was revoked, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedKey {
+    pub id: ApiKeyId,
+    pub tenant: TenantId,
+    pub name: String,
+}
+
+/// True of a key whose maker is disabled.
+const MAKER_DISABLED: &str = "EXISTS (SELECT 1 FROM api_key_maker JOIN user ON user.id = api_key_maker.user \
+     WHERE api_key_maker.key = api_key.id AND user.disabled)";
+
 /// Uses of a key are written down at most this often, so that a read does not cost a write.
 const LAST_USED_STEP_US: i64 = 60_000_000;
 
 impl System {
-    /// Records a key of a tenant.
+    /// Records a key of a tenant, made by this user or at the console.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -45,9 +60,10 @@ impl System {
         tenant: TenantId,
         key: &ApiKey,
         digest: &TokenDigest,
+        maker: Option<UserId>,
     ) -> Result<(), SystemError> {
-        self.connection()
-            .execute(
+        self.transaction("add API key", |connection| {
+            connection.execute(
                 "INSERT INTO api_key \
                  (id, digest, tenant, name, role, created_by, created_at, expires_at) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -61,12 +77,18 @@ impl System {
                     key.created_at.as_microsecond(),
                     key.expires_at.map(Timestamp::as_microsecond)
                 ],
-            )
-            .map(drop)
-            .map_err(failed("add API key"))
+            )?;
+            if let Some(maker) = maker {
+                connection.execute(
+                    "INSERT INTO api_key_maker (key, user) VALUES (?1, ?2)",
+                    [key.id.to_string(), maker.to_string()],
+                )?;
+            }
+            Ok(())
+        })
     }
 
-    /// The holder of a key that has not expired, noting the use.
+    /// The holder of a key that counts, noting the use.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -78,10 +100,10 @@ impl System {
         let connection = self.connection();
         let now = now.as_microsecond();
         let found = connection
-            .prepare_cached(
+            .prepare_cached(&format!(
                 "SELECT id, tenant, name, role, last_used_at FROM api_key \
-                 WHERE digest = ?1 AND coalesce(expires_at > ?2, 1)",
-            )
+                 WHERE digest = ?1 AND coalesce(expires_at > ?2, 1) AND NOT {MAKER_DISABLED}"
+            ))
             .and_then(|mut statement| {
                 statement
                     .query_row(params![digest.as_str(), now], |row| {
@@ -112,16 +134,67 @@ impl System {
         Ok(Some(holder))
     }
 
+    /// True while a key opens its tenant: it is there, has not expired and does not rest.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub fn api_key_counts(
+        &self,
+        tenant: TenantId,
+        key: ApiKeyId,
+        now: Timestamp,
+    ) -> Result<bool, SystemError> {
+        self.connection()
+            .prepare_cached(&format!(
+                "SELECT 1 FROM api_key WHERE tenant = ?1 AND id = ?2 \
+                 AND coalesce(expires_at > ?3, 1) AND NOT {MAKER_DISABLED}"
+            ))
+            .and_then(|mut found| {
+                found.exists(params![tenant.to_string(), key.to_string(), now.as_microsecond()])
+            })
+            .map_err(failed("find API key"))
+    }
+
+    /// Revokes the keys that a user made, of one tenant or of all.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn remove_api_keys_of(
+        &self,
+        maker: UserId,
+        tenant: Option<TenantId>,
+    ) -> Result<Vec<RevokedKey>, SystemError> {
+        self.connection()
+            .prepare_cached(
+                "DELETE FROM api_key WHERE id IN (SELECT key FROM api_key_maker WHERE user = ?1) \
+                 AND tenant = coalesce(?2, tenant) RETURNING id, tenant, name",
+            )
+            .and_then(|mut revoked| {
+                let tenant = tenant.map(|tenant| tenant.to_string());
+                revoked
+                    .query_map(params![maker.to_string(), tenant], |row| {
+                        let (id, tenant): (String, String) = (row.get(0)?, row.get(1)?);
+                        Ok(RevokedKey {
+                            id: parsed(0, &id)?,
+                            tenant: parsed(1, &tenant)?,
+                            name: row.get(2)?,
+                        })
+                    })?
+                    .collect()
+            })
+            .map_err(failed("revoke API keys"))
+    }
+
     /// The keys of a tenant, oldest first, expired ones too.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn list_api_keys(&self, tenant: TenantId) -> Result<Vec<ApiKey>, SystemError> {
         self.connection()
-            .prepare_cached(
-                "SELECT id, name, role, created_by, created_at, expires_at, last_used_at \
-                 FROM api_key WHERE tenant = ?1 ORDER BY id",
-            )
+            .prepare_cached(&format!(
+                "SELECT id, name, role, created_by, created_at, expires_at, last_used_at, \
+                 {MAKER_DISABLED} FROM api_key WHERE tenant = ?1 ORDER BY id"
+            ))
             .and_then(|mut list| {
                 list.query_map([tenant.to_string()], |row| {
                     let (id, role): (String, String) = (row.get(0)?, row.get(2)?);
@@ -135,6 +208,7 @@ impl System {
                         created_at: timestamp(4, row.get(4)?)?,
                         expires_at: expires.map(|at| timestamp(5, at)).transpose()?,
                         last_used_at: last_used.map(|at| timestamp(6, at)).transpose()?,
+                        maker_disabled: row.get(7)?,
                     })
                 })?
                 .collect()

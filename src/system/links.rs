@@ -5,7 +5,7 @@
 //! makes an admin where one can sign in already.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{SessionRecord, System, SystemError, User, failed, parsed, sessions, users};
 use crate::crypto::TokenDigest;
@@ -151,7 +151,7 @@ impl System {
 
 /// Removes a live link; false where there was none.
 fn take(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     link: &TokenDigest,
     user: Option<UserId>,
     now: Timestamp,

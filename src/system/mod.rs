@@ -11,11 +11,13 @@ mod deletions;
 mod links;
 mod memberships;
 mod migration;
+mod outbox;
 mod second_factor;
 mod sessions;
 mod tenants;
 mod throttle;
 pub(crate) mod trail;
+mod unit;
 mod users;
 
 #[cfg(test)]
@@ -24,19 +26,20 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction};
+use parking_lot::{ReentrantMutex, ReentrantMutexGuard};
+use rusqlite::Connection;
 
 use crate::audit::ChainKeys;
 use crate::crypto::{KeyPurpose, Keyring};
 use crate::database::{self, DatabaseError};
 
-pub use api_keys::{ApiKey, KeyHolder};
+pub use api_keys::{ApiKey, KeyHolder, RevokedKey};
 pub use deletions::Deletion;
 pub use links::Link;
 pub use memberships::{Membership, TenantMembership};
+pub(crate) use outbox::Waiting;
 pub use sessions::{SessionHolder, SessionRecord};
 pub use tenants::{TenantRecord, TenantUpdate};
 pub use throttle::{Attempt, ThrottleKey};
@@ -69,7 +72,8 @@ pub enum SystemError {
 
 /// Handle to the appliance database. Calls are short and block.
 pub struct System {
-    connection: Mutex<Connection>,
+    /// One thread may take it again while it has it: see [`System::together`].
+    connection: ReentrantMutex<Connection>,
     audit: ChainKeys,
     /// The latest time in the audit trail, in microseconds; the smallest number until it is asked
     /// for.
@@ -103,27 +107,14 @@ impl System {
         trail::open(&connection, &audit)
             .map_err(|source| SystemError::Open { path: path.to_owned(), source })?;
         Ok(Self {
-            connection: Mutex::new(connection),
+            connection: ReentrantMutex::new(connection),
             audit,
             latest_audit: AtomicI64::new(i64::MIN),
         })
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Runs statements that take effect together or not at all.
-    fn transaction<T>(
-        &self,
-        operation: &'static str,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, SystemError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction().map_err(failed(operation))?;
-        let done = work(&transaction).map_err(failed(operation))?;
-        transaction.commit().map_err(failed(operation))?;
-        Ok(done)
+    fn connection(&self) -> ReentrantMutexGuard<'_, Connection> {
+        self.connection.lock()
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
+use super::unit::Unit;
 use super::{System, SystemError, failed, parsed, taken, timestamp, unreadable};
 use crate::types::{TenantId, TenantState, Tier};
 
@@ -102,9 +103,9 @@ impl System {
         change: &TenantUpdate,
     ) -> Result<bool, SystemError> {
         let name = change.name.as_deref().unwrap_or_default();
-        let mut connection = self.connection();
-        let transaction = connection.transaction().map_err(failed("change tenant"))?;
-        let rows = transaction
+        let connection = self.connection();
+        let unit = Unit::begin(&connection).map_err(failed("change tenant"))?;
+        let rows = connection
             .execute(
                 "UPDATE tenant SET name = coalesce(?2, name), tier = coalesce(?3, tier), \
                  state = coalesce(?4, state), limits = coalesce(?5, limits) WHERE id = ?1",
@@ -122,11 +123,11 @@ impl System {
                 true => "INSERT INTO tenant_lock (tenant) VALUES (?1) ON CONFLICT DO NOTHING",
                 false => "DELETE FROM tenant_lock WHERE tenant = ?1",
             };
-            transaction
+            connection
                 .execute(statement, [tenant.to_string()])
                 .map_err(failed("note a tenant's lock"))?;
         }
-        transaction.commit().map_err(failed("change tenant"))?;
+        unit.keep().map_err(failed("change tenant"))?;
         Ok(rows > 0)
     }
 

@@ -241,8 +241,9 @@ fn a_key_stops_working_when_it_expires() {
         created_at: at(0),
         expires_at: Some(at(100)),
         last_used_at: None,
+        maker_disabled: false,
     };
-    system.add_api_key(tenant.id, &key, &digest).unwrap();
+    system.add_api_key(tenant.id, &key, &digest, None).unwrap();
     assert!(system.use_api_key(&digest, at(99)).unwrap().is_some());
     assert_eq!(system.use_api_key(&digest, at(100)).unwrap(), None);
     let listed = system.list_api_keys(tenant.id).unwrap().remove(0);
@@ -407,4 +408,96 @@ fn sessions_that_lay_idle_or_came_of_age_are_no_sessions() {
         None,
         "idle"
     );
+}
+
+fn key(name: &str) -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::generate(),
+        name: name.to_owned(),
+        role: Role::Owner,
+        created_by: None,
+        created_at: at(0),
+        expires_at: None,
+        last_used_at: None,
+        maker_disabled: false,
+    }
+}
+
+#[test]
+fn a_key_rests_while_its_maker_is_disabled_and_ends_with_their_right_to_make_it() {
+    let home = Home::new();
+    let system = home.open();
+    let (here, there) = (tenant("here"), tenant("there"));
+    let ada = user("ada", None);
+    system.add_user(&ada, None).unwrap();
+    let makes = |tenant: &TenantRecord, name: &str, maker: Option<UserId>| {
+        let (key, digest) = (key(name), TokenDigest::of(name));
+        system.add_api_key(tenant.id, &key, &digest, maker).unwrap();
+        key.id
+    };
+    for tenant in [&here, &there] {
+        system.add_tenant(tenant).unwrap();
+    }
+    let one = makes(&here, "hers", Some(ada.id));
+    makes(&there, "hers too", Some(ada.id));
+    makes(&here, "the console's", None);
+    let opens = |name: &str| system.use_api_key(&TokenDigest::of(name), at(1)).unwrap().is_some();
+    let turn = |disabled| {
+        let update = UserUpdate { disabled: Some(disabled), ..UserUpdate::default() };
+        assert!(system.change_user(ada.id, update, at(1)).unwrap());
+    };
+    turn(true);
+    assert!(!opens("hers") && !opens("hers too") && opens("the console's"));
+    assert!(!system.api_key_counts(here.id, one, at(1)).unwrap());
+    let shown: Vec<bool> =
+        system.list_api_keys(here.id).unwrap().iter().map(|key| key.maker_disabled).collect();
+    assert_eq!(shown, [true, false]);
+    turn(false);
+    assert!(opens("hers") && system.api_key_counts(here.id, one, at(1)).unwrap());
+    let revoked = system.remove_api_keys_of(ada.id, Some(here.id)).unwrap();
+    assert_eq!(revoked.iter().map(|key| key.id).collect::<Vec<_>>(), [one]);
+    assert!(!opens("hers") && opens("hers too") && opens("the console's"));
+    assert_eq!(system.remove_api_keys_of(ada.id, None).unwrap().len(), 1);
+    assert!(!opens("hers too") && opens("the console's"));
+}
+
+#[test]
+fn changes_made_together_last_together_or_not_at_all() {
+    let home = Home::new();
+    let system = home.open();
+    let exists = |name: &str| system.find_user(name).unwrap().is_some();
+    let together = |names: &[&str], ends_well: bool| {
+        system.together(|| {
+            for name in names {
+                system.add_user(&user(name, None), None)?;
+            }
+            match ends_well {
+                true => Ok(()),
+                false => Err(SystemError::LastAdmin),
+            }
+        })
+    };
+    together(&["ada", "ben"], true).unwrap();
+    assert!(exists("ada") && exists("ben"));
+    assert!(together(&["carl", "dora"], false).is_err());
+    assert!(together(&["carl", "ada"], true).is_err(), "the second is taken");
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        system.together::<(), SystemError>(|| {
+            system.add_user(&user("carl", None), None)?;
+            panic!("half way")
+        })
+    }));
+    assert!(panicked.is_err() && !exists("carl") && !exists("dora"));
+    // An inner change that fails may be borne.
+    let outer = system.together(|| {
+        system.add_user(&user("eve", None), None)?;
+        assert!(system.add_user(&user("ADA", None), None).is_err());
+        assert!(together(&["carl", "ada"], true).is_err());
+        system.add_user(&user("finn", None), None)
+    });
+    outer.unwrap();
+    drop(system);
+    let system = home.open();
+    let found = |name: &str| system.find_user(name).unwrap().is_some();
+    assert!(found("eve") && found("finn") && !found("carl"));
 }

@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{System, SystemError, failed};
 use crate::crypto::TokenDigest;
@@ -158,7 +158,7 @@ impl System {
     }
 }
 
-fn read(transaction: &Transaction<'_>, key: &ThrottleKey) -> rusqlite::Result<Count> {
+fn read(transaction: &Connection, key: &ThrottleKey) -> rusqlite::Result<Count> {
     let found = transaction
         .query_row(
             "SELECT failures, last_at, blocked_until FROM throttle WHERE key = ?1",
@@ -175,7 +175,7 @@ fn read(transaction: &Transaction<'_>, key: &ThrottleKey) -> rusqlite::Result<Co
     Ok(found.unwrap_or_default())
 }
 
-fn write(transaction: &Transaction<'_>, key: &ThrottleKey, count: Count) -> rusqlite::Result<()> {
+fn write(transaction: &Connection, key: &ThrottleKey, count: Count) -> rusqlite::Result<()> {
     transaction
         .execute(
             "INSERT OR REPLACE INTO throttle (key, failures, last_at, blocked_until) \

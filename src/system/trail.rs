@@ -51,9 +51,10 @@ pub(crate) fn open(connection: &Connection, keys: &ChainKeys) -> rusqlite::Resul
     transaction.commit()
 }
 
-/// Adds entries at the end. `keeps_query_text` is the policy of the scope.
+/// Adds entries at the end, in a transaction of the caller. `keeps_query_text` is the policy of the
+/// scope.
 pub(crate) fn append(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     keys: &ChainKeys,
     records: impl IntoIterator<Item = Record>,
     keeps_query_text: bool,

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::unit::Unit;
 use super::{System, SystemError, failed, parsed, sessions, taken, timestamp};
 use crate::types::{ApplianceRole, SessionId, UserId};
 
@@ -183,14 +184,14 @@ impl System {
         operation: &'static str,
         change: impl FnOnce(&Connection) -> rusqlite::Result<bool>,
     ) -> Result<bool, SystemError> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction().map_err(failed(operation))?;
-        let before = able_admins(&transaction).map_err(failed(operation))?;
-        let done = change(&transaction).map_err(failed(operation))?;
-        if before > 0 && able_admins(&transaction).map_err(failed(operation))? == 0 {
+        let connection = self.connection();
+        let unit = Unit::begin(&connection).map_err(failed(operation))?;
+        let before = able_admins(&connection).map_err(failed(operation))?;
+        let done = change(&connection).map_err(failed(operation))?;
+        if before > 0 && able_admins(&connection).map_err(failed(operation))? == 0 {
             return Err(SystemError::LastAdmin);
         }
-        transaction.commit().map_err(failed(operation))?;
+        unit.keep().map_err(failed(operation))?;
         Ok(done)
     }
 }

@@ -6,6 +6,7 @@
 
 mod audit;
 mod departure;
+mod outbox;
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ use crate::disk;
 use crate::error::chain;
 use crate::failpoint::FaultPlan;
 use crate::keys::KeyStore;
+use crate::system::System;
 use crate::types::{
     CollectionScope, DocumentId, ItemKey, ModelInfo, SourceId, TenantId, VisibleItems,
 };
@@ -39,8 +41,9 @@ use crate::types::{
 pub enum TenantEvent {
     /// These items changed state.
     Items(Vec<ItemKey>),
-    /// The tenant holds documents near one that has just come, each with its score.
-    Related { document: DocumentId, finds: Vec<(DocumentId, f64)> },
+    /// The tenant holds documents near one that has just come, each with its score: chosen with the
+    /// rights of whoever sent it, by this query.
+    Related { document: DocumentId, query: Arc<str>, finds: Vec<(DocumentId, f64)> },
     /// A run of this source ended, or the source itself changed.
     Source(SourceId),
 }
@@ -66,11 +69,14 @@ pub(in crate::tenant) struct Unlocked {
     stores: Mutex<Option<Arc<Stores>>>,
     used: Mutex<Instant>,
     audit: Arc<AuditQueue>,
+    /// Held while entries are taken from the outbox.
+    taking: Mutex<()>,
 }
 
 /// What opening a tenant takes besides its directory.
 #[derive(Clone)]
 pub(in crate::tenant) struct OpenContext {
+    pub(in crate::tenant) system: Arc<System>,
     pub(in crate::tenant) keys: Arc<KeyStore>,
     pub(in crate::tenant) clock: SharedClock,
     pub(in crate::tenant) faults: FaultPlan,
@@ -92,6 +98,7 @@ impl Unlocked {
             stores: Mutex::new(Some(stores)),
             used: Mutex::new(Instant::now()),
             audit: Arc::default(),
+            taking: Mutex::default(),
         })
     }
 

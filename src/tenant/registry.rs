@@ -130,7 +130,8 @@ impl Registry {
         model: Option<ModelInfo>,
         vector_settings: VectorSettings,
     ) -> Self {
-        let context = OpenContext { keys, clock, faults, model, vector_settings };
+        let context =
+            OpenContext { system: system.clone(), keys, clock, faults, model, vector_settings };
         Self { root, system, context, slots: Mutex::default(), arrivals: Arc::default() }
     }
 
@@ -229,7 +230,15 @@ impl Registry {
             Some(true) => return Err(RegistryError::Locked { tenant: id }),
             Some(false) => {}
         }
-        Unlocked::open(id, self.root.join(id.to_string()), &self.context)
+        let open = Unlocked::open(id, self.root.join(id.to_string()), &self.context)?;
+        // Before anybody reads the trail. It can be read without them where nothing can be written.
+        if let Err(error) = open.take_from_outbox() {
+            tracing::error!(
+                tenant = %id,
+                "a tenant's audit trail lacks entries for now: {}", chain(&error)
+            );
+        }
+        Ok(open)
     }
 
     /// The drop folder of a tenant, which need not be open for files to wait there.

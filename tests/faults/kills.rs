@@ -66,6 +66,36 @@ fn no_acknowledged_document_is_lost_when_killed_between_index_and_catalogue() {
     }
 }
 
+#[test]
+fn a_change_of_members_and_its_entries_are_one_when_killed_on_the_way_to_the_tenants_trail() {
+    for point in ["audit_waiting", "audit_taken"] {
+        let home = Home::new();
+        home.user("boss", &["--role", "admin"]);
+        home.user("ann", &[]);
+        let plan = format!("kill:{point}:1");
+        {
+            let server = Server::start(&home, &[("CAIRN_FAULTS", &plan)]);
+            let boss = server.sign_in("boss");
+            let member = serde_json::json!({ "role": "editor", "collections": null });
+            // The connection breaks off.
+            let put = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                boss.put("/api/v1/tenants/demo/members/ann", &member)
+            }));
+            assert!(put.is_err(), "{plan}: answered");
+            await_death(&server, &plan);
+        }
+        let server = home.serve();
+        assert_eq!(server.sign_in("ann").get("/api/v1/tenants/demo").status, 200, "{plan}");
+        for trail in [&["audit", "list"][..], &["audit", "list", "demo"]] {
+            let args = [trail, &["--action", "member.change"]].concat();
+            let entries = home.json(&args);
+            assert_eq!(entries["entries"].as_array().unwrap().len(), 1, "{plan}: {entries:#}");
+        }
+        let report = home.json(&["audit", "verify"]);
+        assert_eq!(report["ok"], true, "{plan}: {report:#}");
+    }
+}
+
 /// The id of the document of a source.
 fn document_of(home: &Home, source: &str) -> String {
     home.item(source)["document_id"].as_str().unwrap().to_owned()

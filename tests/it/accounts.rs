@@ -138,7 +138,9 @@ fn a_second_factor_is_offered_proved_and_then_demanded() {
     let ada = server.sign_in("ada");
     let early = ada.post("/api/v1/me/totp/confirm", &json!({ "code": "123456" }));
     assert_refused(&early, 409, "conflict", "nothing was offered");
-    let offer = ada.post("/api/v1/me/totp", &json!({})).json();
+    let guess = ada.post("/api/v1/me/totp", &json!({ "password": "not hers at all" }));
+    assert_refused(&guess, 401, "bad_credentials", "an open page without the password");
+    let offer = ada.post("/api/v1/me/totp", &json!({ "password": PASSWORD })).json();
     let secret = offer["secret"].as_str().unwrap();
     assert!(offer["uri"].as_str().unwrap().starts_with("otpauth://totp/Cairn:ada?secret="));
     assert!(offer["qr_svg"].as_str().unwrap().starts_with("<svg "));
@@ -154,7 +156,7 @@ fn a_second_factor_is_offered_proved_and_then_demanded() {
     assert_eq!(recovery.len(), 10);
     assert_eq!(ada.get("/api/v1/session").json()["user"]["totp_enabled"], true);
 
-    let replaced = ada.post("/api/v1/me/totp", &json!({}));
+    let replaced = ada.post("/api/v1/me/totp", &json!({ "password": PASSWORD }));
     assert_refused(&replaced, 409, "conflict", "an open session alone replaces it");
 
     let ask = |code: Option<&str>| server.ask_for_session("ada", PASSWORD, code);
@@ -337,6 +339,45 @@ fn owners_and_admins_see_to_members_and_an_owner_to_keys() {
         assert_refused(&answer, 404, "not_found", "keys are for programs, not for granting");
     }
     assert_eq!(server.with_key(strong, "GET", "/api/v1/me/sessions", b"").status, 404);
+}
+
+#[test]
+fn a_key_rests_with_its_makers_account_and_ends_with_their_ownership() {
+    let home = Home::new();
+    let server = home.serve();
+    home.member("ada", "owner");
+    let keys = "/api/v1/tenants/demo/keys";
+    let made_by_ada = || {
+        let made = server.sign_in("ada").post(keys, &json!({ "name": "hers", "role": "owner" }));
+        assert_eq!(made.status, 201, "{}", made.text());
+        made.json()["key"].as_str().unwrap().to_owned()
+    };
+    let opens = |key: &str| server.with_key(key, "GET", "/api/v1/tenants/demo", b"").status;
+    let key = made_by_ada();
+    let console = server.key("demo");
+    home.run(&["user", "disable", "ada"]);
+    assert_eq!((opens(&key), opens(&console)), (401, 200));
+    home.run(&["user", "enable", "ada"]);
+    assert_eq!(opens(&key), 200);
+
+    home.run(&["tenant", "member", "add", "demo", "ada", "--role", "editor"]);
+    assert_eq!((opens(&key), opens(&console)), (401, 200), "an editor makes no keys");
+    home.run(&["tenant", "member", "add", "demo", "ada", "--role", "owner"]);
+    assert_eq!(opens(&key), 401, "what has ended does not come back");
+    let second = made_by_ada();
+    home.run(&["tenant", "member", "remove", "demo", "ada"]);
+    assert_eq!(opens(&second), 401);
+    home.run(&["tenant", "member", "add", "demo", "ada", "--role", "owner"]);
+    let third = made_by_ada();
+    home.run(&["user", "delete", "ada"]);
+    assert_eq!(opens(&third), 401);
+    assert_eq!(opens(&console), 200);
+    // All of it is in the tenant's own trail, also that the account that was a member is gone.
+    let trail = home.json(&["audit", "list", "demo", "--action", "key.revoke"]);
+    assert_eq!(trail["entries"].as_array().unwrap().len(), 3, "{trail:#}");
+    let trail = home.json(&["audit", "list", "demo", "--action", "member.change"]);
+    let last = &trail["entries"][0]["detail"];
+    assert_eq!((&last["name"], &last["role"]), (&"ada".into(), &"none".into()), "{trail:#}");
 }
 
 #[test]

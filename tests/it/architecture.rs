@@ -30,7 +30,7 @@ const TABLE: &[(&str, &str)] = &[
     ("audit", "types error crypto"),
     ("system", "types error clock disk crypto database audit"),
     ("tls", "types error clock disk crypto config"),
-    ("auth", "types error clock crypto system"),
+    ("auth", "types error clock crypto audit system"),
     ("inference", "types error config crypto native"),
     ("extraction", "types error config extract"),
     (

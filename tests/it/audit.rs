@@ -390,6 +390,26 @@ fn every_way_in_and_every_grant_is_on_record() {
 }
 
 #[test]
+fn what_concerns_a_locked_tenant_reaches_its_trail_when_it_is_unlocked() {
+    let home = Home::new();
+    let server = home.serve();
+    home.user("ann", &[]);
+    home.run(&["tenant", "lock", "demo"]);
+    home.run(&["tenant", "member", "add", "demo", "ann", "--role", "reader"]);
+    home.run(&["tenant", "rename", "demo", "vault"]);
+    drop(server);
+    let _server = home.serve();
+    home.run(&["tenant", "unlock", "vault"]);
+    let trail = entries(&home, &["vault"]);
+    let last: Vec<&str> =
+        actions(&trail).into_iter().filter(|action| !action.starts_with("audit.")).collect();
+    let expected = ["tenant.lock", "member.change", "tenant.rename", "tenant.unlock"];
+    assert!(last.ends_with(&expected), "{last:?}");
+    let report = home.json(&["audit", "verify"]);
+    assert_eq!(report["ok"], true, "{report:#}");
+}
+
+#[test]
 fn an_auditor_sees_the_trail_and_nobody_else_but_the_owner() {
     let home = Home::new();
     let server = home.serve();

@@ -249,14 +249,64 @@ fn what_is_near_a_record_is_told_in_the_answer_and_to_watchers_of_its_tenant_alo
     assert!(!event.to_string().contains("pump.txt"), "{event:#}");
 }
 
+#[test]
+fn a_watcher_who_sees_one_collection_is_told_of_what_is_near_in_that_one_alone() {
+    let home = Home::new();
+    let server = home.serve();
+    let key = server.key("demo");
+    let put = |source: &str, collection: &str, text: &str| {
+        let path =
+            format!("/api/v1/tenants/demo/documents?source={source}&collection={collection}");
+        assert_eq!(server.with_key(&key, "POST", &path, text.as_bytes()).status, 202);
+    };
+    home.member("owner", "owner");
+    let owner = server.sign_in("owner");
+    let collections = "/api/v1/tenants/demo/collections";
+    let made: Vec<Value> = ["open", "closed"]
+        .iter()
+        .map(|name| owner.post(collections, &json!({ "name": name })).json()["id"].clone())
+        .collect();
+    // All the places among the nearest are taken by what the reader may not see.
+    for number in 0..6 {
+        let text = format!("The diesel pump in the boiler house leaks oil, says report {number}.");
+        put(&format!("closed-{number}.txt"), "closed", &text);
+    }
+    put("open.txt", "open", "The diesel pump of the harbour was replaced after an oil leak.");
+    server.settle();
+    home.user("ann", &[]);
+    let only = json!({ "role": "reader", "collections": [made[0]] });
+    assert_eq!(owner.put("/api/v1/tenants/demo/members/ann", &only).status, 200);
+    let who = format!("Cookie: {}", server.sign_in("ann").cookie);
+    let mut watcher = watch_as(&server, &who, "demo");
+    let mut unseen = Open::new(&server, &key, "demo", "application/x-ndjson", "?collection=closed");
+    unseen.record(&json!({ "text": "The diesel pump in the boiler house leaks oil once more." }));
+    assert!(unseen.next_with("related")["related"].as_array().is_some());
+    let mut seen = Open::new(&server, &key, "demo", "application/x-ndjson", "?collection=open");
+    seen.record(&json!({ "text": "Alarm: the diesel pump leaks oil." }));
+    let document = seen.acknowledged()["document"].clone();
+    let event = watcher.event("related");
+    assert_eq!(event["document"], document, "the first event is of what is in sight: {event:#}");
+    let sources: Vec<&str> = event["related"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|find| find["source"].as_str().unwrap())
+        .collect();
+    assert_eq!(sources, ["open.txt"], "{event:#}");
+}
+
 /// A reader of server-sent events.
 struct Watcher(BufReader<TcpStream>);
 
 fn watch(server: &Server<'_>, key: &str, tenant: &str) -> Watcher {
+    watch_as(server, &format!("Authorization: Bearer {key}"), tenant)
+}
+
+fn watch_as(server: &Server<'_>, who: &str, tenant: &str) -> Watcher {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!(
-        "GET /api/v1/tenants/{tenant}/events HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\n\r\n",
+        "GET /api/v1/tenants/{tenant}/events HTTP/1.1\r\nHost: {}\r\n{who}\r\n\r\n",
         server.address
     );
     stream.write_all(head.as_bytes()).unwrap();

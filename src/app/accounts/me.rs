@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use super::of_own;
-use crate::app::audit::{self, Action, Event};
+use crate::app::audit::{self, Action, Event, Told};
 use crate::app::{App, Error, blocking};
-use crate::auth::{ActiveSession, Peer, RecoveryCodes, TotpOffer};
+use crate::auth::{ActiveSession, Peer, RecoveryCodes, SignInError, TotpOffer};
 use crate::types::SessionId;
 
 pub use crate::system::SessionRecord;
@@ -31,25 +31,39 @@ pub async fn change_password(
     new: String,
     peer: Peer,
 ) -> Result<(), Error> {
-    let (user, id) = (session.user, session.id);
-    let changed = super::hashing(app, move |app| {
-        Ok(app.authority.change_password(user, id, &old, &new, &peer)?)
-    });
-    of_own(app, &session, Action::UserPassword, changed.await).await
+    let own = session.clone();
+    of_own(app, &session, Action::UserPassword, move |app, record| {
+        Ok(app.authority.change_password(&own, &old, &new, &peer, record)?)
+    })
+    .await
 }
 
 /// Makes a secret for a second factor.
 ///
 /// # Errors
-/// `SignIn` where there is one already; when the appliance database cannot be written.
-pub async fn offer_totp(app: &Arc<App>, session: ActiveSession) -> Result<ShownOffer, Error> {
-    let app = app.clone();
-    blocking(move || {
-        let offer = app.authority.offer_totp(session.user)?;
-        let qr_svg = super::qr::svg(&offer.uri);
-        Ok(ShownOffer { offer, qr_svg })
-    })
-    .await
+/// `SignIn` for a wrong password, or where there is a second factor already; when the appliance
+/// database cannot be written.
+pub async fn offer_totp(
+    app: &Arc<App>,
+    session: ActiveSession,
+    password: String,
+    peer: Peer,
+) -> Result<ShownOffer, Error> {
+    let user = session.user;
+    let offered =
+        super::hashing(app, move |app| Ok(app.authority.offer_totp(user, &password, &peer)?));
+    match offered.await {
+        Ok(offer) => {
+            let qr_svg = super::qr::svg(&offer.uri);
+            Ok(ShownOffer { offer, qr_svg })
+        }
+        // Nothing is changed yet, but somebody guesses a password.
+        Err(error @ Error::SignIn(SignInError::WrongPassword)) => {
+            let event = Event::new(Action::UserTotpEnable).on("user", user);
+            audit::concluded_for_appliance(app, &session.actor, event, Err(error)).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes the offered secret the second factor.
@@ -61,9 +75,11 @@ pub async fn confirm_totp(
     session: ActiveSession,
     code: String,
 ) -> Result<RecoveryCodes, Error> {
-    let (shared, user) = (app.clone(), session.user);
-    let confirmed = blocking(move || Ok(shared.authority.confirm_totp(user, &code)?)).await;
-    of_own(app, &session, Action::UserTotpEnable, confirmed).await
+    let user = session.user;
+    of_own(app, &session, Action::UserTotpEnable, move |app, record| {
+        Ok(app.authority.confirm_totp(user, &code, record)?)
+    })
+    .await
 }
 
 /// Does without a second factor.
@@ -77,9 +93,10 @@ pub async fn remove_totp(
     peer: Peer,
 ) -> Result<(), Error> {
     let user = session.user;
-    let removed =
-        super::hashing(app, move |app| Ok(app.authority.remove_totp(user, &password, &peer)?));
-    of_own(app, &session, Action::UserTotpDisable, removed.await).await
+    of_own(app, &session, Action::UserTotpDisable, move |app, record| {
+        Ok(app.authority.remove_totp(user, &password, &peer, record)?)
+    })
+    .await
 }
 
 /// The user's live sessions.
@@ -103,12 +120,15 @@ pub async fn end_session(
     session: &ActiveSession,
     ended: SessionId,
 ) -> Result<(), Error> {
-    let (shared, user) = (app.clone(), session.user);
-    if !blocking(move || Ok(shared.system.revoke_session(user, ended)?)).await? {
-        return Err(Error::NotFound);
-    }
-    let event = Event::new(Action::SessionRevoke).on("session", ended);
-    audit::record_appliance(app, &session.actor, event).await
+    let user = session.user;
+    audit::recorded(app, &session.actor, move |app| {
+        if !app.system.revoke_session(user, ended)? {
+            return Err(Error::NotFound);
+        }
+        let event = Event::new(Action::SessionRevoke).on("session", ended);
+        Ok(((), vec![Told::OfAppliance(event)]))
+    })
+    .await
 }
 
 /// Ends every session of the user, this one too.
@@ -116,7 +136,11 @@ pub async fn end_session(
 /// # Errors
 /// When the appliance database cannot be written.
 pub async fn end_sessions(app: &Arc<App>, session: &ActiveSession) -> Result<(), Error> {
-    let (shared, user) = (app.clone(), session.user);
-    let ended = blocking(move || Ok(shared.system.revoke_sessions(user, None).map(drop)?)).await;
-    of_own(app, session, Action::SessionRevoke, ended).await
+    let user = session.user;
+    audit::recorded(app, &session.actor, move |app| {
+        app.system.revoke_sessions(user, None)?;
+        let event = Event::new(Action::SessionRevoke).on("user", user);
+        Ok(((), vec![Told::OfAppliance(event)]))
+    })
+    .await
 }

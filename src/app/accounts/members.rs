@@ -1,14 +1,15 @@
 //! Members of a tenant.
 //!
 //! Called by: `http`. Talks to: `system`.
-//! Invariants: readers may be limited to collections; whoever changes, manages or audits is not.
+//! Invariants: readers may be limited to collections; whoever changes, manages or audits is not; the
+//! keys that an owner made end when they are owner no more: a copy of one would be a way back in.
 
 use std::sync::Arc;
 
-use crate::app::audit::{self, Action, Event};
+use crate::app::audit::{self, Action, Event, Told};
 use crate::app::{App, Error, blocking};
 use crate::auth::{Admit, Grant};
-use crate::types::{CollectionScope, Feature, Role};
+use crate::types::{CollectionScope, Feature, Role, TenantId, UserId};
 
 pub use crate::system::Membership;
 
@@ -21,7 +22,8 @@ pub async fn list(app: &Arc<App>, grant: &Grant<Admit>) -> Result<Vec<Membership
     blocking(move || Ok(app.system.list_members(tenant)?)).await
 }
 
-/// Makes the user of this id or name a member, or changes what they may do.
+/// Makes the user of this id or name a member, or changes what they may do. The keys of an owner who
+/// is none any more end.
 ///
 /// # Errors
 /// `NotFound` for an unknown user; `Invalid` for a limit that the role does not know; `NotInTier`
@@ -37,44 +39,66 @@ pub async fn set(
     if collections != CollectionScope::All && role != Role::Reader {
         return Err(Error::invalid("only readers can be limited to collections"));
     }
-    let (shared, tenant) = (app.clone(), grant.tenant());
-    let set = blocking(move || {
-        let app = shared;
-        if collections != CollectionScope::All {
-            app.quotas.standing(tenant)?.require(Feature::CollectionAccess)?;
-        }
+    let tenant = grant.tenant();
+    if collections != CollectionScope::All {
+        app.standing(tenant).await?.require(Feature::CollectionAccess)?;
+    }
+    audit::recorded(app, grant.actor(), move |app| {
         let user = app.system.find_user(&user)?.ok_or(Error::NotFound)?;
         let before = app.system.find_membership(tenant, user.id)?;
         app.system.set_membership(tenant, user.id, role, &collections, app.clock.now())?;
         let now = app.system.find_membership(tenant, user.id)?.ok_or(Error::NotFound)?;
-        Ok((before, now))
-    });
-    let (before, now) = set.await?;
-    let event = about(&now)
-        .with_some("role_before", before.map(|before| before.role.as_str()))
-        .with("role", now.role.as_str())
-        .with_some("collections", limits(&now.collections));
-    audit::record_about(app, tenant, grant.actor(), event).await?;
-    Ok(now)
+        let event = about(&now)
+            .with_some("role_before", before.map(|before| before.role.as_str()))
+            .with("role", now.role.as_str())
+            .with_some("collections", limits(&now.collections));
+        let mut told = vec![Told::OfTenant(tenant, event)];
+        if role != Role::Owner {
+            told.extend(revoke_keys_of(app, user.id, Some(tenant))?);
+        }
+        Ok((now, told))
+    })
+    .await
 }
 
-/// Ends the membership of the user of this id or name.
+/// Ends the membership of the user of this id or name, and the keys they made.
 ///
 /// # Errors
 /// `NotFound`.
 pub async fn remove(app: &Arc<App>, grant: &Grant<Admit>, user: String) -> Result<(), Error> {
-    let (shared, tenant) = (app.clone(), grant.tenant());
-    let removed = blocking(move || {
-        let user = shared.system.find_user(&user)?.ok_or(Error::NotFound)?;
-        let before = shared.system.find_membership(tenant, user.id)?.ok_or(Error::NotFound)?;
-        match shared.system.remove_membership(tenant, user.id)? {
-            true => Ok(before),
-            false => Err(Error::NotFound),
+    let tenant = grant.tenant();
+    audit::recorded(app, grant.actor(), move |app| {
+        let user = app.system.find_user(&user)?.ok_or(Error::NotFound)?;
+        let before = app.system.find_membership(tenant, user.id)?.ok_or(Error::NotFound)?;
+        if !app.system.remove_membership(tenant, user.id)? {
+            return Err(Error::NotFound);
         }
-    });
-    let before = removed.await?;
-    let event = about(&before).with("role_before", before.role.as_str()).with("role", "none");
-    audit::record_about(app, tenant, grant.actor(), event).await
+        let mut told = vec![Told::OfTenant(tenant, departure(&before))];
+        told.extend(revoke_keys_of(app, user.id, Some(tenant))?);
+        Ok(((), told))
+    })
+    .await
+}
+
+/// The end of a membership.
+pub(super) fn departure(before: &Membership) -> Event {
+    about(before).with("role_before", before.role.as_str()).with("role", "none")
+}
+
+/// Ends the keys of somebody who may not make any more, in one tenant or in all. Blocks.
+pub(super) fn revoke_keys_of(
+    app: &App,
+    maker: UserId,
+    tenant: Option<TenantId>,
+) -> Result<impl Iterator<Item = Told> + use<>, Error> {
+    let revoked = app.system.remove_api_keys_of(maker, tenant)?;
+    Ok(revoked.into_iter().map(move |key| {
+        let event = Event::new(Action::KeyRevoke)
+            .on("key", key.id)
+            .with("name", key.name)
+            .with("made_by", maker.to_string());
+        Told::OfTenant(key.tenant, event)
+    }))
 }
 
 fn about(membership: &Membership) -> Event {

@@ -13,7 +13,7 @@ pub mod users;
 
 use std::sync::Arc;
 
-use super::audit::{self, Action, Event, Outcome, Party};
+use super::audit::{self, Action, Event, Outcome, Party, Record};
 use super::{App, Error, blocking};
 use crate::auth::{ActiveSession, SignInError};
 
@@ -51,16 +51,20 @@ async fn not_let_in(app: &Arc<App>, claimed: String, error: &Error) -> Result<()
     audit::record_appliance_as(app, Party::anonymous(), event).await
 }
 
-/// Records what a user did to their own account, whatever came of it, and passes that on.
-async fn of_own<T>(
+/// Has a user change their own account: `change` puts the record into the trail with the change,
+/// and what fails goes on record as well.
+async fn of_own<T: Send + 'static>(
     app: &Arc<App>,
     session: &ActiveSession,
     action: Action,
-    outcome: Result<T, Error>,
+    change: impl FnOnce(&App, Record) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    if matches!(outcome, Err(Error::SignIn(SignInError::TooManyAttempts { .. }))) {
-        return outcome;
-    }
     let event = Event::new(action).on("user", session.user);
-    audit::concluded_for_appliance(app, &session.actor, event, outcome).await
+    let occasion = audit::here(app.clock.now(), audit::party(&session.actor));
+    let record = occasion.record(event.clone());
+    match hashing(app, move |app| change(app, record)).await {
+        Ok(changed) => Ok(changed),
+        Err(error @ Error::SignIn(SignInError::TooManyAttempts { .. })) => Err(error),
+        failed => audit::concluded_for_appliance(app, &session.actor, event, failed).await,
+    }
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::sign_in::opened;
-use crate::app::audit::{self, Action, Event};
+use crate::app::audit::{self, Action, Event, Occasion, Origin, Record, Told};
 use crate::app::{App, Error, blocking};
 use crate::auth::{Actor, Peer, Redemption, SignedIn};
-use crate::system::User;
+use crate::system::{Link, User};
 use crate::types::{ApplianceRole, LinkPurpose};
 
 /// A link as it is shown.
@@ -49,12 +49,14 @@ pub async fn make_link(
     actor: &Actor,
     user: Option<String>,
 ) -> Result<ShownLink, Error> {
-    let shared = app.clone();
-    let made = blocking(move || {
-        let app = shared;
+    let action = match actor {
+        Actor::Console => Action::ConsoleLink,
+        _ => Action::UserLink,
+    };
+    audit::recorded(app, actor, move |app| {
         let user = match user {
             Some(user) => Some(app.system.find_user(&user)?.ok_or(Error::NotFound)?),
-            None => only_admin(&app)?,
+            None => only_admin(app)?,
         };
         let lifetime = SignedDuration::from_mins(i64::from(app.server.link_minutes));
         let made = app.authority.make_link(user.as_ref().map(|user| user.id), lifetime)?;
@@ -64,23 +66,16 @@ pub async fn make_link(
             user_name: user.as_ref().map(|user| user.name.clone()),
             expires_at: made.expires_at,
         };
-        Ok((shown, user.map(|user| user.id)))
-    });
-    let (shown, user) = made.await?;
-    let action = match actor {
-        Actor::Console => Action::ConsoleLink,
-        _ => Action::UserLink,
-    };
-    let event = Event::new(action)
-        .with("purpose", shown.purpose.as_str())
-        .with("expires_at", shown.expires_at.to_string());
-    let event = match user {
-        Some(user) => event.on("user", user),
-        None => event,
-    };
-    // Nobody has the link yet: one whose making is not on record stays useless.
-    audit::record_appliance(app, actor, event).await?;
-    Ok(shown)
+        let event = Event::new(action)
+            .with("purpose", shown.purpose.as_str())
+            .with("expires_at", shown.expires_at.to_string());
+        let event = match user {
+            Some(user) => event.on("user", user.id),
+            None => event,
+        };
+        Ok((shown, vec![Told::OfAppliance(event)]))
+    })
+    .await
 }
 
 /// The admin who can sign in, if there is exactly one.
@@ -115,6 +110,7 @@ pub async fn redeem(
     given: Given,
     peer: Option<Peer>,
 ) -> Result<Option<SignedIn>, Error> {
+    let origin = audit::origin();
     let redeemed = super::hashing(app, move |app| {
         // Asked for first, since it is gone afterwards.
         let link = app.authority.inspect_link(&given.token)?;
@@ -124,19 +120,27 @@ pub async fn redeem(
             password: &given.password,
             code: given.code.as_deref(),
         };
-        let redeemed = app.authority.redeem_link(&redemption, peer.as_ref());
-        Ok((link, redeemed.map_err(Error::from)))
+        let at = app.clock.now();
+        let recording = |signed_in: Option<&SignedIn>| redeemed_by(&link, signed_in, at, &origin);
+        let redeemed = app.authority.redeem_link(&redemption, peer.as_ref(), &recording);
+        Ok((link.user, redeemed.map_err(Error::from)))
     });
-    let (link, redeemed) = redeemed.await?;
-    let signed_in = match redeemed {
-        Ok(signed_in) => signed_in,
-        Err(error) => {
-            let name = link.user.map(|(_, name)| name).unwrap_or_default();
-            super::not_let_in(app, name, &error).await?;
-            return Err(error);
-        }
-    };
-    let action = match (link.purpose, &signed_in) {
+    let (user, redeemed) = redeemed.await?;
+    if let Err(error) = &redeemed {
+        let name = user.map(|(_, name)| name).unwrap_or_default();
+        super::not_let_in(app, name, error).await?;
+    }
+    redeemed
+}
+
+/// What goes on record when a link was used.
+fn redeemed_by(
+    link: &Link,
+    signed_in: Option<&SignedIn>,
+    at: Timestamp,
+    origin: &Origin,
+) -> Vec<Record> {
+    let action = match (link.purpose, signed_in) {
         (LinkPurpose::FirstAdmin, _) => Action::ApplianceSetup,
         (LinkPurpose::Reset, Some(_)) => Action::UserPassword,
         (LinkPurpose::Reset, None) => Action::ConsoleReset,
@@ -146,10 +150,11 @@ pub async fn redeem(
         Some((user, _)) => event.on("user", *user),
         None => event,
     };
-    let actor = signed_in.as_ref().map_or(&Actor::Console, |signed_in| &signed_in.session.actor);
-    audit::record_appliance(app, actor, event).await?;
-    if let Some(signed_in) = &signed_in {
-        opened(app, signed_in).await?;
+    let actor = signed_in.map_or(&Actor::Console, |signed_in| &signed_in.session.actor);
+    let occasion = Occasion { at, actor: audit::party(actor), origin: origin.clone() };
+    let mut records = vec![occasion.clone().record(event)];
+    if let Some(signed_in) = signed_in {
+        records.extend(opened(&occasion, signed_in));
     }
-    Ok(signed_in)
+    records
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::app::audit::{self, Action, Event};
+use crate::app::audit::{self, Action, Event, Occasion, Record, Told};
 use crate::app::{App, Error, blocking, status};
 use crate::auth::{Actor, Peer, SignInError, SignedIn, UseBy};
 use crate::types::{Role, TenantId};
@@ -41,15 +41,20 @@ pub struct Identity {
 /// `SignIn`, with why not.
 pub async fn sign_in(app: &Arc<App>, given: Presented, peer: Peer) -> Result<SignedIn, Error> {
     let claimed = given.name.clone();
+    let origin = audit::origin();
     let signed_in = super::hashing(app, move |app| {
         let code = given.code.as_deref();
-        Ok(app.authority.sign_in(&given.name, &given.password, code, &peer)?)
+        let at = app.clock.now();
+        let recording = |signed_in: Option<&SignedIn>| {
+            let actor = |signed_in: &SignedIn| audit::party(&signed_in.session.actor);
+            let occasion = |actor| Occasion { at, actor, origin: origin.clone() };
+            signed_in
+                .map_or_else(Vec::new, |signed_in| opened(&occasion(actor(signed_in)), signed_in))
+        };
+        Ok(app.authority.sign_in(&given.name, &given.password, code, &peer, &recording)?)
     });
     match signed_in.await {
-        Ok(signed_in) => {
-            opened(app, &signed_in).await?;
-            Ok(signed_in)
-        }
+        Ok(signed_in) => Ok(signed_in),
         Err(error) => {
             super::not_let_in(app, claimed, &error).await?;
             Err(told_of_clock(app, error).await)
@@ -66,15 +71,14 @@ async fn told_of_clock(app: &Arc<App>, error: Error) -> Error {
     error
 }
 
-/// Records that a session was opened, and a recovery code that was used up for it.
-pub(super) async fn opened(app: &Arc<App>, signed_in: &SignedIn) -> Result<(), Error> {
+/// What goes on record when a session is opened, and a recovery code used up for it.
+pub(super) fn opened(occasion: &Occasion, signed_in: &SignedIn) -> Vec<Record> {
     let session = &signed_in.session;
-    if signed_in.by_recovery_code {
-        let event = Event::new(Action::UserRecoveryCode).on("user", session.user);
-        audit::record_appliance(app, &session.actor, event).await?;
-    }
-    let event = Event::new(Action::SessionSignIn).on("session", session.id);
-    audit::record_appliance(app, &session.actor, event).await
+    let recovered = signed_in
+        .by_recovery_code
+        .then(|| Event::new(Action::UserRecoveryCode).on("user", session.user));
+    let signed_in = Event::new(Action::SessionSignIn).on("session", session.id);
+    recovered.into_iter().chain([signed_in]).map(|event| occasion.clone().record(event)).collect()
 }
 
 /// Ends the session behind a cookie.
@@ -82,19 +86,18 @@ pub(super) async fn opened(app: &Arc<App>, signed_in: &SignedIn) -> Result<(), E
 /// # Errors
 /// When the appliance database cannot be written.
 pub async fn sign_out(app: &Arc<App>, session: String) -> Result<(), Error> {
-    let authority = app.authority.clone();
-    let live = blocking(move || {
-        let live = authority.session(&session, UseBy::Page)?;
-        authority.sign_out(&session)?;
-        Ok(live)
-    });
-    match live.await? {
-        Some(ended) => {
-            let event = Event::new(Action::SessionSignOut).on("session", ended.id);
-            audit::record_appliance(app, &ended.actor, event).await
-        }
-        None => Ok(()),
-    }
+    let (shared, presented) = (app.clone(), session.clone());
+    let live = blocking(move || Ok(shared.authority.session(&presented, UseBy::Page)?)).await?;
+    let Some(live) = live else {
+        let app = app.clone();
+        return blocking(move || Ok(app.authority.sign_out(&session)?)).await;
+    };
+    audit::recorded(app, &live.actor, move |app| {
+        app.authority.sign_out(&session)?;
+        let event = Event::new(Action::SessionSignOut).on("session", live.id);
+        Ok(((), vec![Told::OfAppliance(event)]))
+    })
+    .await
 }
 
 /// The account and the tenants of a caller.

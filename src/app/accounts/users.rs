@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::app::audit::{self, Action, Event};
+use super::members;
+use crate::app::audit::{self, Action, Event, Told};
 use crate::app::{App, Error, blocking};
 use crate::auth::Actor;
 use crate::types::{ApplianceRole, UserId, is_user_name};
@@ -25,19 +26,18 @@ pub async fn create(
     if !is_user_name(&name) {
         return Err(crate::auth::LinkError::Name.into());
     }
-    let shared = app.clone();
-    let made = blocking(move || {
-        let user = shared.authority.new_user(&name, appliance_role);
-        shared.system.add_user(&user, None)?;
-        Ok(user)
-    });
-    let user = made.await?;
-    let event = Event::new(Action::UserCreate)
-        .on("user", user.id)
-        .with("name", user.name.clone())
-        .with_some("appliance_role", user.appliance_role.map(ApplianceRole::as_str));
-    audit::record_appliance(app, actor, event).await?;
-    Ok(user)
+    audit::recorded(app, actor, move |app| {
+        let user = app.authority.new_user(&name, appliance_role);
+        app.system.add_user(&user, None)?;
+        let event = about(Action::UserCreate, &user)
+            .with_some("appliance_role", user.appliance_role.map(ApplianceRole::as_str));
+        Ok((user, vec![Told::OfAppliance(event)]))
+    })
+    .await
+}
+
+fn about(action: Action, user: &User) -> Event {
+    Event::new(action).on("user", user.id).with("name", user.name.clone())
 }
 
 /// Users after `cursor`.
@@ -93,9 +93,7 @@ pub async fn change(
     user: String,
     update: UserUpdate,
 ) -> Result<User, Error> {
-    let shared = app.clone();
-    let changed = blocking(move || {
-        let app = shared;
+    audit::recorded(app, actor, move |app| {
         let found = app.system.find_user(&user)?.ok_or(Error::NotFound)?;
         if !app.system.change_user(found.id, update, app.clock.now())? {
             return Err(Error::NotFound);
@@ -103,35 +101,37 @@ pub async fn change(
         if update.disabled == Some(false) {
             app.authority.forgive(&found.name)?;
         }
-        app.system.find_user(&found.id.to_string())?.ok_or(Error::NotFound)
-    });
-    let user = changed.await?;
-    let role = update.appliance_role.map(|role| role.map_or("none", ApplianceRole::as_str));
-    let event = Event::new(Action::UserChange)
-        .on("user", user.id)
-        .with("name", user.name.clone())
-        .with_some("appliance_role", role)
-        .with_some("disabled", update.disabled);
-    audit::record_appliance(app, actor, event).await?;
-    Ok(user)
+        let user = app.system.find_user(&found.id.to_string())?.ok_or(Error::NotFound)?;
+        let role = update.appliance_role.map(|role| role.map_or("none", ApplianceRole::as_str));
+        let event = about(Action::UserChange, &user)
+            .with_some("appliance_role", role)
+            .with_some("disabled", update.disabled);
+        Ok((user, vec![Told::OfAppliance(event)]))
+    })
+    .await
 }
 
-/// Removes the user of this id or name, with memberships and sessions.
+/// Removes the user of this id or name, with memberships, sessions and the keys they made.
 ///
 /// # Errors
 /// `NotFound`; `Conflict` where no admin could sign in any more.
 pub async fn remove(app: &Arc<App>, actor: &Actor, user: String) -> Result<(), Error> {
-    let shared = app.clone();
-    let removed = blocking(move || {
-        let found = shared.system.find_user(&user)?.ok_or(Error::NotFound)?;
-        match shared.system.remove_user(found.id)? {
-            true => Ok(found),
+    audit::recorded(app, actor, move |app| {
+        let found = app.system.find_user(&user)?.ok_or(Error::NotFound)?;
+        let mut told = vec![Told::OfAppliance(about(Action::UserDelete, &found))];
+        // The tenants they were in are told as well: their trails say who could enter.
+        for belonging in app.system.list_memberships(found.id)? {
+            if let Some(before) = app.system.find_membership(belonging.tenant, found.id)? {
+                told.push(Told::OfTenant(belonging.tenant, members::departure(&before)));
+            }
+        }
+        told.extend(members::revoke_keys_of(app, found.id, None)?);
+        match app.system.remove_user(found.id)? {
+            true => Ok(((), told)),
             false => Err(Error::NotFound),
         }
-    });
-    let user = removed.await?;
-    let event = Event::new(Action::UserDelete).on("user", user.id).with("name", user.name);
-    audit::record_appliance(app, actor, event).await
+    })
+    .await
 }
 
 /// Takes the second factor from the user of this id or name: the console's help for a lost one.
@@ -139,17 +139,12 @@ pub async fn remove(app: &Arc<App>, actor: &Actor, user: String) -> Result<(), E
 /// # Errors
 /// `NotFound`.
 pub async fn reset_totp(app: &Arc<App>, user: String) -> Result<(), Error> {
-    let shared = app.clone();
-    let reset = blocking(move || {
-        let found = shared.system.find_user(&user)?.ok_or(Error::NotFound)?;
-        shared.authority.forgive(&found.name)?;
-        shared.system.clear_totp(found.id, shared.clock.now())?;
-        Ok(found)
-    });
-    let user = reset.await?;
-    let event = Event::new(Action::ConsoleReset)
-        .on("user", user.id)
-        .with("name", user.name)
-        .with("what", "second_factor");
-    audit::record_appliance(app, &Actor::Console, event).await
+    audit::recorded(app, &Actor::Console, move |app| {
+        let found = app.system.find_user(&user)?.ok_or(Error::NotFound)?;
+        app.authority.forgive(&found.name)?;
+        app.system.clear_totp(found.id, app.clock.now())?;
+        let event = about(Action::ConsoleReset, &found).with("what", "second_factor");
+        Ok(((), vec![Told::OfAppliance(event)]))
+    })
+    .await
 }

@@ -28,6 +28,7 @@ use crate::auth::{Actor, Write};
 use crate::tenant::TenantHandle;
 use crate::types::{DocumentId, FormatHint, SearchResult};
 pub use places::{Place, Places};
+pub use related::{RelatedFind, related};
 
 use lines::{Line, Lines, MAX_LINE_BYTES};
 use record::Record;
@@ -40,9 +41,8 @@ const ANSWERS: usize = 64;
 /// Records taken in side by side; they are acknowledged in order all the same.
 const ABREAST: usize = 8;
 
-/// How long a stream lives, so that one whose session ended meanwhile is turned away when it comes
-/// again; a key, membership or account is asked for with every group of records. The console needs
-/// neither.
+/// How long a stream lives: not for ever, however often its sender is asked for with its records. The
+/// console needs no end.
 const LIFETIME: Duration = Duration::from_secs(600);
 
 /// How long a record waits while too much of the tenant waits to be indexed.

@@ -1,8 +1,9 @@
 //! What a tenant holds that is near something which has just come.
 //!
-//! Called by: `app::stream`. Talks to: `app::search`.
-//! Invariants: it looks with the rights of who sent the record, and never at the record's own
-//! document; its queue is bounded, and what finds no place in it is counted, not kept.
+//! Called by: `app::stream`; `http`, for those who watch. Talks to: `app::search`.
+//! Invariants: it looks with the rights of who is told, and never at the record's own document: what
+//! a limited watcher is told neither shows nor is weighed by what they may not see; its queue is
+//! bounded, and what finds no place in it is counted, not kept.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use tokio::sync::mpsc;
 use super::Message;
 use crate::app::search::{self, SearchRequest};
 use crate::app::{App, Error};
-use crate::auth::Write;
+use crate::auth::{CanRead, Read, Write};
 use crate::tenant::{TenantEvent, TenantHandle};
 use crate::types::{DocumentId, SearchFilter, SearchMode, SearchResult};
 
@@ -41,7 +42,8 @@ pub(super) async fn run(
     told: mpsc::Sender<Message>,
 ) {
     while let Some(record) = arrived.recv().await {
-        let finds = match Box::pin(finds(&app, &tenant, &record)).await {
+        let found = finds(&app, &tenant, record.document, words(&record.text));
+        let finds = match Box::pin(found).await {
             Ok(finds) if finds.is_empty() => continue,
             Ok(finds) => finds,
             Err(error) => {
@@ -52,6 +54,7 @@ pub(super) async fn run(
         };
         tenant.tell(TenantEvent::Related {
             document: record.document,
+            query: words(&record.text).into(),
             finds: finds.iter().map(|find| (find.document_id, find.score)).collect(),
         });
         let Arrived { seq, document, .. } = record;
@@ -61,12 +64,70 @@ pub(super) async fn run(
     }
 }
 
-async fn finds(
+/// A document near one that has just come, as a watcher is told of it.
+#[derive(Clone, Debug)]
+pub struct RelatedFind {
+    pub document: DocumentId,
+    pub source: String,
+    pub title: Option<String>,
+    pub score: f64,
+}
+
+/// A document that has just come with what is near it, for a watcher: its source and `finds`. A
+/// watcher who sees only some collections gets finds of their own. `None` where the document is not
+/// in sight, or nothing near it.
+///
+/// # Errors
+/// When the catalogue cannot be read, or too many look at a time.
+pub async fn related(
     app: &Arc<App>,
-    tenant: &TenantHandle<Write>,
-    record: &Arrived,
+    tenant: &TenantHandle<Read>,
+    document: DocumentId,
+    query: &str,
+    finds: Vec<(DocumentId, f64)>,
+) -> Result<Option<(String, Vec<RelatedFind>)>, Error> {
+    let Some(of) = tenant.read(move |catalog| catalog.document(document)).await? else {
+        return Ok(None);
+    };
+    let seen = match tenant.is_limited() {
+        true => self::finds(app, tenant, document, query.to_owned())
+            .await?
+            .into_iter()
+            .map(shown)
+            .collect(),
+        false => in_catalogue(tenant, finds).await?,
+    };
+    Ok((!seen.is_empty()).then_some((of.source, seen)))
+}
+
+fn shown(result: SearchResult) -> RelatedFind {
+    let SearchResult { document_id, source, title, score, .. } = result;
+    RelatedFind { document: document_id, source, title: Some(title), score }
+}
+
+async fn in_catalogue(
+    tenant: &TenantHandle<Read>,
+    finds: Vec<(DocumentId, f64)>,
+) -> Result<Vec<RelatedFind>, Error> {
+    let seen = tenant.read(move |catalog| {
+        let mut seen = Vec::new();
+        for (document, score) in finds {
+            if let Some(row) = catalog.document(document)? {
+                let (source, title) = (row.source, row.title);
+                seen.push(RelatedFind { document, source, title, score });
+            }
+        }
+        Ok(seen)
+    });
+    Ok(seen.await?)
+}
+
+async fn finds<A: CanRead>(
+    app: &Arc<App>,
+    tenant: &TenantHandle<A>,
+    document: DocumentId,
+    query: String,
 ) -> Result<Vec<SearchResult>, Error> {
-    let query = words(&record.text);
     if query.is_empty() {
         return Ok(Vec::new());
     }
@@ -79,7 +140,7 @@ async fn finds(
         group_similar: false,
     };
     let mut results = search::search(app, tenant, request).await?.results;
-    results.retain(|result| result.document_id != record.document && is_near(result));
+    results.retain(|result| result.document_id != document && is_near(result));
     results.truncate(FINDS);
     for result in &mut results {
         result.passages.truncate(1);

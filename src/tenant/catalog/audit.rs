@@ -6,10 +6,13 @@
 
 use super::{CatalogError, CatalogReader, CatalogWriter, failed};
 use crate::audit::{Entry, Record, Verdict};
+use crate::system::Waiting;
 use crate::system::trail::{self, Check, Step, TrailQuery};
 
 /// Name of the setting; the trail keeps query text where its value is [`ON`].
 pub(super) const QUERY_TEXT: &str = "audit_query_text";
+/// Name of the setting that holds the key of the newest entry that waited elsewhere.
+const TAKEN_LAST: &str = "audit_taken_last";
 const ON: &str = "on";
 const OFF: &str = "off";
 
@@ -25,6 +28,25 @@ impl CatalogWriter<'_> {
         let keeps_query_text = self.keeps_query_text()?;
         trail::append(self.transaction, self.audit, records, keeps_query_text)
             .map_err(failed("append to the audit trail"))
+    }
+
+    /// Adds entries that wait elsewhere, oldest first. Those up to the one that was taken last are here
+    /// already: the process died before they were forgotten there.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be written.
+    pub(in crate::tenant) fn record_waiting(
+        &self,
+        waiting: &[Waiting],
+    ) -> Result<(), CatalogError> {
+        let taken = self.setting(TAKEN_LAST)?;
+        let known = waiting.iter().rposition(|entry| Some(&entry.key) == taken.as_ref());
+        let new = &waiting[known.map_or(0, |known| known + 1)..];
+        self.record(new.iter().map(|entry| entry.record.clone()))?;
+        match new.last() {
+            Some(last) => self.set_setting(TAKEN_LAST, &last.key),
+            None => Ok(()),
+        }
     }
 
     /// Keeps the text of queries from now on, or no longer. What was recorded stays.

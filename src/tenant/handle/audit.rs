@@ -192,20 +192,6 @@ impl<A: Access> TenantHandle<A> {
         }
         Ok(())
     }
-
-    /// Puts a record into the trail, durably.
-    ///
-    /// # Errors
-    /// When the catalogue cannot be written.
-    pub async fn audit_now(&self, record: Record) -> Result<(), CatalogError> {
-        let stores = self.inner.stores().map_err(CatalogError::Locked)?;
-        let now = self.now();
-        tokio::task::spawn_blocking(move || {
-            stores.catalog.write(now, |catalog| catalog.record([record]))
-        })
-        .await
-        .map_err(CatalogError::Interrupted)?
-    }
 }
 
 impl<A: CanWrite> TenantHandle<A> {

@@ -13,7 +13,7 @@ export const accounts = {
     json<T.Actor>('POST', `${API}/setup`, { body, apart: true }),
 
   changePassword: (body: { old: string; new: string }) => json<void>('POST', `${API}/me/password`, { body }),
-  beginTotp: () => json<T.TotpOffer>('POST', `${API}/me/totp`),
+  beginTotp: (password: string) => json<T.TotpOffer>('POST', `${API}/me/totp`, { body: { password } }),
   confirmTotp: (code: string) =>
     json<{ recovery_codes: string[] }>('POST', `${API}/me/totp/confirm`, { body: { code } }),
   removeTotp: (password: string) => json<void>('DELETE', `${API}/me/totp`, { body: { password } }),

@@ -469,6 +469,10 @@ export interface ApiKey {
   role: Role;
   created_at: string;
   last_used_at: string | null;
+  /** Name of the user who made it; `null` for the console. */
+  created_by: string | null;
+  /** True while it opens nothing because the account of its maker is disabled. */
+  maker_disabled: boolean;
   expires_at: string | null;
 }
 
