@@ -29,6 +29,8 @@ use crate::types::{DocumentId, ItemKey, LedgerTotals, SourceId, Throughput};
 
 /// Between two totals.
 const PACE: Duration = Duration::from_millis(250);
+/// The same for a watcher who sees some collections only: their totals are counted anew each time.
+const LIMITED_PACE: Duration = Duration::from_secs(1);
 
 /// How long a stream lives. Browsers come again by themselves.
 const LIFETIME: Duration = Duration::from_secs(600);
@@ -83,6 +85,7 @@ async fn watch(
     send: mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut changes = tenant.subscribe();
+    let pace = if tenant.is_limited() { LIMITED_PACE } else { PACE };
     let end = Instant::now() + LIFETIME;
     if send.send(Ok(first)).await.is_err() {
         return;
@@ -98,7 +101,7 @@ async fn watch(
                 Err(broadcast::error::RecvError::Closed) => return,
             },
         }
-        let until = Instant::now() + PACE;
+        let until = Instant::now() + pace;
         while let Ok(change) = tokio::time::timeout_at(until, changes.recv()).await {
             match change {
                 Ok(event) => told.take(event),
