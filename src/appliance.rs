@@ -8,6 +8,7 @@ mod backlog;
 mod compose;
 mod crowd;
 mod gate;
+mod hardening;
 mod local;
 mod tls;
 
@@ -155,6 +156,7 @@ impl Appliance {
     /// is not at hand is no error: the appliance is sealed then, and says why. Nor is a missing
     /// or broken model: search goes on by keyword, and status says so.
     pub async fn open(config: Config) -> Result<Self, ApplianceError> {
+        hardening::harden();
         let taking = config.clone();
         let lock = tokio::task::spawn_blocking(move || take_lock(&taking))
             .await

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 pub use devices::{clear_swap_areas, on_one_disk};
@@ -23,7 +23,13 @@ pub const TEMP_PREFIX: &str = ".tmp-";
 /// # Errors
 /// The operating system's, with the path left to the caller to name.
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // One that somebody made before may be open to others.
+    let permissions = fs::metadata(path)?.permissions();
+    match permissions.mode() & 0o077 {
+        0 => Ok(()),
+        _ => fs::set_permissions(path, fs::Permissions::from_mode(0o700)),
+    }
 }
 
 /// Makes a private directory that holds nothing, whatever was there before.

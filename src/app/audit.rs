@@ -206,6 +206,8 @@ pub enum Told {
     OfAppliance(Event),
     /// In the appliance's trail and in that of the tenant it concerns.
     OfTenant(TenantId, Event),
+    /// In the trail of a tenant that it concerns as well.
+    OnlyOfTenant(TenantId, Event),
 }
 
 /// Makes a change of the appliance database together with what goes on record about it: both last,
@@ -238,19 +240,28 @@ pub async fn recorded<T: Send + 'static>(
 
 /// Puts events into the appliance's trail and on their way to those of tenants; the tenants that
 /// are to get some. Blocks.
-fn put_on_record(
+pub(super) fn put_on_record(
     system: &System,
     occasion: &Occasion,
     told: Vec<Told>,
 ) -> Result<BTreeSet<TenantId>, SystemError> {
     let (mut records, mut concerned) = (Vec::new(), BTreeSet::new());
+    let mut of_tenant = |tenant, event: &Event| {
+        if system.put_in_outbox(tenant, &occasion.clone().record(event.clone()))? {
+            concerned.insert(tenant);
+        }
+        Ok::<_, SystemError>(())
+    };
     for told in told {
         let event = match told {
             Told::OfAppliance(event) => event,
             Told::OfTenant(tenant, event) => {
-                system.put_in_outbox(tenant, &occasion.clone().record(event.clone()))?;
-                concerned.insert(tenant);
+                of_tenant(tenant, &event)?;
                 event.with("tenant", tenant.to_string())
+            }
+            Told::OnlyOfTenant(tenant, event) => {
+                of_tenant(tenant, &event)?;
+                continue;
             }
         };
         records.push(occasion.clone().record(event));
@@ -260,13 +271,14 @@ fn put_on_record(
 }
 
 /// Has a tenant take what waits for its trail. What it cannot take now stays where it is.
-async fn deliver(app: &Arc<App>, tenant: TenantId) {
+pub(super) async fn deliver(app: &Arc<App>, tenant: TenantId) {
     let delivered = match app.open_for_work(tenant, SystemActor::Worker).await {
         Ok(open) => open.take_from_outbox().await.map_err(Error::from),
         Err(error) => Err(error),
     };
     if let Err(error) = delivered
         && !error.is_locked()
+        && !matches!(error, Error::NotFound)
     {
         tracing::error!(
             tenant = %tenant,
@@ -335,13 +347,9 @@ impl Trail {
     ///
     /// # Errors
     /// When it cannot be read; a trail that is not sound is a verdict, not an error.
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method itself is not general enough over the lifetime of a snapshot"
-    )]
     pub async fn verify(&self) -> Result<Verdict, Error> {
         let verdict = match self {
-            Self::Tenant(tenant) => tenant.read_audit(|trail| trail.verify()).await?,
+            Self::Tenant(tenant) => tenant.verify_audit().await?,
             Self::Appliance(app, _) => {
                 let app = app.clone();
                 blocking(move || Ok(app.system.verify_audit()?)).await?

@@ -274,9 +274,13 @@ fn statement(certificate: &DeletionCertificate) -> String {
         "Its files were removed."
     } else {
         &format!(
-            "Its data key {} was destroyed first, then its files were removed: copies of them that \
-             may be elsewhere cannot be read with anything that this appliance holds.",
-            certificate.destroyed_key.key_ids.join(", ")
+            "Its data key {} was destroyed first, then its files were removed: the appliance holds \
+             nothing any more that reads copies of them. A backup of the folder of keys, \
+             keys/{}.json, together with the key of the appliance as it is today, would; where there \
+             may be one, destroy it, or change the key of the appliance and destroy the old one with \
+             its recovery shares.",
+            certificate.destroyed_key.key_ids.join(", "),
+            certificate.tenant
         )
     };
     format!(

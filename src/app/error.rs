@@ -122,6 +122,9 @@ impl Error {
             Self::Registry(RegistryError::Name { .. }) => ErrorCode::InvalidRequest,
             Self::Registry(RegistryError::Locked { .. }) => ErrorCode::TenantLocked,
             Self::Registry(RegistryError::Absent { .. }) => ErrorCode::NotFound,
+            Self::Registry(RegistryError::Busy { .. } | RegistryError::InUse { .. }) => {
+                ErrorCode::Conflict
+            }
             Self::Registry(RegistryError::System(SystemError::NameTaken { .. }))
             | Self::System(SystemError::NameTaken { .. } | SystemError::LastAdmin) => {
                 ErrorCode::Conflict

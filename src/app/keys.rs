@@ -63,7 +63,7 @@ pub async fn create(
             created_at: now,
             expires_at: new.expires_at,
             last_used_at: None,
-            maker_disabled: false,
+            rests: false,
         };
         app.system.add_api_key(tenant, &key, &token.digest(), maker)?;
         let event = Event::new(Action::KeyCreate)

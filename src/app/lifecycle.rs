@@ -77,6 +77,7 @@ pub async fn resume(app: &Arc<App>, grant: &Grant<Administer>) -> Result<TenantR
 /// Takes a tenant's keys out of memory. One that is suspended stays so, and is locked besides.
 ///
 /// # Errors
+/// `Registry` (`InUse`) where something of it is read that does not end: it is locked all the same.
 /// When the appliance database cannot be written.
 pub async fn lock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord, Error> {
     let record = tenants::record(app, grant).await?;
@@ -90,16 +91,20 @@ pub async fn lock(app: &Arc<App>, grant: &Grant<Operate>) -> Result<TenantRecord
         TenantState::Suspended => lock_besides(app, tenant, actor, true, None).await?,
         TenantState::Locked => record,
     };
-    let shared = app.clone();
-    blocking(move || {
-        shared.registry.lock(tenant);
-        Ok(())
-    })
-    .await?;
     app.extraction.forget(tenant);
     app.viewer.forget(tenant);
     app.statistics.forget(tenant);
-    Ok(record)
+    let shared = app.clone();
+    match blocking(move || Ok(shared.registry.lock(tenant)?)).await {
+        Ok(()) => Ok(record),
+        // It is locked, and not all of it is put away.
+        failed => {
+            let event = Event::new(Action::TenantLock).on("tenant", tenant);
+            let event = event.with("tenant", tenant.to_string());
+            audit::concluded_for_appliance(app, grant.actor(), event, failed).await?;
+            Ok(record)
+        }
+    }
 }
 
 /// Lets a locked tenant be opened again. One that is suspended stays so.

@@ -303,6 +303,7 @@ pub async fn upkeep(app: &Arc<App>, tenant: &TenantHandle<Write>) -> Result<(), 
     app.standing(tenant.id()).await?.count(tenant).await?;
     let handle = tenant.clone();
     blocking(move || {
+        handle.drop_anchor()?;
         handle.shrink_log()?;
         Ok(handle.fulltext()?.compact()?)
     })

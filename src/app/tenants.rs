@@ -57,22 +57,21 @@ pub async fn create(
     name: String,
     tier: Option<Tier>,
 ) -> Result<TenantRecord, Error> {
-    let record = audit::recorded(app, actor, move |app| {
-        let mut record = app.registry.create(&name)?;
-        if let Some(tier) = tier {
-            let update = TenantUpdate { tier: Some(tier), ..TenantUpdate::default() };
-            app.system.change_tenant(record.id, &update)?;
-            record.tier = tier;
-        }
-        let event = Event::new(Action::TenantCreate)
-            .on("tenant", record.id)
-            .with("name", record.name.clone())
-            .with("tier", record.tier.as_str());
-        let tenant = record.id;
-        Ok((record, vec![Told::OfTenant(tenant, event)]))
+    let occasion = audit::here(app.clock.now(), audit::party(actor));
+    let shared = app.clone();
+    let record = blocking(move || {
+        Ok(shared.registry.create(&name, tier.unwrap_or(Tier::Pro), |record| {
+            let event = Event::new(Action::TenantCreate)
+                .on("tenant", record.id)
+                .with("name", record.name.clone())
+                .with("tier", record.tier.as_str());
+            let told = vec![Told::OfTenant(record.id, event)];
+            audit::put_on_record(&shared.system, &occasion, told).map(drop)
+        })?)
     })
     .await?;
     app.quotas.change(&record);
+    audit::deliver(app, record.id).await;
     app.schedule.arrive(record.id);
     Ok(record)
 }

@@ -2,8 +2,9 @@
 //!
 //! Called by: `appliance`. Talks to: `keys`, and every module that an open appliance consists of.
 //! Invariants: at most one change of state at a time; a request is served by the state that it
-//! found; when sealing returns, the stores are closed and the keys are gone. A change of state is on
-//! record as soon as there is a trail to write to.
+//! found, and one that may change something is served to its end, whether or not its client waits
+//! for it: half of a change is none. When sealing returns well, the stores are closed and the keys
+//! are gone. A change of state is on record as soon as there is a trail to write to.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -11,11 +12,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::response::Response;
+use tokio_util::task::TaskTracker;
 use tower::{Service, ServiceExt};
 use zeroize::Zeroizing;
 
@@ -35,6 +40,9 @@ use crate::sources::{Inboxes, Synchroniser};
 use crate::tls::{self, Tls};
 use crate::worker::Workers;
 
+/// How long requests that may change something get to come to their end when the process stops.
+const CHANGES_END: Duration = Duration::from_secs(10);
+
 /// Recovery shares made when the key is changed, and how many of them give it back.
 const SHARES: u8 = 3;
 const THRESHOLD: u8 = 2;
@@ -50,6 +58,8 @@ pub(super) struct Gate {
     changing: tokio::sync::Mutex<()>,
     /// True while a server runs, which watches drop folders; a single command does not.
     serving: AtomicBool,
+    /// Requests that may change something.
+    changes: TaskTracker,
     /// What goes into the audit trail once there is one.
     backlog: Backlog,
     /// Itself, for the routers that carry it.
@@ -96,6 +106,7 @@ impl Gate {
             state: RwLock::new(State::Sealed { why: None }),
             changing: tokio::sync::Mutex::default(),
             serving: AtomicBool::new(false),
+            changes: TaskTracker::new(),
             backlog: Backlog::default(),
             me: me.clone(),
         });
@@ -157,6 +168,10 @@ impl Gate {
 
     /// Finishes units of work in progress and closes everything. The seal is not changed.
     pub(super) async fn close(&self) {
+        self.changes.close();
+        if tokio::time::timeout(CHANGES_END, self.changes.wait()).await.is_err() {
+            tracing::warn!(left = self.changes.len(), "requests are broken off");
+        }
         if let Some(open) = self.current() {
             open.rest().await;
             let app = open.app.clone();
@@ -302,21 +317,33 @@ impl SealControl for Gate {
 
     async fn seal(&self, by: Party) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        let Some(open) = self.current() else { return Ok(()) };
-        self.note(by, Event::new(Action::ApplianceSeal)).await;
+        let Some(open) = self.current() else {
+            let keys = self.keys.clone();
+            return blocking(move || {
+                keys.seal();
+                Ok(())
+            })
+            .await;
+        };
+        let event = Event::new(Action::ApplianceSeal);
+        self.note(by.clone(), event.clone()).await;
         // New requests find a sealed appliance while those under way are let go.
         self.set(State::Sealed { why: None });
         open.rest().await;
         let (app, keys) = (open.app.clone(), self.keys.clone());
-        blocking(move || {
-            app.registry.close_all();
+        let closed = blocking(move || {
+            let closed = app.registry.close_all();
             app.tls.forget_keys();
             keys.seal();
-            Ok(())
+            Ok(closed?)
         })
-        .await?;
+        .await;
+        if closed.is_err() {
+            // For when there is a trail again.
+            self.note(by, audit::told(event, &closed)).await;
+        }
         tracing::info!("the appliance is sealed");
-        Ok(())
+        closed
     }
 
     async fn unseal(&self, by: Party, with: Unseal) -> Result<(), Error> {
@@ -398,7 +425,21 @@ impl Service<Request> for Passage {
                 }
             }
         };
-        Box::pin(router.oneshot(request))
+        if request.method().is_safe() {
+            return Box::pin(router.oneshot(request));
+        }
+        // A client that goes away ends its request, and would end a change half way through it.
+        let change = gate.changes.spawn(router.oneshot(request));
+        Box::pin(async move {
+            Ok(match change.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(never)) => match never {},
+                Err(error) => {
+                    tracing::error!("a request broke off: {error}");
+                    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+                }
+            })
+        })
     }
 }
 

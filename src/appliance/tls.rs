@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 
 use super::crowd::{Crowd, Seated};
 use super::gate::Gate;
+use super::hardening;
 use crate::app::blocking;
 use crate::clock::SystemClock;
 use crate::config::{Home, ServerConfig};
@@ -31,6 +32,9 @@ use crate::tls::{Issued, ListenerConfig, Tls, TlsError};
 
 /// A peer that has not said what it wants by then is disconnected.
 const FIRST_WORD: Duration = Duration::from_secs(30);
+
+/// A connection on which no further request begins by then is closed.
+const NEXT_REQUEST: Duration = Duration::from_secs(75);
 
 /// Makes what a home still lacks in certificates, and says what that was; what goes wrong is
 /// logged. Blocks.
@@ -72,13 +76,16 @@ impl Listener {
 
     /// Serves until the handle says stop.
     pub(super) async fn serve(self, router: Router) -> io::Result<()> {
-        let crowd = Crowd::default();
-        let server = Server::<SocketAddr>::from_listener(self.listener)
+        let crowd = Crowd::new(hardening::open_files());
+        let _watch = crowd.watch();
+        let mut server = Server::<SocketAddr>::from_listener(self.listener)
             .handle(self.handle)
             .first_request_timeout(FIRST_WORD)
             .accept_error_handler(|peer: Option<&SocketAddr>, error: &io::Error| {
                 tracing::debug!(?peer, "a connection was not accepted: {error}");
             });
+        // Also counts from the end of a request to the next one.
+        server.http_builder().http1().header_read_timeout(NEXT_REQUEST);
         match self.tls {
             Some(config) => {
                 let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(config));

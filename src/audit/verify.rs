@@ -32,6 +32,8 @@ pub enum FlawKind {
     Rewritten,
     /// The record of the newest entry is missing or was altered.
     Head,
+    /// The chain was put back to an earlier state: it once had this many entries and more.
+    PutBack { known: u64 },
 }
 
 /// The first flaw of a chain.
@@ -64,6 +66,11 @@ impl fmt::Display for Flaw {
             FlawKind::Head => {
                 write!(f, "the record of the newest entry was altered before entry {sequence}")
             }
+            FlawKind::PutBack { known } => write!(
+                f,
+                "entries are missing from {sequence} on: the appliance knows of entry {known}, so an \
+                 earlier state was put back"
+            ),
         }
     }
 }

@@ -168,7 +168,7 @@ impl Authority {
         let mut by_recovery_code = false;
         // A link cannot be guessed, so failures of others do not keep its holder out; a code can.
         if let Some(peer) = peer.filter(|_| found.totp_secret.is_some()) {
-            let attempt = self.begin(name, peer, false)?;
+            let attempt = self.begin(ThrottleKey::link(name), peer, false)?;
             by_recovery_code = self.second_factor(&found, given.code, &attempt)?;
             self.succeed(&attempt)?;
         }

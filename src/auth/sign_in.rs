@@ -87,12 +87,18 @@ impl Authority {
             Some(found) => self.is_signed_in_from(found.user.id, &peer.address)?,
             None => false,
         };
-        let attempt = self.begin(name, peer, trusted)?;
+        let account = match trusted {
+            true => ThrottleKey::account_at(name, &peer.address),
+            false => ThrottleKey::account(name),
+        };
+        let attempt = self.begin(account, peer, trusted)?;
         let Some(found) = right_password(found, password) else {
             return Err(SignInError::BadCredentials);
         };
         let by_recovery_code = self.second_factor(&found, code, &attempt)?;
         self.succeed(&attempt)?;
+        // Whoever has the password is not kept out for what others tried.
+        self.system.forgive(&ThrottleKey::account(name))?;
         let (mut signed_in, record) = self.new_session(&found.user, peer)?;
         signed_in.by_recovery_code = by_recovery_code;
         self.system.together(|| {
@@ -200,7 +206,7 @@ impl Authority {
         peer: &Peer,
     ) -> Result<Credentials, SignInError> {
         let found = self.known(user)?;
-        let attempt = self.begin(&found.user.name, peer, false)?;
+        let attempt = self.begin(ThrottleKey::account(&found.user.name), peer, false)?;
         let found = right_password(Some(found), password).ok_or(SignInError::WrongPassword)?;
         self.succeed(&attempt)?;
         Ok(found)
@@ -239,28 +245,22 @@ impl Authority {
 
     pub(in crate::auth) fn begin(
         &self,
-        name: &str,
+        account: ThrottleKey,
         peer: &Peer,
         trusted: bool,
     ) -> Result<Counted, SignInError> {
-        let account = ThrottleKey::account(name);
         let source = ThrottleKey::source(&peer.address);
         match self.system.begin_attempt(&account, &source, trusted, self.clock.now())? {
-            Attempt::Allowed => Ok(Counted { account, source, trusted }),
+            Attempt::Allowed => Ok(Counted { account, source }),
             Attempt::Refused { retry_after } => Err(SignInError::TooManyAttempts { retry_after }),
         }
     }
 
-    /// An attempt that succeeded: the account's failures are forgotten, and those of the address
-    /// only where the account was signed in from there before, since anybody with an account
-    /// could else wipe out what they do to others.
+    /// An attempt that succeeded: the account's failures are forgotten. Those of the address stay,
+    /// since anybody with an account could else wipe out what they do to others.
     pub(in crate::auth) fn succeed(&self, attempt: &Counted) -> Result<(), SignInError> {
         self.system.forgive(&attempt.account)?;
-        match attempt.trusted {
-            true => self.system.forgive(&attempt.source)?,
-            false => self.system.excuse_attempt(&attempt.source)?,
-        }
-        Ok(())
+        Ok(self.system.excuse_attempt(&attempt.source)?)
     }
 
     fn excuse(&self, attempt: &Counted) -> Result<(), SignInError> {
@@ -273,7 +273,6 @@ impl Authority {
 pub(in crate::auth) struct Counted {
     account: ThrottleKey,
     source: ThrottleKey,
-    trusted: bool,
 }
 
 /// The user, if there is one who may sign in and the password is theirs. Takes the same time in

@@ -406,6 +406,12 @@ fn many_failures_slow_an_account_down_but_not_for_who_is_signed_in_there() {
     site.authority.sign_in("ada", PASSWORD, None, &home, UNRECORDED).unwrap();
     site.sign_in("ada", PASSWORD, None).unwrap();
 
+    // Somebody else at that address has their own count there, and soon has to wait.
+    let guess = || site.authority.sign_in("ada", "guess", None, &home, UNRECORDED).unwrap_err();
+    let refused = (0..8).filter(|_| matches!(guess(), SignInError::TooManyAttempts { .. })).count();
+    assert_eq!(refused, 3, "four are free and the fifth counts");
+    site.pass(15 * 60);
+
     attack(&site);
     site.authority.forgive("Ada").unwrap();
     site.sign_in("ada", PASSWORD, None).unwrap();

@@ -79,6 +79,8 @@ struct Key {
     id: String,
     name: String,
     role: Role,
+    created_by: Option<String>,
+    rests: bool,
     created_at: String,
     expires_at: Option<String>,
     last_used_at: Option<String>,
@@ -149,8 +151,10 @@ async fn list(client: &Client, output: Output, tenant: &str) -> Result<(), CliEr
             let (used, expires) =
                 (key.last_used_at.unwrap_or_else(never), key.expires_at.unwrap_or_else(never));
             let role = key.role.to_string();
-            vec![printable(&key.name), role, key.id, key.created_at, expires, used]
+            let by = key.created_by.unwrap_or_else(|| "console".to_owned());
+            let by = if key.rests { format!("{by}, and opens nothing") } else { by };
+            vec![printable(&key.name), role, key.id, printable(&by), key.created_at, expires, used]
         })
         .collect();
-    output.line(table(&["name", "role", "id", "created", "expires", "last used"], &rows))
+    output.line(table(&["name", "role", "id", "made by", "created", "expires", "last used"], &rows))
 }

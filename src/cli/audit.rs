@@ -124,6 +124,9 @@ struct Verdict {
     entries: u64,
     first_bad: Option<u64>,
     reason: Option<String>,
+    /// True where it could not be looked at, since the tenant is locked.
+    #[serde(default)]
+    locked: bool,
 }
 
 /// Entries read from an export at a time.
@@ -272,13 +275,14 @@ async fn verify_all(client: &Client) -> Result<Vec<Verdict>, CliError> {
                 entries: 0,
                 first_bad: None,
                 reason: Some(format!("it cannot be checked: {}", error.message)),
+                locked: error.exit == Exit::Locked,
             },
         });
     }
     Ok(verdicts)
 }
 
-/// Says what was found; exit code 1 where not all is well.
+/// Says what was found; exit code 1 where not all is well, 4 where all is that could be looked at.
 fn conclude(output: Output, verdicts: &[Verdict]) -> Result<Exit, CliError> {
     let ok = verdicts.iter().all(|verdict| verdict.ok);
     if output.json() {
@@ -288,13 +292,20 @@ fn conclude(output: Output, verdicts: &[Verdict]) -> Result<Exit, CliError> {
             output.line(sentence(verdict))?;
         }
     }
-    Ok(if ok { Exit::Done } else { Exit::Failed })
+    Ok(if ok {
+        Exit::Done
+    } else if verdicts.iter().all(|verdict| verdict.ok || verdict.locked) {
+        Exit::Locked
+    } else {
+        Exit::Failed
+    })
 }
 
 fn sentence(verdict: &Verdict) -> String {
     let name = printable(&verdict.trail);
     match &verdict.reason {
         None => format!("ok      {name}: {} sound", entries(verdict.entries)),
+        Some(reason) if verdict.locked => format!("skipped {name}: {}", printable(reason)),
         Some(reason) => format!("FAILED  {name}: {}", printable(reason)),
     }
 }
@@ -402,6 +413,7 @@ fn check_lines(mut file: impl BufRead) -> io::Result<Verdict> {
             entries: 0,
             first_bad: Some(1),
             reason: Some("the file holds no entry".to_owned()),
+            locked: false,
         });
     };
     let found = verifier.finish(HeadCheck::Unknown);
@@ -411,5 +423,6 @@ fn check_lines(mut file: impl BufRead) -> io::Result<Verdict> {
         entries: found.entries,
         first_bad: found.flaw.as_ref().map(|flaw| flaw.sequence),
         reason: found.flaw.map(|flaw| flaw.to_string()),
+        locked: false,
     })
 }

@@ -60,6 +60,26 @@ impl Failure {
     pub(super) fn not_found() -> Self {
         Self::from(app::Error::NotFound)
     }
+
+    /// The answer, with a status that is not that of its code.
+    fn with_status(self, status: StatusCode) -> Response {
+        let problem = Problem {
+            kind: "about:blank".to_owned(),
+            title: self.code.title().to_owned(),
+            status: status.as_u16(),
+            detail: self.detail,
+            code: self.code.as_str().to_owned(),
+            hint: self.code.hint().map(str::to_owned),
+            request_id: REQUEST_ID.try_with(Clone::clone).unwrap_or_default(),
+        };
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        let mut response =
+            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
 }
 
 impl From<app::Error> for Failure {
@@ -100,30 +120,14 @@ fn status(kind: Kind) -> StatusCode {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = status(self.code.kind());
-        let problem = Problem {
-            kind: "about:blank".to_owned(),
-            title: self.code.title().to_owned(),
-            status: status.as_u16(),
-            detail: self.detail,
-            code: self.code.as_str().to_owned(),
-            hint: self.code.hint().map(str::to_owned),
-            request_id: REQUEST_ID.try_with(Clone::clone).unwrap_or_default(),
-        };
-        let body = serde_json::to_vec(&problem).unwrap_or_default();
-        let mut response =
-            (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
-        if let Some(seconds) = self.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        response
+        self.with_status(status)
     }
 }
 
 /// The answer to a method that a path does not know.
 pub(super) async fn method_not_allowed() -> Response {
-    let mut response = Failure::invalid("this path does not know that method").into_response();
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response
+    let failure = Failure::invalid("this path does not know that method");
+    failure.with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 /// The answer to a request whose handler panicked. Where it did is in the log already; the message

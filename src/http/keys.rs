@@ -33,8 +33,8 @@ pub(super) struct KeyView {
     expires_at: Option<Timestamp>,
     #[schema(value_type = Option<String>)]
     last_used_at: Option<Timestamp>,
-    /// True while it opens nothing because the account of its maker is disabled.
-    maker_disabled: bool,
+    /// True while it opens nothing, since whoever made it is disabled or no owner of the tenant.
+    rests: bool,
 }
 
 impl From<ApiKey> for KeyView {
@@ -47,7 +47,7 @@ impl From<ApiKey> for KeyView {
             created_at: key.created_at,
             expires_at: key.expires_at,
             last_used_at: key.last_used_at,
-            maker_disabled: key.maker_disabled,
+            rests: key.rests,
         }
     }
 }

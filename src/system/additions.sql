@@ -23,17 +23,18 @@ INSERT INTO totp_spent (user, first_step, last_step)
     SELECT id, 0, totp_last_step FROM user
     WHERE totp_secret IS NOT NULL AND id NOT IN (SELECT user FROM totp_spent);
 
--- Who made an API key, by id: it rests while they are disabled and ends with their right to make it.
+-- Who made an API key, by id: it opens nothing unless they are an owner of the tenant, and able to
+-- sign in.
 CREATE TABLE IF NOT EXISTS api_key_maker (
     key   TEXT PRIMARY KEY REFERENCES api_key (id) ON DELETE CASCADE,
     user  TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS api_key_maker_by_user ON api_key_maker (user);
 
--- Releases before kept the name alone.
+-- Releases before kept the name alone; one that nobody has any more is nobody's.
 INSERT INTO api_key_maker (key, user)
-    SELECT api_key.id, user.id FROM api_key JOIN user ON user.name = api_key.created_by
-    WHERE api_key.id NOT IN (SELECT key FROM api_key_maker);
+    SELECT id, coalesce((SELECT user.id FROM user WHERE user.name = created_by), '')
+    FROM api_key WHERE created_by IS NOT NULL AND id NOT IN (SELECT key FROM api_key_maker);
 
 -- Audit entries that the trails of tenants are still to get, as JSON.
 CREATE TABLE IF NOT EXISTS audit_outbox (
@@ -43,3 +44,10 @@ CREATE TABLE IF NOT EXISTS audit_outbox (
     record  TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS audit_outbox_by_tenant ON audit_outbox (tenant, number);
+
+-- How far the audit trail of each tenant had come.
+CREATE TABLE IF NOT EXISTS audit_anchor (
+    tenant    TEXT PRIMARY KEY REFERENCES tenant (id) ON DELETE CASCADE,
+    sequence  INTEGER NOT NULL,
+    hash      BLOB NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,8 +1,8 @@
 //! API keys, by digest: each opens one tenant in one role until it expires or is revoked.
 //!
 //! Called by: `auth`, `app`. Talks to: `system.db`.
-//! Invariants: the key itself is not known here; one rests while whoever made it is disabled, and
-//! goes with their right to make it.
+//! Invariants: the key itself is not known here; one that a user made opens nothing while that user
+//! is no owner of the tenant, or disabled.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
@@ -22,8 +22,8 @@ pub struct ApiKey {
     pub created_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub last_used_at: Option<Timestamp>,
-    /// True while it opens nothing because the account of its maker is disabled.
-    pub maker_disabled: bool,
+    /// True while it opens nothing, since whoever made it is disabled or no owner of the tenant.
+    pub rests: bool,
 }
 
 /// Whom a presented key belongs to.
@@ -43,9 +43,11 @@ pub struct RevokedKey {
     pub name: String,
 }
 
-/// True of a key whose maker is disabled.
-const MAKER_DISABLED: &str = "EXISTS (SELECT 1 FROM api_key_maker JOIN user ON user.id = api_key_maker.user \
-     WHERE api_key_maker.key = api_key.id AND user.disabled)";
+/// True of a key that rests.
+const RESTS: &str = "EXISTS (SELECT 1 FROM api_key_maker WHERE api_key_maker.key = api_key.id \
+     AND NOT EXISTS (SELECT 1 FROM membership JOIN user ON user.id = membership.user \
+         WHERE membership.tenant = api_key.tenant AND membership.user = api_key_maker.user \
+         AND membership.role = 'owner' AND NOT user.disabled))";
 
 /// Uses of a key are written down at most this often, so that a read does not cost a write.
 const LAST_USED_STEP_US: i64 = 60_000_000;
@@ -102,7 +104,7 @@ impl System {
         let found = connection
             .prepare_cached(&format!(
                 "SELECT id, tenant, name, role, last_used_at FROM api_key \
-                 WHERE digest = ?1 AND coalesce(expires_at > ?2, 1) AND NOT {MAKER_DISABLED}"
+                 WHERE digest = ?1 AND coalesce(expires_at > ?2, 1) AND NOT {RESTS}"
             ))
             .and_then(|mut statement| {
                 statement
@@ -147,7 +149,7 @@ impl System {
         self.connection()
             .prepare_cached(&format!(
                 "SELECT 1 FROM api_key WHERE tenant = ?1 AND id = ?2 \
-                 AND coalesce(expires_at > ?3, 1) AND NOT {MAKER_DISABLED}"
+                 AND coalesce(expires_at > ?3, 1) AND NOT {RESTS}"
             ))
             .and_then(|mut found| {
                 found.exists(params![tenant.to_string(), key.to_string(), now.as_microsecond()])
@@ -193,7 +195,7 @@ impl System {
         self.connection()
             .prepare_cached(&format!(
                 "SELECT id, name, role, created_by, created_at, expires_at, last_used_at, \
-                 {MAKER_DISABLED} FROM api_key WHERE tenant = ?1 ORDER BY id"
+                 {RESTS} FROM api_key WHERE tenant = ?1 ORDER BY id"
             ))
             .and_then(|mut list| {
                 list.query_map([tenant.to_string()], |row| {
@@ -208,7 +210,7 @@ impl System {
                         created_at: timestamp(4, row.get(4)?)?,
                         expires_at: expires.map(|at| timestamp(5, at)).transpose()?,
                         last_used_at: last_used.map(|at| timestamp(6, at)).transpose()?,
-                        maker_disabled: row.get(7)?,
+                        rests: row.get(7)?,
                     })
                 })?
                 .collect()

@@ -5,6 +5,7 @@
 //! Invariants: it holds no content of any tenant; tokens are stored as digests only; the file is
 //! encrypted with the appliance's own key.
 
+mod anchors;
 mod api_keys;
 mod audit;
 mod deletions;
@@ -35,6 +36,7 @@ use crate::audit::ChainKeys;
 use crate::crypto::{KeyPurpose, Keyring};
 use crate::database::{self, DatabaseError};
 
+pub(crate) use anchors::Anchor;
 pub use api_keys::{ApiKey, KeyHolder, RevokedKey};
 pub use deletions::Deletion;
 pub use links::Link;

@@ -23,25 +23,26 @@ pub(crate) struct Waiting {
 }
 
 impl System {
-    /// Has a record reach the trail of a tenant, when that can be written.
+    /// Has a record reach the trail of a tenant, when that can be written; false where there is no
+    /// such tenant any more.
     ///
     /// # Errors
-    /// When the database cannot be written, or there is no such tenant.
+    /// When the database cannot be written.
     pub(crate) fn put_in_outbox(
         &self,
         tenant: TenantId,
         record: &Record,
-    ) -> Result<(), SystemError> {
+    ) -> Result<bool, SystemError> {
         self.transaction("put an entry into the outbox", |connection| {
             let record = serde_json::to_string(record)
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
             connection
                 .execute(
                     "INSERT INTO audit_outbox (key, tenant, record) \
-                     VALUES (lower(hex(randomblob(16))), ?1, ?2)",
+                     SELECT lower(hex(randomblob(16))), id, ?2 FROM tenant WHERE id = ?1",
                     params![tenant.to_string(), record],
                 )
-                .map(drop)
+                .map(|rows| rows > 0)
         })
     }
 

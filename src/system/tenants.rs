@@ -1,10 +1,10 @@
 //! Tenants by id and name, with their tier, state and limits.
 //!
 //! Called by: `auth`, `tenant::Registry`, `app`. Talks to: `system.db`.
-//! Invariants: names are unique labels; the id names the directory.
+//! Invariants: names are unique labels, whatever their case; the id names the directory.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
 use super::unit::Unit;
@@ -45,7 +45,9 @@ impl System {
     /// # Errors
     /// `NameTaken`, or when the database cannot be written.
     pub fn add_tenant(&self, tenant: &TenantRecord) -> Result<(), SystemError> {
-        self.connection()
+        let connection = self.connection();
+        name_is_free(&connection, tenant.id, &tenant.name)?;
+        connection
             .execute(
                 "INSERT INTO tenant (id, name, tier, state, limits, created_at) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -105,6 +107,7 @@ impl System {
         let name = change.name.as_deref().unwrap_or_default();
         let connection = self.connection();
         let unit = Unit::begin(&connection).map_err(failed("change tenant"))?;
+        name_is_free(&connection, tenant, name)?;
         let rows = connection
             .execute(
                 "UPDATE tenant SET name = coalesce(?2, name), tier = coalesce(?3, tier), \
@@ -141,6 +144,15 @@ impl System {
             .map(|rows| rows > 0)
             .map_err(failed("remove tenant"))
     }
+}
+
+/// Refuses a name that another tenant has but for its case: people would take one for the other.
+fn name_is_free(connection: &Connection, tenant: TenantId, name: &str) -> Result<(), SystemError> {
+    let taken = connection
+        .prepare_cached("SELECT 1 FROM tenant WHERE name = ?1 COLLATE NOCASE AND id <> ?2")
+        .and_then(|mut found| found.exists([name, &tenant.to_string()]))
+        .map_err(failed("look for a tenant's name"))?;
+    if taken { Err(SystemError::NameTaken { name: name.to_owned() }) } else { Ok(()) }
 }
 
 fn json(limits: &Map<String, Value>) -> String {

@@ -241,7 +241,7 @@ fn a_key_stops_working_when_it_expires() {
         created_at: at(0),
         expires_at: Some(at(100)),
         last_used_at: None,
-        maker_disabled: false,
+        rests: false,
     };
     system.add_api_key(tenant.id, &key, &digest, None).unwrap();
     assert!(system.use_api_key(&digest, at(99)).unwrap().is_some());
@@ -419,7 +419,7 @@ fn key(name: &str) -> ApiKey {
         created_at: at(0),
         expires_at: None,
         last_used_at: None,
-        maker_disabled: false,
+        rests: false,
     }
 }
 
@@ -435,8 +435,12 @@ fn a_key_rests_while_its_maker_is_disabled_and_ends_with_their_right_to_make_it(
         system.add_api_key(tenant.id, &key, &digest, maker).unwrap();
         key.id
     };
+    let becomes = |tenant: &TenantRecord, role: Role| {
+        system.set_membership(tenant.id, ada.id, role, &CollectionScope::All, at(0)).unwrap();
+    };
     for tenant in [&here, &there] {
         system.add_tenant(tenant).unwrap();
+        becomes(tenant, Role::Owner);
     }
     let one = makes(&here, "hers", Some(ada.id));
     makes(&there, "hers too", Some(ada.id));
@@ -450,10 +454,13 @@ fn a_key_rests_while_its_maker_is_disabled_and_ends_with_their_right_to_make_it(
     assert!(!opens("hers") && !opens("hers too") && opens("the console's"));
     assert!(!system.api_key_counts(here.id, one, at(1)).unwrap());
     let shown: Vec<bool> =
-        system.list_api_keys(here.id).unwrap().iter().map(|key| key.maker_disabled).collect();
+        system.list_api_keys(here.id).unwrap().iter().map(|key| key.rests).collect();
     assert_eq!(shown, [true, false]);
     turn(false);
     assert!(opens("hers") && system.api_key_counts(here.id, one, at(1)).unwrap());
+    becomes(&here, Role::Editor);
+    assert!(!opens("hers") && opens("hers too"), "an editor makes no keys");
+    becomes(&here, Role::Owner);
     let revoked = system.remove_api_keys_of(ada.id, Some(here.id)).unwrap();
     assert_eq!(revoked.iter().map(|key| key.id).collect::<Vec<_>>(), [one]);
     assert!(!opens("hers") && opens("hers too") && opens("the console's"));

@@ -17,6 +17,10 @@ use crate::crypto::TokenDigest;
 pub enum ThrottleKey {
     /// Digest of an account's name, be there such an account or not.
     Account(TokenDigest),
+    /// The same from an address where somebody is signed in to it.
+    AccountAt(TokenDigest),
+    /// Codes given with a one-time link for an account.
+    Link(TokenDigest),
     /// A network address, or the network that one household or host has.
     Source(String),
 }
@@ -25,6 +29,17 @@ impl ThrottleKey {
     /// The key of an account's name, whatever its case.
     pub fn account(name: &str) -> Self {
         Self::Account(TokenDigest::of(&name.to_ascii_lowercase()))
+    }
+
+    /// The key of an account as seen from an address where somebody is signed in to it: failures of
+    /// others elsewhere do not count there.
+    pub fn account_at(name: &str, address: &str) -> Self {
+        Self::AccountAt(TokenDigest::of(&format!("{}\n{address}", name.to_ascii_lowercase())))
+    }
+
+    /// The key of codes for an account that come with a one-time link, which nobody can guess.
+    pub fn link(name: &str) -> Self {
+        Self::Link(TokenDigest::of(&name.to_ascii_lowercase()))
     }
 
     /// The key of a network address. A host has a whole IPv6 network of 64 bits to itself.
@@ -41,6 +56,8 @@ impl ThrottleKey {
     fn stored(&self) -> String {
         match self {
             Self::Account(digest) => format!("account:{}", digest.as_str()),
+            Self::AccountAt(digest) => format!("account_at:{}", digest.as_str()),
+            Self::Link(digest) => format!("link:{}", digest.as_str()),
             Self::Source(network) => format!("source:{network}"),
         }
     }
@@ -48,7 +65,7 @@ impl ThrottleKey {
     /// Failures that cost no waiting. Many people may share an address, nobody an account.
     fn free(&self) -> i64 {
         match self {
-            Self::Account(_) => 4,
+            Self::Account(_) | Self::AccountAt(_) | Self::Link(_) => 4,
             Self::Source(_) => 20,
         }
     }
@@ -102,8 +119,9 @@ fn micros(span: SignedDuration) -> i64 {
 }
 
 impl System {
-    /// Counts an attempt against an account from an address, unless either has to wait. A
-    /// `trusted` source, one from which the account is signed in, need not wait for the account.
+    /// Counts an attempt against an account from an address, unless either has to wait. From a
+    /// `trusted` address, one where somebody is signed in to the account, it need not wait for what
+    /// others at that address do, a proxy perhaps; the account as seen from there has its own count.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -118,7 +136,7 @@ impl System {
         self.transaction("count sign-in", |transaction| {
             let of_account = read(transaction, account)?;
             let of_source = read(transaction, source)?;
-            let wait = of_source.wait(now).max(if trusted { 0 } else { of_account.wait(now) });
+            let wait = of_account.wait(now).max(if trusted { 0 } else { of_source.wait(now) });
             if wait > 0 {
                 let retry_after = SignedDuration::from_micros(wait);
                 return Ok(Attempt::Refused { retry_after });

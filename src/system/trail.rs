@@ -145,7 +145,7 @@ fn detail_text(entry: &Entry) -> rusqlite::Result<String> {
 }
 
 /// The last row, whatever it holds.
-fn last(connection: &Connection) -> rusqlite::Result<Option<(u64, EntryHash)>> {
+pub(crate) fn last(connection: &Connection) -> rusqlite::Result<Option<(u64, EntryHash)>> {
     connection
         .prepare_cached("SELECT sequence, hash FROM audit ORDER BY sequence DESC LIMIT 1")?
         .query_row([], |row| {

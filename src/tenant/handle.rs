@@ -4,13 +4,14 @@
 //! Invariants: a read handle cannot write; no public field, no `Default`, no `From`; a handle to a
 //! tenant that was closed does nothing but say so.
 
+mod anchor;
 mod audit;
 mod departure;
 mod outbox;
 
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
@@ -27,6 +28,7 @@ use super::vectors::{VectorError, VectorSettings, Vectors};
 use crate::audit::Record;
 use crate::auth::{Access, Actor, CanRead, CanWrite, Grant};
 use crate::clock::SharedClock;
+use crate::crypto::Keyring;
 use crate::disk;
 use crate::error::chain;
 use crate::failpoint::FaultPlan;
@@ -59,6 +61,34 @@ pub struct StoreBytes {
 
 /// How often closing looks whether the stores are free.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// What is left of a tenant that was closed: somebody may still use a store, such as a download that
+/// nobody reads on, and with it keys.
+#[derive(Default)]
+pub(in crate::tenant) struct Leftover {
+    is_busy: bool,
+    keyring: Weak<Keyring>,
+}
+
+impl Leftover {
+    /// True where a store was in use when closing gave up.
+    pub(in crate::tenant) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Waits until nobody holds keys any more, once the key store has forgotten them, for a while
+    /// at most; false where somebody does. Blocks.
+    pub(in crate::tenant) fn ends(&self, patience: Duration) -> bool {
+        let start = Instant::now();
+        while self.keyring.strong_count() > 0 {
+            if self.is_busy || start.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+        true
+    }
+}
 
 /// One open tenant; one per tenant and process.
 pub(in crate::tenant) struct Unlocked {
@@ -107,21 +137,23 @@ impl Unlocked {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Closes it under whoever still holds a handle, commits what waits for its trail, and waits up to `patience` until nobody uses
-    /// a store any more; false where somebody still does, who will fail at the next step. Blocks.
-    pub(in crate::tenant) fn close(&self, patience: Duration) -> bool {
-        let Some(stores) = self.slot().take() else { return true };
+    /// Closes it under whoever still holds a handle, commits what waits for its trail, and waits up
+    /// to `patience` until nobody uses a store any more. Whoever still does then fails at the next
+    /// step. Blocks.
+    pub(in crate::tenant) fn close(&self, patience: Duration) -> Leftover {
+        let Some(stores) = self.slot().take() else { return Leftover::default() };
         self.close_audit(&stores);
         stores.close_latch();
         let start = Instant::now();
+        let keyring = stores.keyring();
         while !stores.is_quiet() {
             if start.elapsed() > patience {
                 tracing::warn!(tenant = %self.id, "a closed tenant is still in use");
-                return false;
+                return Leftover { is_busy: true, keyring };
             }
             std::thread::sleep(LOOK);
         }
-        true
+        Leftover { is_busy: false, keyring }
     }
 
     /// Closes it if it was not used for `age` and nothing is going on; true where it is closed
@@ -141,6 +173,7 @@ impl Unlocked {
             );
             return false;
         }
+        self.drop_anchor_if_possible(stores);
         stores.settle();
         *slot = None;
         true

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::blobs::BlobError;
 use super::catalog::CatalogError;
-use super::handle::{OpenContext, TenantHandle, Unlocked};
+use super::handle::{Leftover, OpenContext, TenantHandle, Unlocked};
 use super::vectors::VectorSettings;
 use crate::archive::SigningKey;
 use crate::auth::{Access, Administer, Grant};
@@ -58,6 +58,11 @@ pub enum RegistryError {
     #[error("tenant {tenant} is busy and its data key stays as it is; try again later")]
     Busy { tenant: TenantId },
     #[error(
+        "tenant {tenant} is closed, but somebody still reads from it, such as a download that does \
+         not go on: its keys leave memory when that ends, within two minutes; try again then"
+    )]
+    InUse { tenant: TenantId },
+    #[error(
         "{name:?} is no tenant name: use 1 to 64 letters, digits, '-', '_' or '.', starting with a letter or digit"
     )]
     Name { name: String },
@@ -95,7 +100,8 @@ enum State {
     #[default]
     Closed,
     Open(Arc<Unlocked>),
-    Locked,
+    /// With what was still in use when it was locked.
+    Locked(Leftover),
 }
 
 impl Slot {
@@ -105,15 +111,12 @@ impl Slot {
 }
 
 impl State {
-    /// Closes what is open; false where somebody still uses it. Blocks.
-    fn close(&mut self) -> bool {
+    /// Closes what is open; what is still in use of it. Blocks.
+    fn close(&mut self) -> Leftover {
         match std::mem::take(self) {
             Self::Open(inner) => inner.close(PATIENCE),
-            locked @ Self::Locked => {
-                *self = locked;
-                true
-            }
-            Self::Closed => true,
+            Self::Locked(left) => left,
+            Self::Closed => Leftover::default(),
         }
     }
 }
@@ -146,18 +149,23 @@ impl Registry {
         }
     }
 
-    /// Makes a tenant. Blocks.
+    /// Makes a tenant; `recording` puts on record that it is there, both or neither. Blocks.
     ///
     /// # Errors
     /// A name that is taken or malformed; a directory, key or database that cannot be written;
     /// `Sealed`.
-    pub fn create(&self, name: &str) -> Result<TenantRecord, RegistryError> {
+    pub fn create(
+        &self,
+        name: &str,
+        tier: Tier,
+        recording: impl FnOnce(&TenantRecord) -> Result<(), SystemError>,
+    ) -> Result<TenantRecord, RegistryError> {
         Self::check_name(name)?;
         let id = TenantId::generate();
         let record = TenantRecord {
             id,
             name: name.to_owned(),
-            tier: Tier::Pro,
+            tier,
             state: TenantState::Active,
             locked: false,
             limits: serde_json::Map::new(),
@@ -166,9 +174,13 @@ impl Registry {
         let (scope, keys) = (id.to_string(), &self.context.keys);
         keys.create_keyring(&scope).map_err(RegistryError::keys(id))?;
         let root = self.root.join(&scope);
-        let made = self
-            .make_directories(id)
-            .and_then(|()| self.system.add_tenant(&record).map_err(RegistryError::System));
+        let made = self.make_directories(id).and_then(|()| {
+            let added = self.system.together(|| {
+                self.system.add_tenant(&record)?;
+                recording(&record)
+            });
+            added.map_err(RegistryError::System)
+        });
         if let Err(error) = made {
             // The name was taken, say: key and directory have no owner.
             let _ = keys.destroy_keyring(&scope);
@@ -197,7 +209,7 @@ impl Registry {
         let mut state = slot.state();
         let inner = match &*state {
             State::Open(inner) => inner.clone(),
-            State::Locked => return Err(RegistryError::Locked { tenant: id }),
+            State::Locked(_) => return Err(RegistryError::Locked { tenant: id }),
             State::Closed => {
                 let opened = self.open_stores(id);
                 if matches!(opened, Err(RegistryError::Absent { .. })) {
@@ -218,7 +230,7 @@ impl Registry {
         let slot = self.slots().get(&grant.tenant()).cloned()?;
         match &*slot.state() {
             State::Open(inner) => Some(TenantHandle::new(inner.clone(), grant)),
-            State::Closed | State::Locked => None,
+            State::Closed | State::Locked(_) => None,
         }
     }
 
@@ -231,6 +243,7 @@ impl Registry {
             Some(false) => {}
         }
         let open = Unlocked::open(id, self.root.join(id.to_string()), &self.context)?;
+        open.look_for_anchor();
         // Before anybody reads the trail. It can be read without them where nothing can be written.
         if let Err(error) = open.take_from_outbox() {
             tracing::error!(
@@ -249,19 +262,24 @@ impl Registry {
     /// Locks a tenant: closes it under whoever works with it and puts its keys away. Handles that
     /// are left fail, and it is not opened again before [`Self::unlock`]. Blocks until nothing of
     /// it is in use any more, for a while at most.
-    pub fn lock(&self, tenant: TenantId) {
+    ///
+    /// # Errors
+    /// `InUse` where something is in use for longer: the tenant is locked, and keys are in memory.
+    pub fn lock(&self, tenant: TenantId) -> Result<(), RegistryError> {
         let slot = self.slot(tenant);
         let mut state = slot.state();
-        state.close();
-        *state = State::Locked;
+        let left = state.close();
         self.context.keys.forget_keyring(&tenant.to_string());
+        let ended = left.ends(PATIENCE);
+        *state = State::Locked(left);
+        if ended { Ok(()) } else { Err(RegistryError::InUse { tenant }) }
     }
 
     /// Lets a locked tenant be opened again.
     pub fn unlock(&self, tenant: TenantId) {
         let slot = self.slot(tenant);
         let mut state = slot.state();
-        if matches!(*state, State::Locked) {
+        if matches!(*state, State::Locked(_)) {
             *state = State::Closed;
         }
     }
@@ -288,12 +306,26 @@ impl Registry {
 
     /// Closes every tenant under whoever works with it, and lets none arrive any more, as when the
     /// appliance is sealed. Blocks.
-    pub fn close_all(&self) {
+    ///
+    /// # Errors
+    /// `InUse` where something of a tenant is in use for longer: all are closed, and keys of that one
+    /// are in memory.
+    pub fn close_all(&self) -> Result<(), RegistryError> {
         self.arrivals.close(PATIENCE);
+        let mut in_use = None;
         for (tenant, slot) in self.all_slots() {
-            slot.state().close();
+            let mut state = slot.state();
+            let was_locked = matches!(*state, State::Locked(_));
+            let left = state.close();
             self.context.keys.forget_keyring(&tenant.to_string());
+            if !left.ends(PATIENCE) {
+                in_use = Some(tenant);
+            }
+            if was_locked {
+                *state = State::Locked(left);
+            }
         }
+        in_use.map_or(Ok(()), |tenant| Err(RegistryError::InUse { tenant }))
     }
 
     /// Commits what waits for the audit trails of open tenants: the last step before the process
@@ -354,10 +386,10 @@ impl Registry {
         let id = grant.tenant();
         let slot = self.slot(id);
         let mut state = slot.state();
-        if matches!(*state, State::Locked) {
+        if matches!(*state, State::Locked(_)) {
             return Err(RegistryError::Locked { tenant: id });
         }
-        if !state.close() {
+        if state.close().is_busy() {
             return Err(RegistryError::Busy { tenant: id });
         }
         self.context.keys.begin_rotation(&id.to_string()).map_err(RegistryError::keys(id))?;
@@ -369,14 +401,21 @@ impl Registry {
     /// read from then on, wherever the bytes still are. Blocks.
     ///
     /// # Errors
-    /// When the key cannot be destroyed, the database cannot be written or a file cannot be
-    /// removed; then it may be called again.
+    /// `InUse` where something of it is in use that does not end, since keys would stay in memory;
+    /// when the key cannot be destroyed, the database cannot be written or a file cannot be removed.
+    /// Then it may be called again.
     pub fn remove(&self, grant: &Grant<Administer>) -> Result<(), RegistryError> {
         let id = grant.tenant();
         let failed = |source| RegistryError::Directory { tenant: id, source };
         let slot = self.slot(id);
         let mut state = slot.state();
-        state.close();
+        let left = state.close();
+        self.context.keys.forget_keyring(&id.to_string());
+        if !left.ends(PATIENCE) {
+            // Nobody opens it meanwhile, and the next try finds what is left then.
+            *state = State::Locked(left);
+            return Err(RegistryError::InUse { tenant: id });
+        }
         let keys = &self.context.keys;
         keys.destroy_keyring(&id.to_string()).map_err(RegistryError::keys(id))?;
         self.system.remove_tenant(id).map_err(RegistryError::System)?;

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use jiff::Timestamp;
 use tokio::sync::{OnceCell, broadcast};
@@ -33,6 +33,8 @@ pub(in crate::tenant) const LEAVING_PREFIX: &str = "leaving-";
 pub(in crate::tenant) struct Stores {
     root: PathBuf,
     epoch: u32,
+    /// Goes when the last of those is dropped who work with keys of it.
+    keyring: Weak<Keyring>,
     latch: Latch,
     pub(in crate::tenant) catalog: Catalog,
     pub(in crate::tenant) blobs: Blobs,
@@ -80,6 +82,7 @@ impl Stores {
         Ok(Self {
             root: root.to_owned(),
             epoch: keyring.current_epoch(),
+            keyring: Arc::downgrade(&keyring),
             latch,
             catalog,
             blobs,
@@ -172,6 +175,11 @@ impl Stores {
     /// Fails every use of a store from now on, also one that has begun.
     pub(in crate::tenant) fn close_latch(&self) {
         self.latch.close();
+    }
+
+    /// The keys of the stores, as long as anybody holds them.
+    pub(in crate::tenant) fn keyring(&self) -> Weak<Keyring> {
+        self.keyring.clone()
     }
 
     /// True where nobody but the caller uses any of the stores, nor work that its caller left.

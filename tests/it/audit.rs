@@ -390,6 +390,61 @@ fn every_way_in_and_every_grant_is_on_record() {
 }
 
 #[test]
+fn a_trail_that_is_put_back_to_an_earlier_state_is_found_out() {
+    let home = Home::new();
+    home.add_text("heron.txt", "A heron stands in the reeds.");
+    let id = home.json(&["tenant", "show", "demo"])["id"].as_str().unwrap().to_owned();
+    let folder = home.path().join("tenants").join(id);
+    let copied = |from: &std::path::Path, to: &std::path::Path| {
+        for suffix in ["", "-wal", "-shm"] {
+            let name = format!("tenant.db{suffix}");
+            let _ = std::fs::remove_file(to.join(&name));
+            if from.join(&name).exists() {
+                std::fs::copy(from.join(&name), to.join(&name)).unwrap();
+            }
+        }
+    };
+    let aside = tempfile::tempdir().unwrap();
+    copied(&folder, aside.path());
+    home.search("heron", "keyword");
+    home.search("reeds", "keyword");
+    assert_sound(&home);
+    let whole = entries(&home, &["demo"]).len();
+
+    copied(aside.path(), &folder);
+    for _ in 0..2 {
+        let output = home.output(&["audit", "verify", "--json"]);
+        assert_eq!(output.status.code(), Some(1));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let demo = find(&report["trails"], "trail", "demo");
+        assert_eq!(demo["ok"], false, "{report:#}");
+        let reason = demo["reason"].as_str().unwrap();
+        assert!(reason.contains("put back"), "{reason}");
+        assert!(demo["first_bad"].as_u64().unwrap() <= whole as u64, "{report:#}");
+        // What comes after does not cover it up.
+        for _ in 0..whole {
+            home.search("heron", "keyword");
+        }
+    }
+}
+
+#[test]
+fn who_makes_a_link_for_a_member_stands_in_the_trail_of_the_tenant() {
+    let home = Home::new();
+    home.member("ada", "owner");
+    home.user("boss", &["--role", "admin"]);
+    let server = home.serve();
+    let made = server.sign_in("boss").post("/api/v1/users/ada/link", &json!({}));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let trail = Value::from(entries(&home, &["demo"]));
+    let link = find(&trail, "action", "user.link");
+    assert_eq!(link["actor"]["name"], "boss", "{link:#}");
+    home.run(&["user", "disable", "ada"]);
+    let trail = Value::from(entries(&home, &["demo"]));
+    assert_eq!(find(&trail, "action", "user.change")["detail"]["disabled"], true);
+}
+
+#[test]
 fn what_concerns_a_locked_tenant_reaches_its_trail_when_it_is_unlocked() {
     let home = Home::new();
     let server = home.serve();
@@ -407,6 +462,10 @@ fn what_concerns_a_locked_tenant_reaches_its_trail_when_it_is_unlocked() {
     assert!(last.ends_with(&expected), "{last:?}");
     let report = home.json(&["audit", "verify"]);
     assert_eq!(report["ok"], true, "{report:#}");
+    home.run(&["tenant", "lock", "vault"]);
+    let output = home.output(&["audit", "verify"]);
+    assert_eq!(output.status.code(), Some(4), "one that is locked is not one that was altered");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("skipped vault"));
 }
 
 #[test]

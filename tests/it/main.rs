@@ -18,6 +18,7 @@ mod extraction;
 mod fairness;
 mod fixtures;
 mod formats;
+mod half_way;
 mod harness;
 mod hostile;
 mod http;

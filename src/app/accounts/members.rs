@@ -85,6 +85,16 @@ pub(super) fn departure(before: &Membership) -> Event {
     about(before).with("role_before", before.role.as_str()).with("role", "none")
 }
 
+/// What befell an account, for the appliance's trail and those of all tenants it belongs to: whoever
+/// can act as a member reads what the member may read. Blocks.
+pub(super) fn told_of(app: &App, user: UserId, event: Event) -> Result<Vec<Told>, Error> {
+    let mut told = vec![Told::OfAppliance(event.clone())];
+    for belonging in app.system.list_memberships(user)? {
+        told.push(Told::OnlyOfTenant(belonging.tenant, event.clone()));
+    }
+    Ok(told)
+}
+
 /// Ends the keys of somebody who may not make any more, in one tenant or in all. Blocks.
 pub(super) fn revoke_keys_of(
     app: &App,

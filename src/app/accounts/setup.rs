@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::members;
 use super::sign_in::opened;
 use crate::app::audit::{self, Action, Event, Occasion, Origin, Record, Told};
 use crate::app::{App, Error, blocking};
@@ -69,11 +70,11 @@ pub async fn make_link(
         let event = Event::new(action)
             .with("purpose", shown.purpose.as_str())
             .with("expires_at", shown.expires_at.to_string());
-        let event = match user {
-            Some(user) => event.on("user", user.id),
-            None => event,
+        let told = match user {
+            Some(user) => members::told_of(app, user.id, event.on("user", user.id))?,
+            None => vec![Told::OfAppliance(event)],
         };
-        Ok((shown, vec![Told::OfAppliance(event)]))
+        Ok((shown, told))
     })
     .await
 }

@@ -202,7 +202,7 @@ fn masked(redactor: &mut Redactor, name: &'static str, mut value: Value) -> Entr
 async fn names(app: &Arc<App>, tenants: Vec<TenantId>) -> Result<Vec<String>, Error> {
     let app = app.clone();
     blocking(move || {
-        let mut names = Vec::new();
+        let mut names = Vec::from_iter(app.system.appliance_name()?);
         for tenant in tenants {
             names.extend(app.system.find_tenant(&tenant.to_string())?.map(|found| found.name));
             names.extend(app.system.list_api_keys(tenant)?.into_iter().map(|key| key.name));

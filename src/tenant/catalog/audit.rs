@@ -5,7 +5,7 @@
 //! Invariants: the text of a query reaches the trail only while the tenant's policy keeps it.
 
 use super::{CatalogError, CatalogReader, CatalogWriter, failed};
-use crate::audit::{Entry, Record, Verdict};
+use crate::audit::{Entry, EntryHash, Record, Verdict};
 use crate::system::Waiting;
 use crate::system::trail::{self, Check, Step, TrailQuery};
 
@@ -97,6 +97,14 @@ impl<'a> AuditReader<'a> {
     pub fn stretch(&self, first: u64, limit: usize) -> Result<Vec<Entry>, CatalogError> {
         trail::stretch(self.catalog.connection, self.catalog.audit.scope(), first, limit)
             .map_err(failed("read the audit trail"))
+    }
+
+    /// Number and hash of the newest entry.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub(in crate::tenant) fn newest(&self) -> Result<Option<(u64, EntryHash)>, CatalogError> {
+        trail::last(self.catalog.connection).map_err(failed("read the audit trail"))
     }
 
     /// Checks the whole trail.

@@ -139,6 +139,7 @@ impl Unlocked {
         if let Err(error) = self.commit_audit(stores) {
             tracing::error!(tenant = %self.id, "audit entries are lost: {}", chain(&error));
         }
+        self.drop_anchor_if_possible(stores);
     }
 }
 

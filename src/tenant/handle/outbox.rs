@@ -27,6 +27,8 @@ impl Unlocked {
         let injected = |source| RegistryError::Directory { tenant: self.id, source };
         faults.pass(Failpoint::AuditWaiting).map_err(injected)?;
         let stores = self.stores().map_err(|locked| failed(CatalogError::Locked(locked)))?;
+        // What was done before goes before: a search by a key stands above its end.
+        self.commit_audit(&stores).map_err(failed)?;
         let now = self.context.clock.now();
         stores.catalog.write(now, |catalog| catalog.record_waiting(&waiting)).map_err(failed)?;
         faults.pass(Failpoint::AuditTaken).map_err(injected)?;

@@ -48,8 +48,12 @@ impl Home {
         Self::over(dir, kek)
     }
 
+    fn create_tenant(&self, name: &str) -> Result<TenantRecord, RegistryError> {
+        self.registry.create(name, Tier::Pro, |_| Ok(()))
+    }
+
     fn create(&self, name: &str) -> TenantId {
-        self.registry.create(name).unwrap().id
+        self.create_tenant(name).unwrap().id
     }
 
     fn open(&self, tenant: TenantId) -> Result<TenantHandle<Write>, RegistryError> {
@@ -244,7 +248,8 @@ async fn a_locked_tenant_fails_old_handles_and_makes_no_new_ones_until_it_is_unl
     let digest = plant(&handle).await;
     let vectors = handle.vectors().await.unwrap().unwrap();
     let mut events = handle.subscribe();
-    home.registry.lock(tenant);
+    let locked = home.registry.lock(tenant);
+    assert!(matches!(locked, Err(RegistryError::InUse { .. })), "vectors are still held");
 
     assert!(matches!(home.open(tenant), Err(RegistryError::Locked { .. })));
     assert!(home.registry.if_open(&grant(tenant)).is_none());
@@ -370,8 +375,8 @@ async fn a_removed_tenant_takes_its_key_with_it() {
 fn a_name_that_is_taken_leaves_neither_key_nor_directory() {
     let home = Home::new();
     home.create("twice");
-    assert!(home.registry.create("twice").is_err());
-    assert!(home.registry.create("no/name").is_err());
+    assert!(home.create_tenant("twice").is_err());
+    assert!(home.create_tenant("no/name").is_err());
     assert_eq!(std::fs::read_dir(home.dir.path().join("tenants")).unwrap().count(), 1);
     assert_eq!(std::fs::read_dir(home.dir.path().join("keys")).unwrap().count(), 1);
 }
@@ -382,11 +387,11 @@ fn a_sealed_appliance_opens_no_tenant_and_a_lost_key_is_said_to_be_lost() {
     let (tenant, other) = (home.create("sealed"), home.create("lost"));
     let handle = home.open(tenant).unwrap();
     drop(home.open(other).unwrap());
-    home.registry.close_all();
+    home.registry.close_all().unwrap();
     home.keys.seal();
     assert!(handle.blobs().is_err());
     assert!(matches!(home.open(tenant), Err(RegistryError::Sealed)));
-    assert!(matches!(home.registry.create("new"), Err(RegistryError::Sealed)));
+    assert!(matches!(home.create_tenant("new"), Err(RegistryError::Sealed)));
     home.keys.unseal(home.kek.clone()).unwrap();
     home.open(tenant).unwrap();
     home.keys.destroy_keyring(&other.to_string()).unwrap();
@@ -479,7 +484,7 @@ fn sealing_ends_what_is_arriving_and_waits_until_it_is_gone() {
             assert!(matches!(sealed, Err(ArrivalError::Registry(RegistryError::Sealed))));
             assert!(registry.is_closing());
         });
-        registry.close_all();
+        registry.close_all().unwrap();
         assert_eq!(left(&home), before, "key and directory are gone");
         arriving.join().unwrap();
     });

@@ -471,8 +471,8 @@ export interface ApiKey {
   last_used_at: string | null;
   /** Name of the user who made it; `null` for the console. */
   created_by: string | null;
-  /** True while it opens nothing because the account of its maker is disabled. */
-  maker_disabled: boolean;
+  /** True while it opens nothing, since whoever made it is disabled or no owner of the tenant. */
+  rests: boolean;
   expires_at: string | null;
 }
 
