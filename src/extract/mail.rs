@@ -9,11 +9,12 @@
 //! and takes undeclared ones for UTF-8; our own detection does better.
 
 mod alternative;
+mod encapsulated;
 mod envelope;
 mod flags;
+mod forms;
 mod outlook;
 pub(super) mod quote;
-mod rtf;
 mod store;
 mod tnef;
 
@@ -125,7 +126,7 @@ fn words(value: &HeaderValue<'_>) -> Vec<String> {
 }
 
 /// Emits the body: of plain text and HTML that stand for each other the plain text, unless the
-/// HTML says clearly more.
+/// HTML says clearly more, or the same in tables, lists and under headings.
 fn body(
     message: &Message<'_>,
     raw: &[u8],
@@ -136,10 +137,20 @@ fn body(
     let (plain, rich) = (&message.text_body, &message.html_body);
     let only_plain: Vec<u32> = plain.iter().copied().filter(|id| !rich.contains(id)).collect();
     let only_rich: Vec<u32> = rich.iter().copied().filter(|id| !plain.contains(id)).collect();
+    let limits = out.limits();
     let choice = alternative::choose(
         &only_plain.iter().map(|id| said(message, raw, *id)).collect::<String>(),
         &only_rich.iter().map(|id| said(message, raw, *id)).collect::<String>(),
-    );
+        || {
+            let mut pages = only_rich.iter().filter_map(|id| message.part(*id));
+            pages.try_fold(false, |found, part| {
+                let is_page = !found && part.is_text_html();
+                let page = is_page.then(|| text_of(part, raw));
+                let own = page.map(|page| html::has_structure(&page, is_forward, limits));
+                own.unwrap_or(Ok(found))
+            })
+        },
+    )?;
     if choice.takes_rich() {
         body_parts(message, raw, rich, is_forward, out)?;
     }

@@ -1,11 +1,11 @@
 //! Rich Text Format: paragraphs, headings, list items and tables of Word, WordPad and mail.
 //!
-//! Called by: `extract`. Talks to: `encoding_rs` for code pages, `rtf::document` for the blocks.
+//! Called by: `extract`, `mail::forms`. Talks to: `encoding_rs` for code pages, `rtf::document` for the blocks.
 //! Invariants: groups are a stack on the heap with a bound; a destination that is not text is
 //! passed over whole; pictures and binary data never become text.
 
 mod document;
-mod token;
+pub(super) mod token;
 
 use encoding_rs::{Encoding, WINDOWS_1252};
 
@@ -70,6 +70,11 @@ struct State {
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    read(&bytes, out)
+}
+
+/// Reads rich text that is part of another file.
+pub(super) fn read(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     let mut reader = Reader {
         state: State { fallback: 1, ..State::default() },
         stack: Vec::new(),
@@ -83,7 +88,7 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
         date: [0; 6],
         document: Document::default(),
     };
-    for token in Tokens::new(&bytes) {
+    for token in Tokens::new(bytes) {
         reader.token(token, out)?;
     }
     reader.flush_bytes();
@@ -262,7 +267,7 @@ impl Reader {
     }
 }
 
-fn code_page(number: i32) -> &'static Encoding {
+pub(super) fn code_page(number: i32) -> &'static Encoding {
     let label = match number {
         932 => "shift_jis".to_owned(),
         936 => "gbk".to_owned(),
@@ -277,7 +282,7 @@ fn code_page(number: i32) -> &'static Encoding {
 }
 
 /// The code page of a font's character set; none where the document's own holds.
-fn char_set(number: i32) -> Option<&'static Encoding> {
+pub(super) fn char_set(number: i32) -> Option<&'static Encoding> {
     let page = match number {
         77 => 10000,
         128 => 932,

@@ -85,6 +85,11 @@ impl BlockKind {
     pub fn is_own(&self) -> bool {
         !matches!(self, Self::QuotedReply | Self::Signature)
     }
+
+    /// True for what plain text can only hint at.
+    pub fn is_structure(&self) -> bool {
+        matches!(self, Self::Heading { .. } | Self::ListItem { .. } | Self::Table { .. })
+    }
 }
 
 /// A file found inside another: a mail in an mbox, an attachment, a line of JSON Lines.

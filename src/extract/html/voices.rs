@@ -124,21 +124,27 @@ fn border(element: &Element) -> Option<Border> {
     marked.or(is_indented.then_some(Border::Indented))
 }
 
-/// A sink that only remembers whether a mail says anything of its own.
+/// A sink that only remembers whether a mail says anything of its own, and in which form.
 #[derive(Default)]
 pub(super) struct OwnWords {
     found: bool,
+    structured: bool,
 }
 
 impl OwnWords {
     pub(super) fn found(&self) -> bool {
         self.found
     }
+
+    pub(super) fn are_structured(&self) -> bool {
+        self.structured
+    }
 }
 
 impl ExtractSink for OwnWords {
     fn block(&mut self, block: Block) -> io::Result<()> {
         self.found |= block.kind.is_own();
+        self.structured |= block.kind.is_structure();
         Ok(())
     }
 

@@ -235,6 +235,21 @@ Your mail program cannot show HTML.\n--b\nContent-Type: text/html\n\n\
 }
 
 #[test]
+fn html_is_read_in_the_place_of_a_plain_text_that_flattens_its_structure() {
+    let mail = |page: &str| {
+        let mail = format!(
+            "From: a@b.c\nSubject: s\nMIME-Version: 1.0\n\
+             Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+             Risks\n\nFire. Water.\n--b\nContent-Type: text/html\n\n{page}\n--b--\n"
+        );
+        run("a.eml", mail.as_bytes()).blocks.swap_remove(1).kind
+    };
+    let heading = BlockKind::Heading { level: 2 };
+    assert_eq!(mail("<h2>Risks</h2><ul><li>Fire.<li>Water.</ul>"), heading);
+    assert_eq!(mail("<div>Risks</div><div>Fire. Water.</div>"), BlockKind::Paragraph);
+}
+
+#[test]
 fn an_address_with_several_names_is_one_person() {
     let mail = "From: A <a@x.de>\nTo: \"Müller, Jörg\" <J.Mueller@X.de>, J.MUELLER@x.DE, \
 =?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <j.mueller@x.de>\nSubject: P\n\nhi\n";

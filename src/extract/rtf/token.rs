@@ -1,11 +1,11 @@
 //! The words, bytes and braces of a Rich Text file.
 //!
-//! Called by: `rtf`. Talks to: nothing.
+//! Called by: `rtf`, `mail::encapsulated`. Talks to: nothing.
 //! Invariants: every step moves on; binary data is passed over by its length.
 
 /// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token<'t> {
+pub(in crate::extract) enum Token<'t> {
     Open,
     Close,
     /// A character in the code page that holds.
@@ -16,13 +16,13 @@ pub(super) enum Token<'t> {
 }
 
 /// Reads tokens one after the other.
-pub(super) struct Tokens<'t> {
+pub(in crate::extract) struct Tokens<'t> {
     bytes: &'t [u8],
     at: usize,
 }
 
 impl<'t> Tokens<'t> {
-    pub(super) fn new(bytes: &'t [u8]) -> Self {
+    pub(in crate::extract) fn new(bytes: &'t [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
