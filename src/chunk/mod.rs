@@ -2,8 +2,9 @@
 //!
 //! Called by: `app::index`. Talks to: nothing; pure.
 //! Invariants: chunks are disjoint, in order, each within the token budget and exactly the slice
-//! of the text its offsets name; everything but white space and signatures is in some chunk, and
-//! what a mail repeats of others is in chunks of its own.
+//! of the text its offsets name; everything but white space is in some chunk, and
+//! each chunk is in one voice: what a mail repeats of others is apart from its own words, and so is
+//! its signature.
 //! Why: chunks follow the structure that was extracted. A page starts a new chunk, a heading
 //! does unless the one before is still tiny, and a cut falls between sentences wherever one fits, so a
 //! passage reads as something a person wrote. A ready-made splitter would re-tokenise every
@@ -11,7 +12,7 @@
 
 mod units;
 
-use crate::types::{Block, BlockKind, Chunk};
+use crate::types::{Block, BlockKind, Chunk, Voice};
 
 use units::{Unit, split_units};
 
@@ -92,7 +93,7 @@ struct Open {
     headings: Vec<String>,
     /// True while it holds nothing but headings.
     only_headings: bool,
-    quoted: bool,
+    voice: Voice,
 }
 
 /// How a unit stands in its document.
@@ -101,7 +102,7 @@ struct Standing {
     base_byte: usize,
     base_char: u64,
     is_heading: bool,
-    quoted: bool,
+    voice: Voice,
 }
 
 impl Packer {
@@ -134,22 +135,15 @@ impl Packer {
         } else {
             false
         };
-        if block.kind == BlockKind::Signature {
-            // A chunk is one slice of the text, so none may reach across what it leaves out.
-            self.close();
-            self.out.text.push_str(&block.text);
-            self.out.length_chars += block.text.chars().count() as u64;
-            return;
-        }
-        let quoted = !block.kind.is_own();
-        if self.open.as_ref().is_some_and(|open| open.quoted != quoted) {
+        let voice = block.kind.voice();
+        if self.open.as_ref().is_some_and(|open| open.voice != voice) {
             self.close();
         }
         let standing = Standing {
             base_byte: self.out.text.len(),
             base_char: self.out.length_chars,
             is_heading,
-            quoted,
+            voice,
         };
         self.out.text.push_str(&block.text);
         let units = split_units(&block.text, self.budget, tokens);
@@ -180,7 +174,7 @@ impl Packer {
     }
 
     fn unit(&mut self, unit: &Unit, standing: Standing) {
-        let Standing { base_byte, base_char, is_heading, quoted } = standing;
+        let Standing { base_byte, base_char, is_heading, voice } = standing;
         if self.open.as_ref().is_some_and(|open| open.tokens + unit.tokens > self.budget) {
             self.close();
         }
@@ -204,13 +198,13 @@ impl Packer {
                     end_char,
                     tokens: unit.tokens,
                     page: self.page,
-                    // The headings are the author's, and a quote stands under none of them.
-                    headings: match quoted {
-                        true => Vec::new(),
-                        false => self.path.iter().map(|(_, text)| text.clone()).collect(),
+                    // The headings are the author's, and only the author's words stand under them.
+                    headings: match voice {
+                        Voice::Own => self.path.iter().map(|(_, text)| text.clone()).collect(),
+                        _ => Vec::new(),
                     },
                     only_headings: is_heading,
-                    quoted,
+                    voice,
                 });
             }
         }
@@ -235,7 +229,7 @@ impl Packer {
             headings: open.headings,
             text: self.out.text[open.start_byte..open.end_byte].to_owned(),
             tokens: open.tokens as u32,
-            quoted: open.quoted,
+            voice: open.voice,
         });
     }
 

@@ -100,7 +100,7 @@ fn a_word_longer_than_the_budget_does_not_loop() {
 }
 
 #[test]
-fn what_a_mail_repeats_is_in_chunks_of_its_own_and_its_signature_in_none() {
+fn what_a_mail_repeats_and_its_signature_are_in_chunks_of_their_own() {
     let mut blocks = [
         heading(1, "Mine"),
         paragraph("My own words."),
@@ -113,15 +113,20 @@ fn what_a_mail_repeats_is_in_chunks_of_its_own_and_its_signature_in_none() {
     blocks[3].kind = BlockKind::QuotedReply;
     blocks[5].kind = BlockKind::Signature;
     let split = split(&blocks, 50, &words);
-    let found: Vec<(&str, bool, usize)> = split
+    let found: Vec<(&str, Voice, usize)> = split
         .chunks
         .iter()
-        .map(|chunk| (chunk.text.as_str(), chunk.quoted, chunk.headings.len()))
+        .map(|chunk| (chunk.text.as_str(), chunk.voice, chunk.headings.len()))
         .collect();
     let quoted = "> Words of another.\n\n> And of a third.";
     assert_eq!(
         found,
-        [("Mine\n\nMy own words.", false, 1), (quoted, true, 0), ("More of mine.", false, 1)]
+        [
+            ("Mine\n\nMy own words.", Voice::Own, 1),
+            (quoted, Voice::Quoted, 0),
+            ("More of mine.", Voice::Own, 1),
+            ("Ann, +49 30 1234", Voice::Signature, 0),
+        ]
     );
     assert!(split.text.contains("Words of another.") && split.text.ends_with("1234"));
     assert_eq!(split.length_chars, split.text.chars().count() as u64);

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::TablePart;
+use super::{TablePart, Voice};
 
 /// One file, understood.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,7 +67,8 @@ pub enum BlockKind {
     /// What a mail repeats of an earlier one: shown, and found as a quote, but not among the words
     /// of this mail.
     QuotedReply,
-    /// The signature of a mail, and what a mailing list appends; shown, and in no chunk.
+    /// The signature of a mail, and what a mailing list appends: shown, and found as one, but not
+    /// among the words of this mail.
     Signature,
     Code,
     /// Cells by row; the first row is the header when `header` is set.
@@ -81,9 +82,18 @@ pub enum BlockKind {
 }
 
 impl BlockKind {
+    /// Whose words such a block holds.
+    pub fn voice(&self) -> Voice {
+        match self {
+            Self::QuotedReply => Voice::Quoted,
+            Self::Signature => Voice::Signature,
+            _ => Voice::Own,
+        }
+    }
+
     /// False for parts that are shown but are not the document's own words.
     pub fn is_own(&self) -> bool {
-        !matches!(self, Self::QuotedReply | Self::Signature)
+        self.voice() == Voice::Own
     }
 
     /// True for what plain text can only hint at.

@@ -17,7 +17,7 @@ mod tier;
 pub use account::{
     ApplianceRole, CollectionScope, LinkPurpose, Role, TenantState, Tier, UnknownWord, is_user_name,
 };
-pub use chunk::{Chunk, ModelInfo};
+pub use chunk::{Chunk, ModelInfo, Voice};
 pub use extracted::{
     Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
     FormatHint,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::chunk::Voice;
 use super::ids::{DocumentId, ItemKey};
 use super::item::{DateBasis, Dates};
 
@@ -128,9 +129,9 @@ pub struct Passage {
     /// How sure OCR is of the page, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocr_confidence: Option<u8>,
-    /// True where a mail repeats the words of another.
+    /// Whose words they are.
     #[serde(default)]
-    pub quoted: bool,
+    pub voice: Voice,
     /// Matched words as `[start, end)` in scalar values, relative to `text`.
     pub highlights: Vec<[u32; 2]>,
     pub score: f64,
@@ -184,9 +185,9 @@ pub struct Citation {
     /// How sure OCR is of the page, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocr_confidence: Option<u8>,
-    /// True where a mail repeats the words of another.
+    /// Whose words they are.
     #[serde(default)]
-    pub quoted: bool,
+    pub voice: Voice,
     #[schema(value_type = String)]
     pub date: Timestamp,
     pub date_basis: DateBasis,

@@ -10,7 +10,7 @@ use crate::app::search::{Ranked, Retrieved};
 use crate::app::{App, Error, blocking};
 use crate::auth::CanRead;
 use crate::tenant::{StoredChunk, TenantHandle};
-use crate::types::{Citation, DateBasis, DocumentId, Evidence, Language};
+use crate::types::{Citation, DateBasis, DocumentId, Evidence, Language, Voice};
 
 /// Sentences embedded per question, to bound what a question may cost.
 const MAX_SENTENCES: usize = 64;
@@ -33,7 +33,7 @@ pub(super) struct Candidate {
     end: u64,
     page: Option<u32>,
     ocr_confidence: Option<u8>,
-    quoted: bool,
+    voice: Voice,
     date: (jiff::Timestamp, DateBasis),
 }
 
@@ -54,7 +54,7 @@ impl Candidate {
             page: self.page,
             ocr: self.ocr_confidence.is_some(),
             ocr_confidence: self.ocr_confidence,
-            quoted: self.quoted,
+            voice: self.voice,
             date: self.date.0,
             date_basis: self.date.1,
             score: self.score,
@@ -70,7 +70,7 @@ struct Raw {
     rank: usize,
     page: Option<u32>,
     ocr_confidence: Option<u8>,
-    quoted: bool,
+    voice: Voice,
     passage: Arc<str>,
     passage_score: f64,
 }
@@ -114,7 +114,7 @@ pub(super) async fn candidates<A: CanRead>(
                 end: raw.end,
                 page: raw.page,
                 ocr_confidence: raw.ocr_confidence,
-                quoted: raw.quoted,
+                voice: raw.voice,
                 date: document.dates.effective(),
             }
         })
@@ -136,7 +136,7 @@ fn raw_sentences(passages: Vec<Vec<(StoredChunk, f64)>>) -> Vec<Raw> {
                     rank,
                     page: chunk.page,
                     ocr_confidence: chunk.ocr_confidence,
-                    quoted: chunk.is_quoted(),
+                    voice: chunk.voice(),
                     passage: passage.clone(),
                     passage_score,
                 });

@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use scraper::node::Element;
 
 use crate::extract::ExtractSink;
-use crate::extract::mail::quote::{self, Voice};
+use crate::extract::mail::quote::{self, Speaker};
 use crate::types::{Block, BlockKind, ChildHeader};
 
 /// What the mark of a mail program says about what is inside it.
@@ -31,7 +31,7 @@ pub(super) struct Voices {
     /// Those of `quotes` that are indented without a mark of their own.
     indented: u32,
     signatures: u32,
-    rest: Option<Voice>,
+    rest: Option<Speaker>,
     /// The block before says whose words follow.
     introduced: bool,
 }
@@ -71,7 +71,7 @@ impl Voices {
 
     /// True where what follows is left out of the mail's own words.
     pub(super) fn is_repeating(&self) -> bool {
-        !self.is_forward && (self.rest == Some(Voice::Quoted) || self.quotes > 0)
+        !self.is_forward && (self.rest == Some(Speaker::Quoted) || self.quotes > 0)
     }
 
     /// The kind of a block that is not the author's own; `None` where it is.
@@ -84,14 +84,14 @@ impl Voices {
         let voice = match self.rest {
             Some(voice) => voice,
             None if self.quotes > 0 || quote::is_attribution(text) => self.repeated(),
-            None if self.signatures > 0 => Voice::Signature,
-            None => Voice::Own,
+            None if self.signatures > 0 => Speaker::Signature,
+            None => Speaker::Own,
         };
         voice.kind()
     }
 
-    fn repeated(&self) -> Voice {
-        if self.is_forward { Voice::Forwarded } else { Voice::Quoted }
+    fn repeated(&self) -> Speaker {
+        if self.is_forward { Speaker::Forwarded } else { Speaker::Quoted }
     }
 }
 

@@ -5,7 +5,7 @@
 //! Invariants: what is read is chosen as for any other mail; rich text is looked at where there is
 //! no HTML; a form that is damaged is said to be, and the others are read.
 
-use super::quote::{self, Voice};
+use super::quote::{self, Speaker};
 use super::{alternative, encapsulated, plain_body};
 use crate::extract::collect::Collector;
 use crate::extract::emit::{Output, Stop};
@@ -78,7 +78,7 @@ impl Formatted {
             Self::Page(page) => html::has_structure(page, is_forward, limits),
             Self::Blocks(blocks) => {
                 let mut voices = voices(blocks, is_forward).into_iter().zip(blocks);
-                Ok(voices.any(|(voice, block)| voice == Voice::Own && block.kind.is_structure()))
+                Ok(voices.any(|(voice, block)| voice == Speaker::Own && block.kind.is_structure()))
             }
         }
     }
@@ -110,13 +110,13 @@ fn blocks_of(rich: &[u8], limits: &ExtractLimits) -> Option<Vec<Block>> {
 }
 
 /// Who speaks in each of the blocks.
-fn voices(blocks: &[Block], is_forward: bool) -> Vec<Voice> {
+fn voices(blocks: &[Block], is_forward: bool) -> Vec<Speaker> {
     let parts = quote::parts(&joined(blocks), is_forward);
     let mut start = 0;
     let voices = blocks.iter().map(|block| {
         let part = parts.partition_point(|(_, range)| range.end <= start);
         start += block.text.len() + 1;
-        parts.get(part).map_or(Voice::Own, |(voice, _)| *voice)
+        parts.get(part).map_or(Speaker::Own, |(voice, _)| *voice)
     });
     voices.collect()
 }

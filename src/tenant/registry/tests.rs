@@ -135,7 +135,7 @@ async fn plant(tenant: &TenantHandle<Write>) -> String {
         title: MARKER,
         headings: "",
         body: MARKER,
-        quoted: vec![MARKER],
+        aside: vec![MARKER],
         source: MARKER,
         media_type: "text/plain",
         authors: &[],

@@ -10,6 +10,8 @@ export type ItemState =
   | 'deleted';
 
 export type DateBasis = 'event' | 'content' | 'file' | 'ingest';
+/** Whose words a passage is made of. */
+export type Voice = 'own' | 'quoted' | 'signature';
 export type SearchMode = 'hybrid' | 'keyword' | 'vector';
 
 export interface Page {
@@ -389,8 +391,8 @@ export interface Passage {
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
   ocr_confidence?: number;
-  /** True where a mail repeats the words of another. */
-  quoted?: boolean;
+  /** Whose words they are. */
+  voice?: Voice;
   heading: string | null;
   /** `[start, end)` in Unicode scalar values, relative to `text`. */
   highlights: [number, number][];
@@ -445,8 +447,8 @@ export interface Citation {
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
   ocr_confidence?: number;
-  /** True where a mail repeats the words of another. */
-  quoted?: boolean;
+  /** Whose words they are. */
+  voice?: Voice;
   date: string;
   date_basis: DateBasis;
   score: number;
