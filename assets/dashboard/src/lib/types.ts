@@ -492,6 +492,7 @@ export interface RunCounts {
   unchanged: number;
   failed: number;
   skipped: number;
+  hidden: number;
   unsettled: number;
 }
 
