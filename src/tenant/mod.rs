@@ -39,5 +39,5 @@ pub use latch::Locked;
 pub use registry::{Arrival, ArrivalError, Registry, RegistryError};
 pub use vectors::{
     IndexChange, IndexKind, IndexState, Maintenance, ResidentBudget, VectorError, VectorHit,
-    VectorRow, VectorSettings, Vectors,
+    VectorPlace, VectorRow, VectorSettings, Vectors,
 };

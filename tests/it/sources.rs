@@ -125,6 +125,13 @@ fn a_directory_is_kept_in_step_with_what_is_added_changed_moved_and_deleted() {
     assert_eq!(counts(&second), expected, "{second:#}");
     server.settle();
     assert_eq!(ground.document("team/letters/old/reply.txt"), reply);
+    let by_meaning = |below: &str| {
+        let args = ["search", "demo", "a reply", "--mode", "vector", "--source", below];
+        let found = ground.home.json(&args);
+        sources(&found)
+    };
+    assert_eq!(by_meaning("team/letters/old/"), ["team/letters/old/reply.txt"]);
+    assert!(by_meaning("team/letters/2026/").is_empty(), "it is not there any more");
     assert_eq!(sources(&ground.home.search("reply", "keyword"))[0], "team/letters/old/reply.txt");
     assert_eq!(sources(&ground.home.search("left", "keyword")), ["team/note.txt"]);
 
