@@ -81,13 +81,13 @@ impl Voices {
             self.rest = quote::rest_from(&lines, self.is_forward);
         }
         self.introduced = quote::introduces(text);
-        let voice = match self.rest {
-            Some(voice) => voice,
+        let speaker = match self.rest {
+            Some(speaker) => speaker,
             None if self.quotes > 0 || quote::is_attribution(text) => self.repeated(),
-            None if self.signatures > 0 => Speaker::Signature,
+            None if self.signatures > 0 || quote::is_signature(text) => Speaker::Signature,
             None => Speaker::Own,
         };
-        voice.kind()
+        speaker.kind()
     }
 
     fn repeated(&self) -> Speaker {

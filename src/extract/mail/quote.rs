@@ -28,7 +28,7 @@ pub(in crate::extract) enum Speaker {
 }
 
 impl Speaker {
-    /// The kind of a block in this voice; `None` for the author's own, which has kinds of its own.
+    /// The kind of a block by this speaker; `None` for the author's own, which has kinds of its own.
     pub(in crate::extract) fn kind(self) -> Option<BlockKind> {
         match self {
             Self::Own => None,
@@ -39,20 +39,29 @@ impl Speaker {
     }
 }
 
+/// True for a paragraph that is a signature by what it says.
+pub(in crate::extract) fn is_signature(paragraph: &str) -> bool {
+    let paragraph = paragraph.trim_start();
+    let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
+    let first = paragraph.lines().next().unwrap_or_default();
+    lines.len() > 1 && signature::begins(first, &lines)
+}
+
 /// The parts of a plain-text body, as byte ranges.
 pub(super) fn parts(text: &str, is_forward: bool) -> Vec<(Speaker, Range<usize>)> {
-    let mut parts = voices(text, is_forward);
-    let says_something = |(voice, range): &(Speaker, Range<usize>)| {
-        *voice == Speaker::Own && !text[range.clone()].trim().is_empty()
+    let mut parts = speakers(text, is_forward);
+    let says_something = |(speaker, range): &(Speaker, Range<usize>)| {
+        *speaker == Speaker::Own && !text[range.clone()].trim().is_empty()
     };
     if !parts.iter().any(says_something) {
         // A mail that only repeats passes on what it repeats; one that is all signature has none.
-        let repeats =
-            parts.iter().any(|(voice, _)| matches!(voice, Speaker::Quoted | Speaker::Forwarded));
-        for (voice, _) in &mut parts {
-            match voice {
-                Speaker::Quoted => *voice = Speaker::Forwarded,
-                Speaker::Signature if !repeats => *voice = Speaker::Own,
+        let repeats = parts
+            .iter()
+            .any(|(speaker, _)| matches!(speaker, Speaker::Quoted | Speaker::Forwarded));
+        for (speaker, _) in &mut parts {
+            match speaker {
+                Speaker::Quoted => *speaker = Speaker::Forwarded,
+                Speaker::Signature if !repeats => *speaker = Speaker::Own,
                 _ => {}
             }
         }
@@ -60,7 +69,7 @@ pub(super) fn parts(text: &str, is_forward: bool) -> Vec<(Speaker, Range<usize>)
     parts
 }
 
-fn voices(text: &str, is_forward: bool) -> Vec<(Speaker, Range<usize>)> {
+fn speakers(text: &str, is_forward: bool) -> Vec<(Speaker, Range<usize>)> {
     let ends: Vec<usize> = text
         .split_inclusive('\n')
         .scan(0, |end, line| {
@@ -76,16 +85,16 @@ fn voices(text: &str, is_forward: bool) -> Vec<(Speaker, Range<usize>)> {
     while at < lines.len() {
         let line = lines[at];
         if line.is_empty() {
-            let voice = parts.list.last().map_or(base, |(voice, _)| *voice);
-            parts.take(voice, 1);
+            let speaker = parts.list.last().map_or(base, |(speaker, _)| *speaker);
+            parts.take(speaker, 1);
             at += 1;
-        } else if is_marked(line, parts.list.last().map(|(voice, _)| *voice)) {
+        } else if is_marked(line, parts.list.last().map(|(speaker, _)| *speaker)) {
             parts.take(repeated, 1);
             // What follows a quote answers it, also below a signature.
             base = Speaker::Own;
             at += 1;
-        } else if let Some(voice) = rest_from(&lines[at..], is_forward) {
-            parts.take(voice, lines.len() - at);
+        } else if let Some(speaker) = rest_from(&lines[at..], is_forward) {
+            parts.take(speaker, lines.len() - at);
             at = lines.len();
         } else if let Some((count, to_end)) = marks::attribution(&lines[at..]) {
             let count = if to_end { lines.len() - at } else { count };
@@ -111,15 +120,15 @@ struct Parts<'e> {
 }
 
 impl Parts<'_> {
-    /// Gives the next `count` lines to `voice`.
-    fn take(&mut self, voice: Speaker, count: usize) {
+    /// Gives the next `count` lines to `speaker`.
+    fn take(&mut self, speaker: Speaker, count: usize) {
         let start = self.list.last().map_or(0, |(_, range)| range.end);
         let line = self.ends.partition_point(|end| *end <= start) + count;
         let end = line.checked_sub(1).and_then(|last| self.ends.get(last)).copied();
         let end = end.or_else(|| self.ends.last().copied()).unwrap_or(start);
         match self.list.last_mut() {
-            Some((last, range)) if *last == voice => range.end = end,
-            _ => self.list.push((voice, start..end)),
+            Some((last, range)) if *last == speaker => range.end = end,
+            _ => self.list.push((speaker, start..end)),
         }
     }
 }
@@ -139,7 +148,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<(Speaker, &str)> {
-        parts(text, false).into_iter().map(|(voice, at)| (voice, text[at].trim())).collect()
+        parts(text, false).into_iter().map(|(speaker, at)| (speaker, text[at].trim())).collect()
     }
 
     #[test]
@@ -229,8 +238,8 @@ mod tests {
     fn what_stands_below_a_quote_is_the_authors_again() {
         let text =
             "Yes.\n-- \nAnn\n\nOn Fri, 1 Mar 2024, Bob <b@c.d> wrote:\n> When?\n\nTomorrow.\n";
-        let voices: Vec<Speaker> = read(text).into_iter().map(|(voice, _)| voice).collect();
-        assert_eq!(voices, [Speaker::Own, Speaker::Signature, Speaker::Quoted, Speaker::Own]);
+        let speakers: Vec<Speaker> = read(text).into_iter().map(|(speaker, _)| speaker).collect();
+        assert_eq!(speakers, [Speaker::Own, Speaker::Signature, Speaker::Quoted, Speaker::Own]);
     }
 
     #[test]

@@ -250,6 +250,19 @@ fn html_is_read_in_the_place_of_a_plain_text_that_flattens_its_structure() {
 }
 
 #[test]
+fn a_signature_in_html_is_told_by_its_mark_where_no_program_marked_it() {
+    let mail = |last: &str| {
+        own(&format!(
+            "From: a@b.c\nSubject: s\nContent-Type: text/html\n\n<p>Yes.</p><div>{last}</div>"
+        ))
+    };
+    assert_eq!(mail("-- <br>Ann, who signs at length.")[1..], ["Yes."]);
+    assert_eq!(mail("--<br>Ann M\u{fc}ller<br>+49 30 123456")[1..], ["Yes."]);
+    assert_eq!(mail("--<br>Please buy milk and eggs.").len(), 3);
+    assert_eq!(mail("-- ").len(), 3);
+}
+
+#[test]
 fn an_address_with_several_names_is_one_person() {
     let mail = "From: A <a@x.de>\nTo: \"Müller, Jörg\" <J.Mueller@X.de>, J.MUELLER@x.DE, \
 =?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <j.mueller@x.de>\nSubject: P\n\nhi\n";
