@@ -77,8 +77,9 @@ impl Formatted {
         match self {
             Self::Page(page) => html::has_structure(page, is_forward, limits),
             Self::Blocks(blocks) => {
-                let mut voices = voices(blocks, is_forward).into_iter().zip(blocks);
-                Ok(voices.any(|(voice, block)| voice == Speaker::Own && block.kind.is_structure()))
+                let mut speakers = speakers(blocks, is_forward).into_iter().zip(blocks);
+                Ok(speakers
+                    .any(|(speaker, block)| speaker == Speaker::Own && block.kind.is_structure()))
             }
         }
     }
@@ -87,8 +88,8 @@ impl Formatted {
         match self {
             Self::Page(page) => html::mail(page, is_forward, out),
             Self::Blocks(blocks) => {
-                let mut voices = voices(blocks, is_forward).into_iter().zip(blocks);
-                voices.try_for_each(|(voice, block)| match (voice.kind(), &block.kind) {
+                let mut speakers = speakers(blocks, is_forward).into_iter().zip(blocks);
+                speakers.try_for_each(|(speaker, block)| match (speaker.kind(), &block.kind) {
                     (Some(kind), _) => out.block(&kind, &block.text, None),
                     (None, BlockKind::Table { rows, header, data }) => {
                         out.table(rows.clone(), *header, None, data.clone())
@@ -110,15 +111,15 @@ fn blocks_of(rich: &[u8], limits: &ExtractLimits) -> Option<Vec<Block>> {
 }
 
 /// Who speaks in each of the blocks.
-fn voices(blocks: &[Block], is_forward: bool) -> Vec<Speaker> {
+fn speakers(blocks: &[Block], is_forward: bool) -> Vec<Speaker> {
     let parts = quote::parts(&joined(blocks), is_forward);
     let mut start = 0;
-    let voices = blocks.iter().map(|block| {
+    let speakers = blocks.iter().map(|block| {
         let part = parts.partition_point(|(_, range)| range.end <= start);
         start += block.text.len() + 1;
-        parts.get(part).map_or(Speaker::Own, |(voice, _)| *voice)
+        parts.get(part).map_or(Speaker::Own, |(speaker, _)| *speaker)
     });
-    voices.collect()
+    speakers.collect()
 }
 
 /// Their texts, one below the other.
@@ -136,9 +137,13 @@ fn decompress(bytes: &[u8]) -> Option<Vec<u8>> {
     };
     let (size, raw_size) = (field(0)?, field(4)?);
     let whole = bytes.get(..size.checked_add(4)?).filter(|whole| whole.len() >= 16)?;
+    if &whole[8..12] == UNCOMPRESSED {
+        // Some programs count the header in.
+        let text = &whole[16..];
+        return Some(text[..raw_size.min(text.len())].to_vec());
+    }
     // A reference of two bytes stands for seventeen at most.
-    let most = if &whole[8..12] == UNCOMPRESSED { whole.len() - 16 } else { 17 * whole.len() };
-    if raw_size > most {
+    if raw_size > 17 * whole.len() {
         return None;
     }
     let text = compressed_rtf::decompress_rtf(whole).ok()?;

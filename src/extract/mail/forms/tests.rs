@@ -106,3 +106,13 @@ fn rich_text_that_is_not_what_its_header_says_is_none() {
     huge[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(decompress(&huge), None);
 }
+
+#[test]
+fn rich_text_that_is_not_compressed_is_read_however_its_length_is_counted() {
+    let text = br"{\rtf1\ansi Hello\par}";
+    let length = |more: usize| u32::try_from(text.len() + more).expect("it is short").to_le_bytes();
+    for counted in [0, 12] {
+        let head = [&length(12)[..], &length(counted), b"MELA", &[0; 4]].concat();
+        assert_eq!(decompress(&[&head, &text[..]].concat()).as_deref(), Some(&text[..]));
+    }
+}
