@@ -271,6 +271,33 @@ fn an_address_with_several_names_is_one_person() {
     assert_eq!(facts["to_addresses"], "j.mueller@x.de");
 }
 
+#[test]
+fn an_attachment_in_uuencode_is_the_file_it_stands_for() {
+    let mail = |body: &str| {
+        let mail = format!(
+            "From: a@b.c\nSubject: s\nDate: x\nMIME-Version: 1.0\n\
+             Content-Type: multipart/mixed; boundary=b\n\n--b\n\nSee below.\n--b\n\
+             Content-Type: application/octet-stream; name=\"a.txt\"\n\
+             Content-Transfer-Encoding: X-uuencode\n\n{body}\n--b--\n"
+        );
+        run("a.eml", mail.as_bytes()).children.swap_remove(0).1
+    };
+    assert_eq!(mail("begin 644 a.txt\n#0V%T\n`\nend"), b"Cat");
+    assert_eq!(mail("begin 644 a.txt\n#0V%T"), b"begin 644 a.txt\n#0V%T", "it breaks off");
+}
+
+#[test]
+fn a_file_in_uuencode_among_the_words_is_an_attachment_and_no_words() {
+    let found = run(
+        "a.eml",
+        b"From: a@b.c\nSubject: s\nDate: x\n\nSee the file.\n\nbegin 644 ../a.txt\n#0V%T\n`\nend\n\n\
+          Regards\n",
+    );
+    assert_eq!(found.texts()[1..], ["See the file.", "Regards"]);
+    let (header, bytes) = &found.children[0];
+    assert_eq!((header.name.as_str(), &bytes[..]), ("attachment-1/a.txt", &b"Cat"[..]));
+}
+
 /// Found by fuzzing: a mail inside a mail inside a list whose end is missing.
 #[test]
 fn a_mail_whose_parts_contradict_each_other_is_read_or_ends_with_a_reason() {
