@@ -11,7 +11,7 @@
 
 mod units;
 
-use crate::types::{Block, BlockKind, Chunk};
+use crate::types::{Block, BlockKind, Chunk, SheetCells};
 
 use units::{Unit, split_units};
 
@@ -89,10 +89,47 @@ struct Open {
     end_char: u64,
     tokens: usize,
     page: Option<u32>,
+    cells: Option<SheetCells>,
     headings: Vec<String>,
     /// True while it holds nothing but headings.
     only_headings: bool,
     quoted: bool,
+}
+
+/// The lines of a block that shows cells, counted as its units come.
+struct Lines<'a> {
+    text: &'a str,
+    cells: Option<&'a SheetCells>,
+    count: u32,
+    /// Where counting stands: a byte, and the line it is on.
+    byte: usize,
+    line: u32,
+}
+
+impl<'a> Lines<'a> {
+    fn of(block: &'a Block) -> Self {
+        let cells = block.cells.as_ref();
+        let count = if cells.is_some() { ends(&block.text).saturating_add(1) } else { 0 };
+        Self { text: &block.text, cells, count, byte: 0, line: 0 }
+    }
+
+    /// The cells that a unit behind those before shows.
+    fn cells(&mut self, unit: &Unit) -> Option<SheetCells> {
+        let cells = self.cells?;
+        let (first, last) = (self.line_at(unit.start_byte), self.line_at(unit.end_byte));
+        Some(SheetCells { range: cells.range.lines(first, last, self.count), ..cells.clone() })
+    }
+
+    fn line_at(&mut self, byte: usize) -> u32 {
+        self.line = self.line.saturating_add(ends(&self.text[self.byte..byte]));
+        self.byte = byte;
+        self.line
+    }
+}
+
+/// Ends of lines in a text.
+fn ends(text: &str) -> u32 {
+    u32::try_from(text.matches('\n').count()).unwrap_or(u32::MAX)
 }
 
 /// How a unit stands in its document.
@@ -153,8 +190,10 @@ impl Packer {
         };
         self.out.text.push_str(&block.text);
         let units = split_units(&block.text, self.budget, tokens);
+        let mut lines = Lines::of(block);
         for unit in &units {
-            self.unit(unit, standing);
+            let cells = lines.cells(unit);
+            self.unit(unit, standing, cells);
         }
         self.out.length_chars += block.text.chars().count() as u64;
     }
@@ -179,7 +218,7 @@ impl Packer {
         self.out.headings.push((level, text.to_owned(), self.out.length_chars));
     }
 
-    fn unit(&mut self, unit: &Unit, standing: Standing) {
+    fn unit(&mut self, unit: &Unit, standing: Standing, cells: Option<SheetCells>) {
         let Standing { base_byte, base_char, is_heading, quoted } = standing;
         if self.open.as_ref().is_some_and(|open| open.tokens + unit.tokens > self.budget) {
             self.close();
@@ -191,6 +230,10 @@ impl Packer {
                 open.end_byte = end_byte;
                 open.end_char = end_char;
                 open.tokens += unit.tokens;
+                open.cells = match (open.cells.take(), cells) {
+                    (Some(before), Some(cells)) => Some(before.with(&cells)),
+                    (before, cells) => before.or(cells),
+                };
                 open.only_headings &= is_heading;
                 if is_heading {
                     open.headings = self.path.iter().map(|(_, text)| text.clone()).collect();
@@ -204,6 +247,7 @@ impl Packer {
                     end_char,
                     tokens: unit.tokens,
                     page: self.page,
+                    cells,
                     // The headings are the author's, and a quote stands under none of them.
                     headings: match quoted {
                         true => Vec::new(),
@@ -232,6 +276,7 @@ impl Packer {
             start_char: open.start_char,
             end_char: open.end_char,
             page: open.page,
+            cells: open.cells,
             headings: open.headings,
             text: self.out.text[open.start_byte..open.end_byte].to_owned(),
             tokens: open.tokens as u32,

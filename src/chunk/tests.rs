@@ -28,11 +28,11 @@ fn words(text: &str) -> Vec<(usize, usize)> {
 }
 
 fn paragraph(text: &str) -> Block {
-    Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: None }
+    Block::new(BlockKind::Paragraph, text)
 }
 
 fn heading(level: u8, text: &str) -> Block {
-    Block { kind: BlockKind::Heading { level }, text: text.to_owned(), page: None }
+    Block::new(BlockKind::Heading { level }, text)
 }
 
 #[test]
@@ -89,6 +89,39 @@ fn sheets_are_cited_by_their_names() {
         split.chunks.iter().map(|chunk| (&chunk.headings[..], chunk.page)).collect();
     assert_eq!(paths, [(&["Costs".to_owned()][..], None), (&["Staff".to_owned()][..], None)]);
     assert!(split.page_starts.is_empty());
+}
+
+#[test]
+fn a_chunk_of_a_sheet_names_the_cells_it_shows() {
+    let cells = |range: &str| {
+        Some(SheetCells { sheet: Some("Costs".to_owned()), range: range.parse().unwrap() })
+    };
+    let kind = || BlockKind::Table { rows: Vec::new(), header: true, data: None };
+    let table = |text: &str, range| Block { cells: cells(range), ..Block::new(kind(), text) };
+    let blocks = [
+        heading(1, "Costs"),
+        table("item | sum\ndesk | 1\nlamp | 2\nsofa | 3", "B2:C5"),
+        // The header is repeated and the rows are others.
+        table("item | sum\ntent | 4\nwood | 5", "B6:C7"),
+        Block { cells: cells("E9"), ..paragraph("Comment on E9: paid") },
+    ];
+    let split = split(&blocks, 10, &words);
+    let shown: Vec<(&str, String)> = split
+        .chunks
+        .iter()
+        .map(|chunk| {
+            let cells = chunk.cells.as_ref().map(ToString::to_string).unwrap_or_default();
+            (chunk.text.as_str(), cells)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("Costs\n\nitem | sum\ndesk | 1\nlamp | 2", "Costs B2:C4".to_owned()),
+            ("sofa | 3\n\nitem | sum\ntent | 4", "Costs B5:C6".to_owned()),
+            ("wood | 5\n\nComment on E9: paid", "Costs B7:E9".to_owned()),
+        ]
+    );
 }
 
 #[test]

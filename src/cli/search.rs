@@ -132,6 +132,7 @@ fn print_result(output: Output, rank: usize, result: &SearchResult) -> Result<()
     for found in &result.passages {
         let mut place = Vec::new();
         place.extend(found.page.map(|page| format!("page {page}")));
+        place.extend(found.cells.as_ref().map(|cells| printable(&cells.to_string())));
         place.extend(found.ocr_confidence.map(ocr_mark));
         place.extend(found.quoted.then(|| QUOTED_MARK.to_owned()));
         place.extend(found.heading.as_deref().map(printable));

@@ -129,7 +129,7 @@ fn one_document(
     #[cfg(feature = "fault-injection")]
     if let Some(text) = super::probe::attempt(&request.name) {
         let kind = crate::types::BlockKind::Paragraph;
-        events.send(Event::Block(Block { kind, text, page: None }))?;
+        events.send(Event::Block(Block::new(kind, text)))?;
         events.send(Event::Done(Box::default()))?;
         events.output.flush().map_err(ProtocolError::Io)?;
         return file.pass_over();

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::SheetCells;
+
 /// A span of a document's text, small enough for the embedding model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
@@ -17,6 +19,8 @@ pub struct Chunk {
     pub start_char: u64,
     pub end_char: u64,
     pub page: Option<u32>,
+    /// The cells it shows, on one sheet.
+    pub cells: Option<SheetCells>,
     /// Heading path, outermost first.
     pub headings: Vec<String>,
     pub text: String,

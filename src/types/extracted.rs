@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::TablePart;
+use super::{SheetCells, TablePart};
 
 /// One file, understood.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,16 @@ pub struct Block {
     /// 1-based page, for formats that have pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// The cells it shows, for formats whose cells have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<SheetCells>,
+}
+
+impl Block {
+    /// A block of a document without pages or cells.
+    pub fn new(kind: BlockKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), page: None, cells: None }
+    }
 }
 
 /// What kind of unit a block is.

@@ -4,6 +4,7 @@
 //! Invariants: serde only; no I/O, no clock, no business rule beyond what a value means.
 
 mod account;
+mod cells;
 mod chunk;
 mod extracted;
 mod ids;
@@ -17,6 +18,7 @@ mod tier;
 pub use account::{
     ApplianceRole, CollectionScope, LinkPurpose, Role, TenantState, Tier, UnknownWord, is_user_name,
 };
+pub use cells::{CellRange, NoCells, SheetCells};
 pub use chunk::{Chunk, ModelInfo};
 pub use extracted::{
     Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::cells::SheetCells;
 use super::ids::{DocumentId, ItemKey};
 use super::item::{DateBasis, Dates};
 
@@ -120,6 +121,9 @@ pub struct Passage {
     pub start: u64,
     pub end: u64,
     pub page: Option<u32>,
+    /// The cells it shows, where it is from a sheet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<SheetCells>,
     /// Heading path, outermost first, joined by ` › `.
     pub heading: Option<String>,
     /// True where the text was read by OCR from a picture.
@@ -178,6 +182,9 @@ pub struct Citation {
     pub start: u64,
     pub end: u64,
     pub page: Option<u32>,
+    /// The cells it shows, where it is from a sheet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<SheetCells>,
     /// True where the text was read by OCR from a picture.
     #[serde(default)]
     pub ocr: bool,

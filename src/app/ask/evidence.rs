@@ -10,7 +10,7 @@ use crate::app::search::{Ranked, Retrieved};
 use crate::app::{App, Error, blocking};
 use crate::auth::CanRead;
 use crate::tenant::{StoredChunk, TenantHandle};
-use crate::types::{Citation, DateBasis, DocumentId, Evidence, Language};
+use crate::types::{Citation, DateBasis, DocumentId, Evidence, Language, SheetCells};
 
 /// Sentences embedded per question, to bound what a question may cost.
 const MAX_SENTENCES: usize = 64;
@@ -32,6 +32,7 @@ pub(super) struct Candidate {
     start: u64,
     end: u64,
     page: Option<u32>,
+    cells: Option<SheetCells>,
     ocr_confidence: Option<u8>,
     quoted: bool,
     date: (jiff::Timestamp, DateBasis),
@@ -52,6 +53,7 @@ impl Candidate {
             start: self.start,
             end: self.end,
             page: self.page,
+            cells: self.cells.clone(),
             ocr: self.ocr_confidence.is_some(),
             ocr_confidence: self.ocr_confidence,
             quoted: self.quoted,
@@ -69,6 +71,7 @@ struct Raw {
     end: u64,
     rank: usize,
     page: Option<u32>,
+    cells: Option<SheetCells>,
     ocr_confidence: Option<u8>,
     quoted: bool,
     passage: Arc<str>,
@@ -113,6 +116,7 @@ pub(super) async fn candidates<A: CanRead>(
                 start: raw.start,
                 end: raw.end,
                 page: raw.page,
+                cells: raw.cells,
                 ocr_confidence: raw.ocr_confidence,
                 quoted: raw.quoted,
                 date: document.dates.effective(),
@@ -135,6 +139,7 @@ fn raw_sentences(passages: Vec<Vec<(StoredChunk, f64)>>) -> Vec<Raw> {
                     end: chunk.start + sentence.end,
                     rank,
                     page: chunk.page,
+                    cells: chunk.cells.clone(),
                     ocr_confidence: chunk.ocr_confidence,
                     quoted: chunk.is_quoted(),
                     passage: passage.clone(),

@@ -254,9 +254,8 @@ pub(super) fn merge(document: &mut ExtractedDocument, read: &[OcrResult]) -> Vec
     for result in better {
         let paragraphs = result.text.split("\n\n").filter(|text| !text.trim().is_empty());
         document.blocks.extend(paragraphs.map(|text| Block {
-            kind: BlockKind::Paragraph,
-            text: text.to_owned(),
             page: Some(result.page),
+            ..Block::new(BlockKind::Paragraph, text)
         }));
         sum += usize::from(result.confidence) * letters(&result.text);
         weight += letters(&result.text);
@@ -277,7 +276,7 @@ mod tests {
     use super::*;
 
     fn block(page: u32, text: &str) -> Block {
-        Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: Some(page) }
+        Block { page: Some(page), ..Block::new(BlockKind::Paragraph, text) }
     }
 
     fn read(page: u32, text: &str, confidence: u8) -> OcrResult {

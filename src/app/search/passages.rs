@@ -50,6 +50,7 @@ pub(crate) async fn choose<A: CanRead>(
                         start: chunk.start,
                         end: chunk.end,
                         page: chunk.page,
+                        cells: chunk.cells,
                         ocr: chunk.ocr_confidence.is_some(),
                         ocr_confidence: chunk.ocr_confidence,
                         heading: chunk.heading,

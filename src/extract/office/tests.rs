@@ -191,6 +191,55 @@ fn numbers_of_a_workbook_are_shown_as_a_person_sees_them() {
     assert!(found.document.warnings[0].starts_with("2 formulas"), "{:?}", found.document.warnings);
 }
 
+/// The cells that the blocks of a document show, by the start of their text.
+fn places(found: &Found) -> Vec<(&str, String)> {
+    let shown = found.blocks.iter().map(|block| {
+        let cells = block.cells.as_ref().map(ToString::to_string).unwrap_or_default();
+        (&block.text[..block.text.len().min(5)], cells)
+    });
+    shown.collect()
+}
+
+#[test]
+fn tables_of_a_workbook_say_which_cells_they_are() {
+    let long: String = (1..=60)
+        .map(|n| {
+            let row = n + 8;
+            let cell = |column| format!("<c r='{column}{row}' t='str'><v>{column} {n}</v></c>");
+            format!("<row r='{row}'>{}{}</row>", cell('C'), cell('E'))
+        })
+        .collect();
+    let short = "<row r='2'><c r='B2'><v>1</v></c></row><row r='3'><c r='AA3'><v>2</v></c></row>";
+    let found = run("a.xlsx", &workbook(&[], &format!("{short}{long}")));
+    assert_eq!(
+        places(&found),
+        [
+            ("Numbe", String::new()),
+            ("1 | \n", "Numbers B2:AA3".to_owned()),
+            ("C 1 |", "Numbers C9:E59".to_owned()),
+            ("C 1 |", "Numbers C60:E68".to_owned()),
+        ]
+    );
+    let commented = run("a.xlsx", &fixture("../docling/xlsx_comments.xlsx"));
+    let (_, comment) = places(&commented)
+        .into_iter()
+        .zip(&commented.blocks)
+        .find(|(_, block)| block.text.starts_with("Comment on "))
+        .map(|((_, cells), block)| (block, cells))
+        .expect("a comment");
+    assert!(comment.contains(' '), "{comment}");
+    for name in ["../docling/legacy_sample.xls", "../docling/odf_table_with_title_01.ods"] {
+        let found = run(name, &fixture(name));
+        let tables = found.blocks.iter().filter(|b| matches!(b.kind, BlockKind::Table { .. }));
+        assert!(
+            tables.count() > 0
+                && places(&found).iter().all(|(text, cells)| {
+                    !text.contains('|') || cells.ends_with(|last: char| last.is_ascii_digit())
+                })
+        );
+    }
+}
+
 #[test]
 fn an_old_workbook_says_its_title_and_its_date() {
     let found = run("a.xls", &fixture("../docling/legacy_sample.xls"));

@@ -5,7 +5,9 @@ use tokio::io::duplex;
 
 use super::*;
 use crate::extract::protocol::write_frame;
-use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart};
+use crate::types::{
+    BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument, SheetCells, TablePart,
+};
 
 /// Keeps whole bodies, or leaves them unread.
 #[derive(Default)]
@@ -40,14 +42,20 @@ fn wire(events: Vec<Event>) -> Vec<u8> {
 }
 
 fn paragraph(text: &str) -> Event {
-    Event::Block(Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: None })
+    Event::Block(Block::new(BlockKind::Paragraph, text))
 }
 
 fn table(number: u32, kinds: &str) -> Event {
     let kinds = vec![kinds.to_owned()];
     let data = Some(TablePart { number, kinds, ..TablePart::default() });
     let kind = BlockKind::Table { rows: vec![vec!["1".to_owned()]], header: false, data };
-    Event::Block(Block { kind, text: "1".to_owned(), page: None })
+    Event::Block(Block::new(kind, "1"))
+}
+
+fn cells(sheet: &str) -> Event {
+    let range = "A1".parse().expect("a cell");
+    let cells = Some(SheetCells { sheet: Some(sheet.to_owned()), range });
+    Event::Block(Block { cells, ..Block::new(BlockKind::Paragraph, "1") })
 }
 
 fn child(name: &str, absolute: bool) -> Event {
@@ -140,6 +148,8 @@ async fn what_a_worker_may_not_say_is_refused() {
         vec![table(0, "n")],
         vec![table(1, "nn")],
         vec![table(1, "N")],
+        vec![cells(&"x".repeat(5000))],
+        vec![cells("zero\0byte")],
         vec![child("", false)],
         vec![failed(&"x".repeat(5000))],
         vec![failed("zero\0byte")],

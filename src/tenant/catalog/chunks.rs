@@ -1,6 +1,6 @@
 //! Chunks and their embeddings.
 //!
-//! Called by: `app::index`, `app::search`. Talks to: `chunk`, `embedding`.
+//! Called by: `app::index`, `app::search`. Talks to: `chunk`, `chunk_cells`, `embedding`.
 //! Invariants: an embedding is keyed by model and by the digest of the exact text embedded, so
 //! each distinct text is embedded once per tenant and model; vectors are little-endian `f32`; a
 //! chunk of quoted text has no input and no embedding.
@@ -12,7 +12,7 @@ use rusqlite::{params, params_from_iter};
 
 use super::rows::placeholders;
 use super::{CatalogError, CatalogReader, CatalogWriter};
-use crate::types::{Chunk, ChunkKey, ItemKey};
+use crate::types::{CellRange, Chunk, ChunkKey, ItemKey, SheetCells};
 
 /// A chunk about to be stored.
 #[derive(Clone, Debug)]
@@ -32,6 +32,7 @@ pub struct StoredChunk {
     pub start: u64,
     pub end: u64,
     pub page: Option<u32>,
+    pub cells: Option<SheetCells>,
     /// Heading path, outermost first, joined by ` › `.
     pub heading: Option<String>,
     pub text: String,
@@ -68,9 +69,13 @@ pub fn heading_path(headings: &[String]) -> Option<String> {
 /// A chunk lies on one page, so what holds of the page holds of the chunk.
 const CHUNK_COLUMNS: &str = "key, item, ordinal, start_char, end_char, page, heading, body, input, \
      (SELECT o.confidence FROM ocr_page o \
-      WHERE o.item = chunk.item AND o.page = chunk.page AND o.used = 1)";
+      WHERE o.item = chunk.item AND o.page = chunk.page AND o.used = 1), \
+     (SELECT c.sheet FROM chunk_cells c WHERE c.chunk = chunk.key), \
+     (SELECT c.cells FROM chunk_cells c WHERE c.chunk = chunk.key)";
 
 fn read_chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChunk> {
+    let sheet = row.get(10)?;
+    let range = row.get::<_, Option<String>>(11)?.and_then(|cells| cells.parse::<CellRange>().ok());
     Ok(StoredChunk {
         key: ChunkKey(row.get(0)?),
         item: ItemKey(row.get(1)?),
@@ -78,6 +83,7 @@ fn read_chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChunk> {
         start: row.get::<_, i64>(3)?.unsigned_abs(),
         end: row.get::<_, i64>(4)?.unsigned_abs(),
         page: row.get(5)?,
+        cells: range.map(|range| SheetCells { sheet, range }),
         heading: row.get(6)?,
         text: row.get(7)?,
         input: row.get(8)?,
@@ -262,6 +268,7 @@ impl CatalogWriter<'_> {
         chunks: &[ChunkInput],
     ) -> Result<(), CatalogError> {
         let mut known = self.known_chunks(item)?;
+        self.clear_cells(item)?;
         // Out of the way of those that come, of which no two may stand at the same place.
         self.execute(
             "set chunks aside",
@@ -270,9 +277,12 @@ impl CatalogWriter<'_> {
         )?;
         for new in chunks {
             let same = known.get_mut(&new.input).and_then(VecDeque::pop_front);
-            match same {
+            let key = match same {
                 Some(key) => self.move_chunk(key, &new.chunk)?,
                 None => self.insert_chunk(item, new)?,
+            };
+            if let Some(cells) = &new.chunk.cells {
+                self.insert_cells(key, cells)?;
             }
         }
         self.execute(
@@ -306,7 +316,7 @@ impl CatalogWriter<'_> {
         Ok(known)
     }
 
-    fn move_chunk(&self, key: i64, chunk: &Chunk) -> Result<(), CatalogError> {
+    fn move_chunk(&self, key: i64, chunk: &Chunk) -> Result<i64, CatalogError> {
         self.execute(
             "move a chunk",
             "UPDATE chunk SET ordinal = ?2, start_char = ?3, end_char = ?4, page = ?5, \
@@ -321,14 +331,14 @@ impl CatalogWriter<'_> {
                 chunk.tokens
             ],
         )?;
-        Ok(())
+        Ok(key)
     }
 
     fn insert_chunk(
         &self,
         item: ItemKey,
         ChunkInput { chunk, input }: &ChunkInput,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<i64, CatalogError> {
         let heading = heading_path(&chunk.headings);
         self.execute(
             "store a chunk",
@@ -345,6 +355,24 @@ impl CatalogWriter<'_> {
                 chunk.tokens,
                 input
             ],
+        )?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn insert_cells(&self, chunk: i64, cells: &SheetCells) -> Result<(), CatalogError> {
+        self.execute(
+            "store the cells of a chunk",
+            "INSERT INTO chunk_cells (chunk, sheet, cells) VALUES (?1, ?2, ?3)",
+            params![chunk, cells.sheet, cells.range.to_string()],
+        )?;
+        Ok(())
+    }
+
+    fn clear_cells(&self, item: ItemKey) -> Result<(), CatalogError> {
+        self.execute(
+            "remove the cells of chunks",
+            "DELETE FROM chunk_cells WHERE chunk IN (SELECT key FROM chunk WHERE item = ?1)",
+            [item.0],
         )?;
         Ok(())
     }
@@ -389,6 +417,7 @@ impl CatalogWriter<'_> {
                              WHERE other.input = embedding.input AND other.item <> ?1)",
             [item.0],
         )?;
+        self.clear_cells(item)?;
         self.execute("remove chunks", "DELETE FROM chunk WHERE item = ?1", [item.0])?;
         Ok(())
     }
@@ -409,6 +438,10 @@ mod tests {
     use crate::tenant::catalog::{Catalog, NewDrop};
     use crate::tenant::testing::keyring;
 
+    fn cells(range: &str) -> SheetCells {
+        SheetCells { sheet: Some("Budget".to_owned()), range: range.parse().unwrap() }
+    }
+
     fn input(ordinal: u32, text: &str) -> ChunkInput {
         let chunk = Chunk {
             ordinal,
@@ -417,6 +450,7 @@ mod tests {
             start_char: u64::from(ordinal) * 100,
             end_char: u64::from(ordinal) * 100 + 50,
             page: Some(ordinal + 1),
+            cells: Some(cells(&format!("A{}", ordinal + 1))),
             headings: Vec::new(),
             text: text.to_owned(),
             tokens: 1,
@@ -458,6 +492,7 @@ mod tests {
             assert_eq!([new[0], new[2], new[3]], [old[0], old[1], old[2]]);
             assert!(!old.contains(&new[1]));
             assert_eq!((after[2].page, after[2].start), (Some(3), 200));
+            assert_eq!(after[2].cells, Some(cells("A3")), "where it stands now");
             let inputs: Vec<_> = embedded.iter().map(|(input, _)| input.clone()).collect();
             let kept = catalog.embeddings("m", &inputs)?;
             assert_eq!(kept.len(), 2, "that of the chunk that is gone went with it");

@@ -380,11 +380,19 @@ export interface UploadReceipt {
   outcome: 'accepted' | 'duplicate' | 'unchanged';
 }
 
+/** Cells of a workbook, or of a file that is a table. */
+export interface SheetCells {
+  sheet?: string;
+  /** As spreadsheet programs name it: `A5:D12`. */
+  range: string;
+}
+
 export interface Passage {
   text: string;
   start: number;
   end: number;
   page: number | null;
+  cells?: SheetCells;
   /** True where the text was read by OCR from a picture. */
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
@@ -441,6 +449,7 @@ export interface Citation {
   start: number;
   end: number;
   page: number | null;
+  cells?: SheetCells;
   /** True where the text was read by OCR from a picture. */
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */

@@ -149,11 +149,11 @@ impl<'x> Space<'x> {
         note("created", value(page, "creationDate"));
         note("version", value(page, "version"));
         let heading = BlockKind::Heading { level: 1 };
-        let mut blocks = vec![Block { kind: heading, text: title.clone(), page: None }];
+        let mut blocks = vec![Block::new(heading, title.clone())];
         blocks.append(&mut self.body(page, out)?);
         if let Some(files) = self.attachments.get(&id(page)) {
             let text = format!("Attachments: {}", files.join(", "));
-            blocks.push(Block { kind: BlockKind::Paragraph, text, page: None });
+            blocks.push(Block::new(BlockKind::Paragraph, text));
         }
         self.append_comments(page, &mut blocks, out)?;
         Ok(Draft {
@@ -244,14 +244,14 @@ impl<'x> Space<'x> {
             comments.iter().map(|comment| (value(*comment, "creationDate"), *comment)).collect();
         comments.sort_by(|(a, _), (b, _)| a.cmp(b));
         let heading = BlockKind::Heading { level: 2 };
-        blocks.push(Block { kind: heading, text: "Comments".to_owned(), page: None });
+        blocks.push(Block::new(heading, "Comments"));
         for (date, comment) in comments.into_iter().take(MAX_COMMENTS) {
             let body = self.body(comment, out)?;
             let words: Vec<&str> = body.iter().map(|block| block.text.as_str()).collect();
             let by = self.authors(comment).into_iter().next().unwrap_or_default();
             let day = date.split(' ').next().unwrap_or_default();
             let text = format!("{by} ({day}): {}", words.join("\n"));
-            blocks.push(Block { kind: BlockKind::Paragraph, text, page: None });
+            blocks.push(Block::new(BlockKind::Paragraph, text));
         }
         Ok(())
     }
