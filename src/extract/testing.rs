@@ -3,7 +3,10 @@
 //! Called by: unit tests of `extract`. Talks to: `extract` through its public surface.
 //! Invariants: compiled for tests only.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Write};
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use super::{ExtractLimits, ExtractRequest, ExtractSink, extract};
 use crate::types::{Block, ChildHeader, ExtractFailure, ExtractedDocument, FormatHint};
@@ -86,6 +89,16 @@ pub(crate) fn try_run_as(
     bytes: &[u8],
 ) -> Result<Found, ExtractFailure> {
     extract_from(name, Some(format), limits(), &mut &bytes[..])
+}
+
+/// A zip archive with these parts.
+pub(crate) fn package_of(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in parts {
+        zip.start_file(*name, SimpleFileOptions::default()).expect("a new part");
+        zip.write_all(bytes).expect("memory does not fail");
+    }
+    zip.finish().expect("memory does not fail").into_inner()
 }
 
 /// A start followed by the same bytes over and over, and a count of what was taken.

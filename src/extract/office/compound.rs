@@ -86,7 +86,7 @@ fn has_lock(records: &[u8]) -> bool {
     false
 }
 
-fn open(bytes: &[u8]) -> Result<Compound<'_>, Stop> {
+pub(super) fn open(bytes: &[u8]) -> Result<Compound<'_>, Stop> {
     CompoundFile::open(Cursor::new(bytes))
         .map_err(|error| Stop::malformed(format!("The file is damaged: {error}")))
 }

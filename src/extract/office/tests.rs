@@ -1,13 +1,9 @@
 //! Tests of office documents through `extract`: locked files, attacks, small documents.
 
 use std::fs;
-use std::io::{Cursor, Write};
 use std::path::Path;
 
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
-
-use crate::extract::testing::{Found, extract_from, limits, run};
+use crate::extract::testing::{Found, extract_from, limits, package_of, run};
 use crate::extract::{ExtractRequest, extract};
 use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode};
 
@@ -33,12 +29,9 @@ fn with_passwords(name: &str, passwords: &[&str]) -> Result<Found, ExtractFailur
 }
 
 fn package(parts: &[(&str, &str)]) -> Vec<u8> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, text) in parts {
-        zip.start_file(*name, SimpleFileOptions::default()).expect("a new part");
-        zip.write_all(text.as_bytes()).expect("memory does not fail");
-    }
-    zip.finish().expect("memory does not fail").into_inner()
+    let parts: Vec<(&str, &[u8])> =
+        parts.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    package_of(&parts)
 }
 
 #[test]
