@@ -1,13 +1,13 @@
 //! Files inside office documents: embedded documents, and pictures large enough to hold text.
 //!
-//! Called by: the readers of `office`. Talks to: `package`, `compound` for wrapped files.
+//! Called by: the readers of `office`. Talks to: `package`, `objects` for wrapped files.
 //! Invariants: a child's name is unique and has no folders of the package in it; a part that is
 //! damaged costs a warning.
 //!
 //! Why small pictures stay inside: logos and icons would fill the ledger and hold nothing to
 //! read.
 
-use super::compound;
+use super::objects;
 use crate::extract::emit::{Output, Stop};
 use crate::extract::package::Package;
 use crate::types::ChildHeader;
@@ -51,7 +51,7 @@ pub(super) fn pass_on(package: &mut Package<'_>, out: &mut Output<'_>) -> Result
             continue;
         }
         number += 1;
-        let (file, bytes) = match compound::wrapped_file(&bytes) {
+        let (file, bytes) = match objects::wrapped_file(&bytes) {
             Some((inner, bytes)) => (inner.unwrap_or(file), bytes),
             None => (file, bytes),
         };

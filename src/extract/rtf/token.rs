@@ -1,7 +1,7 @@
 //! The words, bytes and braces of a Rich Text file.
 //!
 //! Called by: `rtf`. Talks to: nothing.
-//! Invariants: every step moves on; binary data is passed over by its length.
+//! Invariants: every step moves on; binary data is told by its length.
 
 /// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(super) enum Token<'t> {
     /// What follows may be passed over by readers that do not know it.
     Star,
     Word(&'t str, Option<i32>),
+    /// Bytes that are no text.
+    Binary(&'t [u8]),
 }
 
 /// Reads tokens one after the other.
@@ -59,7 +61,9 @@ impl<'t> Tokens<'t> {
         }
         if word == "bin" {
             let length = usize::try_from(number.unwrap_or(0)).unwrap_or(0);
-            self.at = self.bytes.len().min(self.at.saturating_add(length));
+            let start = self.at;
+            self.at = self.bytes.len().min(start.saturating_add(length));
+            return Some(Token::Binary(&self.bytes[start..self.at]));
         }
         Some(Token::Word(word, number))
     }
