@@ -1,6 +1,6 @@
 //! Pictures: how large they are and how many pages they have. What they say is read by OCR.
 //!
-//! Called by: `extract`, `sniff`. Talks to: nothing; reads headers only.
+//! Called by: `extract`, `sniff`, `office`. Talks to: `infer`; reads headers only.
 //! Invariants: no pixel is decoded here; a picture too small to hold text asks for no OCR, one too
 //! large for it is refused; a list of pages is followed a bounded number of steps.
 //!
@@ -63,11 +63,22 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
                 format!("The picture has {width} by {height} pixels, more than can be read"),
             ));
         }
-        if *width.min(height) >= LEAST_SIDE && width * height >= LEAST_PIXELS {
+        if is_large((*width, *height)) {
             out.needs_ocr(page);
         }
     }
     Ok(())
+}
+
+/// False for a picture that is known to be too small to hold text.
+pub(super) fn may_hold_text(bytes: &[u8]) -> bool {
+    let kind = infer::get(bytes).map(|kind| kind.mime_type());
+    kind.and_then(|kind| sizes(bytes, kind)).is_none_or(|sizes| sizes.into_iter().any(is_large))
+}
+
+/// True where there is room for text.
+fn is_large((width, height): Size) -> bool {
+    width.min(height) >= LEAST_SIDE && width.saturating_mul(height) >= LEAST_PIXELS
 }
 
 fn sizes(bytes: &[u8], media_type: &str) -> Option<Vec<Size>> {

@@ -240,6 +240,37 @@ fn an_old_workbook_says_its_title_and_its_date() {
     assert!(found.document.content_date.is_some());
 }
 
+/// The start of a PNG file, which says how large it is.
+fn picture(width: u32, height: u32, note: &str) -> Vec<u8> {
+    [
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        &width.to_be_bytes()[..],
+        &height.to_be_bytes(),
+        &[8, 2, 0, 0, 0],
+        note.as_bytes(),
+    ]
+    .concat()
+}
+
+#[test]
+fn pictures_with_room_for_text_are_passed_on_once_however_few_bytes_they_have() {
+    let document = "<document><body><p><r><t>Words</t></r></p></body></document>";
+    let (line, icon) = (picture(400, 60, "a line"), picture(64, 64, "an icon"));
+    let (rule, page) = (picture(2000, 4, "a rule"), picture(1240, 1754, "a page"));
+    let bytes = package_of(&[
+        ("word/document.xml", document.as_bytes()),
+        ("word/media/image1.png", &line),
+        ("word/media/image2.png", &icon),
+        ("word/media/image3.png", &rule),
+        ("word/media/image4.png", &page),
+        ("word/media/image5.png", &line),
+    ]);
+    let found = run("a.docx", &bytes);
+    let names: Vec<&str> = found.children.iter().map(|(header, _)| header.name.as_str()).collect();
+    assert_eq!(names, ["embedded-1/image1.png", "embedded-2/image4.png"]);
+    assert_eq!(found.document.metadata["pictures"], "5", "those left inside are counted");
+}
+
 #[test]
 fn a_package_that_swells_is_refused_and_a_cut_one_is_damaged() {
     let bytes = package(&[("word/document.xml", &" ".repeat(80 << 20))]);
