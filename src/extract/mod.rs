@@ -70,6 +70,7 @@ pub use self::markdown_out::to_markdown;
 pub use self::passwords::Passwords;
 pub use self::pdf::{is_note, join_line};
 use self::sniff::{Detected, Format};
+pub use self::source::RandomAccess;
 use self::source::Source;
 pub use self::worker::run_worker;
 use crate::types::{
@@ -134,7 +135,7 @@ pub trait ExtractSink {
     fn child(&mut self, header: &ChildHeader, body: &mut dyn Read) -> io::Result<()>;
 }
 
-/// Reads one file. The returned document has no blocks: they went to `sink`.
+/// Reads one file as it comes. The returned document has no blocks: they went to `sink`.
 ///
 /// # Errors
 /// Why the file has no text. An `input` that fails is `Malformed`; a `sink` that fails is
@@ -144,8 +145,30 @@ pub fn extract(
     input: &mut dyn Read,
     sink: &mut dyn ExtractSink,
 ) -> Result<ExtractedDocument, ExtractFailure> {
+    guarded(request, sink, |out| read(request, Source::new(input), out))
+}
+
+/// As [`extract`], for a file that can be read in any order, so that containers of any size are
+/// read without being held in memory.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_file(
+    request: &ExtractRequest,
+    file: RandomAccess,
+    sink: &mut dyn ExtractSink,
+) -> Result<ExtractedDocument, ExtractFailure> {
+    guarded(request, sink, |out| read(request, Source::of_file(file), out))
+}
+
+/// Runs a reader; whatever ends it ends in a document or in a reason.
+fn guarded(
+    request: &ExtractRequest,
+    sink: &mut dyn ExtractSink,
+    read: impl FnOnce(&mut Output<'_>) -> Result<(), Stop>,
+) -> Result<ExtractedDocument, ExtractFailure> {
     let mut out = Output::new(request, sink);
-    let outcome = catch_unwind(AssertUnwindSafe(|| read(request, input, &mut out)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| read(&mut out)));
     let outcome = outcome.unwrap_or_else(|panic| {
         Err(Stop::malformed(format!("The file broke its reader ({})", panic_message(&*panic))))
     });
@@ -175,8 +198,12 @@ pub fn extract(
     }
 }
 
-fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) -> Result<(), Stop> {
-    let mut source = Source::new(input).map_err(Stop::Input)?;
+fn read(
+    request: &ExtractRequest,
+    source: io::Result<Source<'_>>,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let mut source = source.map_err(Stop::Input)?;
     if source.head().is_empty() {
         return Err(Stop::failure(ExtractFailureCode::EmptyFile, "The file is empty"));
     }

@@ -31,13 +31,20 @@ fn command() -> impl Strategy<Value = Command> {
         (any::<u64>(), any::<u64>()).prop_map(|(memory_limit_bytes, cpu_seconds)| {
             Command::Hello(WorkerSettings { memory_limit_bytes, cpu_seconds })
         }),
-        (any::<String>(), option::of(any::<String>()), format, vec("[^\\pC]{1,9}", 0..3), limits)
-            .prop_map(|(name, media_type, format, passwords, limits)| {
+        (
+            (any::<String>(), option::of(any::<String>()), any::<u64>()),
+            format,
+            vec("[^\\pC]{1,9}", 0..3),
+            limits
+        )
+            .prop_map(|((name, media_type, length), format, passwords, limits)| {
                 let passwords = passwords.into();
-                Command::Begin(ExtractRequest { name, media_type, format, passwords, limits })
+                let request = ExtractRequest { name, media_type, format, passwords, limits };
+                Command::Begin(Opening { request, length })
             }),
         vec(any::<u8>(), 0..2000).prop_map(Command::Data),
         Just(Command::End),
+        Just(Command::Part),
     ]
 }
 
@@ -79,6 +86,7 @@ fn event() -> impl Strategy<Value = Event> {
             }),
         vec(any::<u8>(), 0..2000).prop_map(Event::ChildData),
         Just(Event::ChildEnd),
+        (any::<u64>(), any::<u64>()).prop_map(|(at, length)| Event::Wanted(Wanted { at, length })),
         (any::<String>(), option::of(any::<u64>()), facts).prop_map(|(title, at, facts)| {
             Event::Done(Box::new(ExtractedDocument {
                 title: Some(title),

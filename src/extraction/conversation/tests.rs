@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 use tokio::io::duplex;
+use tokio::sync::watch;
 
 use super::*;
-use crate::extract::protocol::write_frame;
+use crate::extract::protocol::{Wanted, write_frame};
+use crate::extraction::sending::Sending;
 use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart};
 
 /// Keeps whole bodies, or leaves them unread.
@@ -183,21 +185,23 @@ async fn silence_ends_in_time() {
 }
 
 #[tokio::test]
-async fn sending_stops_when_told_and_still_says_the_end() {
-    let (stop, stopped) = watch::channel(false);
-    let (mut ours, mut theirs) = duplex(16 * MAX_DATA);
-    let mut endless = tokio::io::repeat(7);
-    let sending = send_file(&mut ours, b"begin", &mut endless, stopped);
-    let reading = async {
-        let mut bytes = vec![0; 5 * MAX_DATA];
-        theirs.read_exact(&mut bytes).await.expect("data flows");
-        stop.send_replace(true);
-        let mut rest = Vec::new();
-        // The writer's end stays open, so the last frame is recognised by what it says.
-        while !rest.ends_with(&[0, 0, 0, 0, Kind::End as u8]) {
-            theirs.read_buf(&mut rest).await.expect("data flows");
+async fn a_part_is_asked_for_between_events_and_only_where_there_are_any() {
+    let wanted = |at, length| Event::Wanted(Wanted { at, length });
+    let events =
+        || vec![paragraph("one"), wanted(5, 1), child("a", false), Event::ChildEnd, done()];
+    assert!(matches!(receive(events(), &mut Kept::default()).await, Err(Loss::Protocol(_))));
+    for (length, good) in [(6, true), (5, false)] {
+        let (_stop, stopped) = watch::channel(false);
+        let mut source = io::Cursor::new(vec![0; length]);
+        let (_sending, parts) = Sending::new(&mut source, length as u64, stopped);
+        let wire = wire(events());
+        let mut input = wire.as_slice();
+        let receiver = Receiver::new(&mut input, limits(), Duration::from_secs(5), false);
+        let outcome = receiver.with_parts(parts).run(&mut Kept::default()).await;
+        match outcome {
+            Ok(Ok(_)) => assert!(good),
+            Err(Loss::Misbehaved(_)) => assert!(!good),
+            other => panic!("{other:?}"),
         }
-    };
-    let (sent, ()) = tokio::join!(sending, reading);
-    assert!(sent.is_ok());
+    }
 }
