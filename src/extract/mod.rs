@@ -23,6 +23,7 @@ mod exports;
 mod grid;
 mod html;
 mod image;
+mod jpeg2000;
 mod json;
 mod kinds;
 mod lines;
@@ -284,10 +285,26 @@ fn parse(
         Format::SevenZip => archive::extract_sevenz(source, out),
         Format::Tar => archive::extract_tar(source, out),
         Format::Packed(packing) => archive::extract_packed(source, packing, &request.name, out),
-        Format::Unsupported => Err(Stop::failure(
-            ExtractFailureCode::UnsupportedType,
-            format!("Files of type {} cannot be read", detected.media_type),
-        )),
+        Format::Unsupported => {
+            let why = unread(&detected.media_type);
+            Err(Stop::failure(ExtractFailureCode::UnsupportedType, why))
+        }
+    }
+}
+
+/// Why files of a type are not read, and what can be done about it where that is known.
+fn unread(media_type: &str) -> String {
+    let picture = |kind| {
+        format!("Pictures in {kind} cannot be read; save the picture as JPEG or PNG and add that")
+    };
+    match media_type {
+        "image/heif" => picture("HEIC"),
+        "image/avif" => picture("AVIF"),
+        "image/jxl" => picture("JPEG XL"),
+        "application/vnd.rar" => "RAR archives cannot be opened; unpack it, or pack its files as \
+                                  zip or 7z, and add that"
+            .to_owned(),
+        _ => format!("Files of type {media_type} cannot be read"),
     }
 }
 

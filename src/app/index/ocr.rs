@@ -100,7 +100,7 @@ impl Task<'_> {
     async fn read_pages(&self, pages: &[u32]) -> Result<bool, Error> {
         let pages = run_of(pages);
         let item = self.job.item;
-        if !self.tenant.read(move |catalog| catalog.is_pdf(item)).await? {
+        if !self.tenant.read(move |catalog| catalog.is_drawn_for_ocr(item)).await? {
             for page in pages {
                 let mut source = self.tenant.blobs()?.read(&self.input.blob).await?;
                 let reading = self.read_picture(Some(*page), &mut source).await?;
@@ -138,7 +138,7 @@ impl Task<'_> {
         Ok(true)
     }
 
-    /// Has pages of a PDF drawn by a worker.
+    /// Has pages of a PDF, or a picture that the OCR program cannot open, drawn by a worker.
     async fn draw(
         &self,
         pages: &[u32],
