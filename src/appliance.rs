@@ -200,6 +200,7 @@ impl Appliance {
         };
         tracing::info!("stopping");
         renewals.stop();
+        self.gate.finish_changes().await;
         self.note(Action::ApplianceStop).await;
         self.shutdown().await?;
         match ended {
@@ -239,8 +240,9 @@ impl Appliance {
                 app.reserve.release();
             }
         }
-        self.gate.close().await;
         self.socket.close();
+        self.gate.finish_changes().await;
+        self.gate.close().await;
         Ok(())
     }
 }

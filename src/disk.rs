@@ -4,6 +4,7 @@
 //! Invariants: a file written here is either complete under its final name or absent.
 
 mod devices;
+mod hidden;
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -14,6 +15,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 pub use devices::{clear_swap_areas, on_one_disk};
+pub use hidden::{is_hidden, is_left_alone, is_mail_folder};
 
 /// How names of files begin that are not complete yet; after a crash they may be left over.
 pub const TEMP_PREFIX: &str = ".tmp-";
@@ -113,8 +115,8 @@ pub fn tree_bytes(path: &Path) -> u64 {
         .sum()
 }
 
-/// Regular files below `path` whose names and folders' names do not start with a dot, `most` of
-/// them at most; links are not followed.
+/// Regular files below `path` that are not hidden and in no hidden folder, `most` of them at most;
+/// links are not followed.
 pub fn count_files(path: &Path, most: u64) -> u64 {
     let mut folders = vec![path.to_owned()];
     let mut files = 0;
@@ -123,7 +125,7 @@ pub fn count_files(path: &Path, most: u64) -> u64 {
             if files >= most {
                 return files;
             }
-            if entry.file_name().as_bytes().starts_with(b".") {
+            if is_left_alone(&entry.path()) {
                 continue;
             }
             match entry.file_type() {

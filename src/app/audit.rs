@@ -1,7 +1,8 @@
 //! The audit trails as use cases write them and auditors read them.
 //!
 //! Called by: every use case; `http`, `appliance`. Talks to: catalogue, `system`.
-//! Invariants: what is read is recorded before it is handed out; an entry of a change is in the
+//! Invariants: what is read is taken for the record before it is handed out, and reaches the disk a
+//! fifth of a second later at most; an entry of a change is in the
 //! transaction of the change wherever that is a write to the catalogue or to the appliance database;
 //! the appliance's trail holds nothing about documents.
 

@@ -145,7 +145,7 @@ async fn reading(app: &App) -> Check {
         passwords: Passwords::default(),
         limits: super::index::limits(app),
     };
-    let mut source = PROBE_PDF;
+    let mut source = std::io::Cursor::new(PROBE_PDF);
     let read =
         app.extraction.extract(TenantId::generate(), request, &mut source, &mut NoChildren).await;
     match read {

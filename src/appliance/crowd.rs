@@ -29,7 +29,7 @@ const SHARE_OF_ONE: usize = 8;
 /// How long a peer may leave untaken what is sent to it.
 const STALLED: Duration = Duration::from_secs(60);
 /// How long nothing at all may happen. An event stream says something every few seconds.
-const SILENT: Duration = Duration::from_secs(900);
+const SILENT: Duration = Duration::from_secs(3600);
 /// How often that is looked at.
 const LOOK: Duration = Duration::from_secs(5);
 /// How often it is said that connections are refused.
@@ -183,6 +183,8 @@ impl Pulse {
     fn polled<T>(&self, cx: &Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.beat();
+            // It is alive after all.
+            self.ended.store(false, Ordering::Release);
             return polled;
         }
         // Before the look, so that an end that comes in between wakes.

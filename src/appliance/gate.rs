@@ -10,7 +10,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -37,8 +37,13 @@ use crate::error::chain;
 use crate::http::{self, Seal};
 use crate::keys::{Kek, KekSource, KeyError, KeyStore, combine, inspect, split};
 use crate::sources::{Inboxes, Synchroniser};
+use crate::tenant::{Leftover, RegistryError};
 use crate::tls::{self, Tls};
+use crate::types::TenantId;
 use crate::worker::Workers;
+
+/// Requests at a time that may change something.
+const MOST_CHANGES: usize = 1024;
 
 /// How long requests that may change something get to come to their end when the process stops.
 const CHANGES_END: Duration = Duration::from_secs(10);
@@ -60,6 +65,8 @@ pub(super) struct Gate {
     serving: AtomicBool,
     /// Requests that may change something.
     changes: TaskTracker,
+    /// What was in use of tenants when the appliance was sealed last.
+    left: Mutex<Vec<(TenantId, Leftover)>>,
     /// What goes into the audit trail once there is one.
     backlog: Backlog,
     /// Itself, for the routers that carry it.
@@ -107,6 +114,7 @@ impl Gate {
             changing: tokio::sync::Mutex::default(),
             serving: AtomicBool::new(false),
             changes: TaskTracker::new(),
+            left: Mutex::default(),
             backlog: Backlog::default(),
             me: me.clone(),
         });
@@ -166,12 +174,16 @@ impl Gate {
         }
     }
 
-    /// Finishes units of work in progress and closes everything. The seal is not changed.
-    pub(super) async fn close(&self) {
+    /// Waits until what clients began is done, for a while at most.
+    pub(super) async fn finish_changes(&self) {
         self.changes.close();
         if tokio::time::timeout(CHANGES_END, self.changes.wait()).await.is_err() {
             tracing::warn!(left = self.changes.len(), "requests are broken off");
         }
+    }
+
+    /// Finishes units of work in progress and closes everything. The seal is not changed.
+    pub(super) async fn close(&self) {
         if let Some(open) = self.current() {
             open.rest().await;
             let app = open.app.clone();
@@ -256,6 +268,16 @@ impl Gate {
         !matches!(with, Unseal::Source) || asks || !on_purpose || *by == audit::console()
     }
 
+    /// Fails while somebody still reads from a tenant that sealing has closed.
+    fn nothing_left(&self) -> Result<(), Error> {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.retain(|(_, left)| left.holds_keys());
+        match left.first() {
+            None => Ok(()),
+            Some((tenant, _)) => Err(RegistryError::InUse { tenant: *tenant }.into()),
+        }
+    }
+
     fn shared(&self) -> Arc<Self> {
         self.me.upgrade().expect("invariant: a gate lives in an Arc for as long as it is used")
     }
@@ -317,14 +339,7 @@ impl SealControl for Gate {
 
     async fn seal(&self, by: Party) -> Result<(), Error> {
         let _changing = self.changing.lock().await;
-        let Some(open) = self.current() else {
-            let keys = self.keys.clone();
-            return blocking(move || {
-                keys.seal();
-                Ok(())
-            })
-            .await;
-        };
+        let Some(open) = self.current() else { return self.nothing_left() };
         let event = Event::new(Action::ApplianceSeal);
         self.note(by.clone(), event.clone()).await;
         // New requests find a sealed appliance while those under way are let go.
@@ -332,12 +347,16 @@ impl SealControl for Gate {
         open.rest().await;
         let (app, keys) = (open.app.clone(), self.keys.clone());
         let closed = blocking(move || {
-            let closed = app.registry.close_all();
+            let left = app.registry.close_all();
             app.tls.forget_keys();
             keys.seal();
-            Ok(closed?)
+            Ok(left)
         })
-        .await;
+        .await
+        .and_then(|left| {
+            *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
+            self.nothing_left()
+        });
         if closed.is_err() {
             // For when there is a trail again.
             self.note(by, audit::told(event, &closed)).await;
@@ -425,8 +444,13 @@ impl Service<Request> for Passage {
                 }
             }
         };
-        if request.method().is_safe() {
+        // An answer that nobody waits for is not worth making, and changes nothing.
+        if request.method().is_safe() || request.uri().path().ends_with("/ask") {
             return Box::pin(router.oneshot(request));
+        }
+        // They go on when their clients have left, so connections do not bound them.
+        if gate.changes.len() >= MOST_CHANGES {
+            return Box::pin(async { Ok(StatusCode::SERVICE_UNAVAILABLE.into_response()) });
         }
         // A client that goes away ends its request, and would end a change half way through it.
         let change = gate.changes.spawn(router.oneshot(request));

@@ -2,8 +2,9 @@
 //!
 //! Called by: `app::index`. Talks to: nothing; pure.
 //! Invariants: chunks are disjoint, in order, each within the token budget and exactly the slice
-//! of the text its offsets name; everything but white space and signatures is in some chunk, and
-//! what a mail repeats of others is in chunks of its own.
+//! of the text its offsets name; everything but white space is in some chunk, and
+//! each chunk is in one voice: what a mail repeats of others is apart from its own words, and so is
+//! its signature.
 //! Why: chunks follow the structure that was extracted. A page starts a new chunk, a heading
 //! does unless the one before is still tiny, and a cut falls between sentences wherever one fits, so a
 //! passage reads as something a person wrote. A ready-made splitter would re-tokenise every
@@ -11,7 +12,7 @@
 
 mod units;
 
-use crate::types::{Block, BlockKind, Chunk};
+use crate::types::{Block, BlockKind, Chunk, SheetCells, Voice};
 
 use units::{Unit, split_units};
 
@@ -89,10 +90,47 @@ struct Open {
     end_char: u64,
     tokens: usize,
     page: Option<u32>,
+    cells: Option<SheetCells>,
     headings: Vec<String>,
     /// True while it holds nothing but headings.
     only_headings: bool,
-    quoted: bool,
+    voice: Voice,
+}
+
+/// The lines of a block that shows cells, counted as its units come.
+struct Lines<'a> {
+    text: &'a str,
+    cells: Option<&'a SheetCells>,
+    count: u32,
+    /// Where counting stands: a byte, and the line it is on.
+    byte: usize,
+    line: u32,
+}
+
+impl<'a> Lines<'a> {
+    fn of(block: &'a Block) -> Self {
+        let cells = block.cells.as_ref();
+        let count = if cells.is_some() { ends(&block.text).saturating_add(1) } else { 0 };
+        Self { text: &block.text, cells, count, byte: 0, line: 0 }
+    }
+
+    /// The cells that a unit behind those before shows.
+    fn cells(&mut self, unit: &Unit) -> Option<SheetCells> {
+        let cells = self.cells?;
+        let (first, last) = (self.line_at(unit.start_byte), self.line_at(unit.end_byte));
+        Some(SheetCells { range: cells.range.lines(first, last, self.count), ..cells.clone() })
+    }
+
+    fn line_at(&mut self, byte: usize) -> u32 {
+        self.line = self.line.saturating_add(ends(&self.text[self.byte..byte]));
+        self.byte = byte;
+        self.line
+    }
+}
+
+/// Ends of lines in a text.
+fn ends(text: &str) -> u32 {
+    u32::try_from(text.matches('\n').count()).unwrap_or(u32::MAX)
 }
 
 /// How a unit stands in its document.
@@ -101,7 +139,7 @@ struct Standing {
     base_byte: usize,
     base_char: u64,
     is_heading: bool,
-    quoted: bool,
+    voice: Voice,
 }
 
 impl Packer {
@@ -134,27 +172,22 @@ impl Packer {
         } else {
             false
         };
-        if block.kind == BlockKind::Signature {
-            // A chunk is one slice of the text, so none may reach across what it leaves out.
-            self.close();
-            self.out.text.push_str(&block.text);
-            self.out.length_chars += block.text.chars().count() as u64;
-            return;
-        }
-        let quoted = !block.kind.is_own();
-        if self.open.as_ref().is_some_and(|open| open.quoted != quoted) {
+        let voice = block.kind.voice();
+        if self.open.as_ref().is_some_and(|open| open.voice != voice) {
             self.close();
         }
         let standing = Standing {
             base_byte: self.out.text.len(),
             base_char: self.out.length_chars,
             is_heading,
-            quoted,
+            voice,
         };
         self.out.text.push_str(&block.text);
         let units = split_units(&block.text, self.budget, tokens);
+        let mut lines = Lines::of(block);
         for unit in &units {
-            self.unit(unit, standing);
+            let cells = lines.cells(unit);
+            self.unit(unit, standing, cells);
         }
         self.out.length_chars += block.text.chars().count() as u64;
     }
@@ -179,8 +212,8 @@ impl Packer {
         self.out.headings.push((level, text.to_owned(), self.out.length_chars));
     }
 
-    fn unit(&mut self, unit: &Unit, standing: Standing) {
-        let Standing { base_byte, base_char, is_heading, quoted } = standing;
+    fn unit(&mut self, unit: &Unit, standing: Standing, cells: Option<SheetCells>) {
+        let Standing { base_byte, base_char, is_heading, voice } = standing;
         if self.open.as_ref().is_some_and(|open| open.tokens + unit.tokens > self.budget) {
             self.close();
         }
@@ -191,6 +224,10 @@ impl Packer {
                 open.end_byte = end_byte;
                 open.end_char = end_char;
                 open.tokens += unit.tokens;
+                open.cells = match (open.cells.take(), cells) {
+                    (Some(before), Some(cells)) => Some(before.with(&cells)),
+                    (before, cells) => before.or(cells),
+                };
                 open.only_headings &= is_heading;
                 if is_heading {
                     open.headings = self.path.iter().map(|(_, text)| text.clone()).collect();
@@ -204,13 +241,14 @@ impl Packer {
                     end_char,
                     tokens: unit.tokens,
                     page: self.page,
-                    // The headings are the author's, and a quote stands under none of them.
-                    headings: match quoted {
-                        true => Vec::new(),
-                        false => self.path.iter().map(|(_, text)| text.clone()).collect(),
+                    cells,
+                    // The headings are the author's, and only the author's words stand under them.
+                    headings: match voice {
+                        Voice::Own => self.path.iter().map(|(_, text)| text.clone()).collect(),
+                        _ => Vec::new(),
                     },
                     only_headings: is_heading,
-                    quoted,
+                    voice,
                 });
             }
         }
@@ -232,10 +270,11 @@ impl Packer {
             start_char: open.start_char,
             end_char: open.end_char,
             page: open.page,
+            cells: open.cells,
             headings: open.headings,
             text: self.out.text[open.start_byte..open.end_byte].to_owned(),
             tokens: open.tokens as u32,
-            quoted: open.quoted,
+            voice: open.voice,
         });
     }
 

@@ -28,11 +28,11 @@ fn words(text: &str) -> Vec<(usize, usize)> {
 }
 
 fn paragraph(text: &str) -> Block {
-    Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: None }
+    Block::new(BlockKind::Paragraph, text)
 }
 
 fn heading(level: u8, text: &str) -> Block {
-    Block { kind: BlockKind::Heading { level }, text: text.to_owned(), page: None }
+    Block::new(BlockKind::Heading { level }, text)
 }
 
 #[test]
@@ -92,6 +92,39 @@ fn sheets_are_cited_by_their_names() {
 }
 
 #[test]
+fn a_chunk_of_a_sheet_names_the_cells_it_shows() {
+    let cells = |range: &str| {
+        Some(SheetCells { sheet: Some("Costs".to_owned()), range: range.parse().unwrap() })
+    };
+    let kind = || BlockKind::Table { rows: Vec::new(), header: true, data: None };
+    let table = |text: &str, range| Block { cells: cells(range), ..Block::new(kind(), text) };
+    let blocks = [
+        heading(1, "Costs"),
+        table("item | sum\ndesk | 1\nlamp | 2\nsofa | 3", "B2:C5"),
+        // The header is repeated and the rows are others.
+        table("item | sum\ntent | 4\nwood | 5", "B6:C7"),
+        Block { cells: cells("E9"), ..paragraph("Comment on E9: paid") },
+    ];
+    let split = split(&blocks, 10, &words);
+    let shown: Vec<(&str, String)> = split
+        .chunks
+        .iter()
+        .map(|chunk| {
+            let cells = chunk.cells.as_ref().map(ToString::to_string).unwrap_or_default();
+            (chunk.text.as_str(), cells)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("Costs\n\nitem | sum\ndesk | 1\nlamp | 2", "Costs B2:C4".to_owned()),
+            ("sofa | 3\n\nitem | sum\ntent | 4", "Costs B5:C6".to_owned()),
+            ("wood | 5\n\nComment on E9: paid", "Costs B7:E9".to_owned()),
+        ]
+    );
+}
+
+#[test]
 fn a_word_longer_than_the_budget_does_not_loop() {
     let text = "x ".repeat(100);
     let split = split(&[paragraph(&text)], 7, &words);
@@ -100,7 +133,7 @@ fn a_word_longer_than_the_budget_does_not_loop() {
 }
 
 #[test]
-fn what_a_mail_repeats_is_in_chunks_of_its_own_and_its_signature_in_none() {
+fn what_a_mail_repeats_and_its_signature_are_in_chunks_of_their_own() {
     let mut blocks = [
         heading(1, "Mine"),
         paragraph("My own words."),
@@ -113,15 +146,20 @@ fn what_a_mail_repeats_is_in_chunks_of_its_own_and_its_signature_in_none() {
     blocks[3].kind = BlockKind::QuotedReply;
     blocks[5].kind = BlockKind::Signature;
     let split = split(&blocks, 50, &words);
-    let found: Vec<(&str, bool, usize)> = split
+    let found: Vec<(&str, Voice, usize)> = split
         .chunks
         .iter()
-        .map(|chunk| (chunk.text.as_str(), chunk.quoted, chunk.headings.len()))
+        .map(|chunk| (chunk.text.as_str(), chunk.voice, chunk.headings.len()))
         .collect();
     let quoted = "> Words of another.\n\n> And of a third.";
     assert_eq!(
         found,
-        [("Mine\n\nMy own words.", false, 1), (quoted, true, 0), ("More of mine.", false, 1)]
+        [
+            ("Mine\n\nMy own words.", Voice::Own, 1),
+            (quoted, Voice::Quoted, 0),
+            ("More of mine.", Voice::Own, 1),
+            ("Ann, +49 30 1234", Voice::Signature, 0),
+        ]
     );
     assert!(split.text.contains("Words of another.") && split.text.ends_with("1234"));
     assert_eq!(split.length_chars, split.text.chars().count() as u64);

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::endpoint::api;
 use super::error::{CliError, Exit};
 use super::output::Output;
-use super::search::{QUOTED_MARK, basis, ocr_mark};
+use super::search::{basis, ocr_mark, voice_mark};
 use super::terminal::{passage, printable, strong};
 use crate::types::{Answer, Citation};
 
@@ -65,8 +65,9 @@ fn place(citation: &Citation) -> String {
         parts.push(printable(&citation.source));
     }
     parts.extend(citation.page.map(|page| format!("page {page}")));
+    parts.extend(citation.cells.as_ref().map(|cells| printable(&cells.to_string())));
     parts.extend(citation.ocr_confidence.map(ocr_mark));
-    parts.extend(citation.quoted.then(|| QUOTED_MARK.to_owned()));
+    parts.extend(voice_mark(citation.voice));
     parts.push(format!("{} ({})", citation.date.strftime("%Y-%m-%d"), basis(citation.date_basis)));
     parts.join(" · ")
 }
@@ -76,7 +77,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::types::{DateBasis, DocumentId};
+    use crate::types::{DateBasis, DocumentId, SheetCells, Voice};
 
     #[test]
     fn a_citation_names_source_page_and_which_date_was_used() {
@@ -88,16 +89,23 @@ mod tests {
             start: 0,
             end: 14,
             page: Some(3),
+            cells: None,
             ocr: true,
             ocr_confidence: Some(87),
-            quoted: false,
+            voice: Voice::Signature,
             date: Timestamp::UNIX_EPOCH,
             date_basis: DateBasis::Content,
             score: 0.9,
         };
         assert_eq!(
             place(&citation),
-            "Lease · contracts/a.pdf · page 3 · read by OCR, 87 % sure · 1970-01-01 (content date)"
+            "Lease · contracts/a.pdf · page 3 · read by OCR, 87 % sure · signature · 1970-01-01 (content date)"
         );
+        let range = "A5:D12".parse().expect("cells");
+        let cells = Some(SheetCells { sheet: Some("Budget".to_owned()), range });
+        let source = "costs.xlsx".to_owned();
+        let voice = Voice::Own;
+        let table = Citation { page: None, cells, ocr_confidence: None, voice, source, ..citation };
+        assert_eq!(place(&table), "Lease · costs.xlsx · Budget A5:D12 · 1970-01-01 (content date)");
     }
 }

@@ -213,7 +213,7 @@ mod tests {
     use crate::types::{Block, BlockKind};
 
     fn block(kind: BlockKind, text: &str) -> Block {
-        Block { kind, text: text.to_owned(), page: None }
+        Block::new(kind, text)
     }
 
     #[test]

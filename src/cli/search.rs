@@ -11,7 +11,7 @@ use super::endpoint::api;
 use super::error::{CliError, Exit};
 use super::output::Output;
 use super::terminal::{passage, printable, strong};
-use crate::types::{DateBasis, SearchResponse, SearchResult};
+use crate::types::{DateBasis, SearchResponse, SearchResult, Voice};
 
 /// Which evidence ranks the documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -110,8 +110,14 @@ pub fn ocr_mark(confidence: u8) -> String {
     format!("read by OCR, {confidence} % sure")
 }
 
-/// The mark of words that a mail repeats of another.
-pub const QUOTED_MARK: &str = "quoted";
+/// The mark of words that are not the document's own.
+pub fn voice_mark(voice: Voice) -> Option<String> {
+    match voice {
+        Voice::Own => None,
+        Voice::Quoted => Some("quoted".to_owned()),
+        Voice::Signature => Some("signature".to_owned()),
+    }
+}
 
 fn print_result(output: Output, rank: usize, result: &SearchResult) -> Result<(), CliError> {
     let title = strong(&printable(&result.title), output.bold());
@@ -132,8 +138,9 @@ fn print_result(output: Output, rank: usize, result: &SearchResult) -> Result<()
     for found in &result.passages {
         let mut place = Vec::new();
         place.extend(found.page.map(|page| format!("page {page}")));
+        place.extend(found.cells.as_ref().map(|cells| printable(&cells.to_string())));
         place.extend(found.ocr_confidence.map(ocr_mark));
-        place.extend(found.quoted.then(|| QUOTED_MARK.to_owned()));
+        place.extend(voice_mark(found.voice));
         place.extend(found.heading.as_deref().map(printable));
         let place =
             if place.is_empty() { String::new() } else { format!("[{}] ", place.join(", ")) };

@@ -413,6 +413,7 @@ fn report(output: Output, run: &SourceRun) -> Result<(), CliError> {
     for (number, what) in [
         (counts.failed, "could not be taken in"),
         (counts.skipped, "left alone"),
+        (counts.hidden, "hidden and left alone"),
         (counts.missing, "gone there and kept here"),
         (counts.unsettled, "still being written"),
     ] {

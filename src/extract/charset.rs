@@ -116,6 +116,36 @@ impl<R: Read> TextStream<R> {
     }
 }
 
+/// The text of a stream as bytes of UTF-8, whatever it is encoded in.
+pub(super) struct Utf8Reader<R> {
+    text: TextStream<R>,
+    piece: String,
+    at: usize,
+}
+
+impl<R: Read> Utf8Reader<R> {
+    pub(super) fn new(input: R, declared: Option<&'static Encoding>) -> Self {
+        Self { text: TextStream::new(input, declared), piece: String::new(), at: 0 }
+    }
+}
+
+impl<R: Read> Read for Utf8Reader<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            self.piece.clear();
+            self.at = 0;
+            if !self.text.next(CHUNK, &mut self.piece)? {
+                return Ok(0);
+            }
+        }
+        let left = &self.piece.as_bytes()[self.at..];
+        let count = left.len().min(out.len());
+        out[..count].copy_from_slice(&left[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
 /// Decodes a whole file and reports the encoding to the document.
 pub(super) fn decode_whole(
     bytes: &[u8],

@@ -13,7 +13,8 @@ use super::clean::{break_point, clean, one_line, prefix, shorten, size};
 use super::date::{Written, shown_offset};
 use super::{ExtractLimits, ExtractRequest, ExtractSink};
 use crate::types::{
-    Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart,
+    Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
+    SheetCells, TablePart,
 };
 
 /// Longest text of one block in bytes; longer ones are cut into several.
@@ -53,6 +54,21 @@ impl Stop {
     /// Shorthand for a file that breaks the rules of its format.
     pub(super) fn malformed(message: impl Into<String>) -> Self {
         Self::failure(ExtractFailureCode::Malformed, message)
+    }
+}
+
+/// Where in its document a block stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place {
+    /// Page, slide or sheet, counted from 1.
+    pub(super) page: Option<u32>,
+    /// The cells it shows.
+    pub(super) cells: Option<SheetCells>,
+}
+
+impl From<Option<u32>> for Place {
+    fn from(page: Option<u32>) -> Self {
+        Self { page, cells: None }
     }
 }
 
@@ -119,13 +135,23 @@ impl<'a> Output<'a> {
         text: &str,
         page: Option<u32>,
     ) -> Result<(), Stop> {
+        self.block_at(kind, text, &page.into())
+    }
+
+    /// The same of a block that may show certain cells.
+    pub(super) fn block_at(
+        &mut self,
+        kind: &BlockKind,
+        text: &str,
+        place: &Place,
+    ) -> Result<(), Stop> {
         let cleaned = clean(text);
         let keep_indent = matches!(kind, BlockKind::Code);
         let mut rest =
             if keep_indent { cleaned.trim_end().trim_start_matches('\n') } else { cleaned.trim() };
         while !rest.is_empty() {
             let (piece, tail) = rest.split_at(break_point(rest, MAX_BLOCK_TEXT));
-            self.emit(kind.clone(), piece.trim_end(), page)?;
+            self.emit(kind.clone(), piece.trim_end(), place)?;
             rest = if keep_indent { tail } else { tail.trim_start() };
         }
         Ok(())
@@ -142,7 +168,7 @@ impl<'a> Output<'a> {
         &mut self,
         rows: Vec<Vec<String>>,
         header: bool,
-        page: Option<u32>,
+        place: &Place,
         data: Option<TablePart>,
     ) -> Result<(), Stop> {
         let rows: Vec<Vec<String>> = rows
@@ -162,9 +188,18 @@ impl<'a> Output<'a> {
                 self.warn("A row of a table is too long to be kept as data; its text is");
             }
             let kind = BlockKind::Paragraph;
-            return lines.iter().try_for_each(|line| self.block(&kind, line, page));
+            let count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+            return (0..count).zip(&lines).try_for_each(|(at, line)| {
+                let cells = place.cells.clone();
+                let row = |cells: SheetCells| SheetCells {
+                    range: cells.range.lines(at, at, count),
+                    ..cells
+                };
+                let place = Place { page: place.page, cells: cells.map(row) };
+                self.block_at(&kind, line, &place)
+            });
         }
-        self.emit(BlockKind::Table { rows, header, data }, &lines.join("\n"), page)
+        self.emit(BlockKind::Table { rows, header, data }, &lines.join("\n"), place)
     }
 
     /// Passes a file found inside this one on. `Stop::Full` once there are too many.
@@ -265,7 +300,7 @@ impl<'a> Output<'a> {
         };
     }
 
-    fn emit(&mut self, kind: BlockKind, text: &str, page: Option<u32>) -> Result<(), Stop> {
+    fn emit(&mut self, kind: BlockKind, text: &str, place: &Place) -> Result<(), Stop> {
         if text.is_empty() {
             return Ok(());
         }
@@ -278,7 +313,8 @@ impl<'a> Output<'a> {
         if !kept.is_empty() {
             self.text_bytes += kept.len() as u64;
             self.blocks += 1;
-            let block = Block { kind, text: kept.to_owned(), page };
+            let Place { page, cells } = place.clone();
+            let block = Block { kind, text: kept.to_owned(), page, cells };
             self.sink.block(block).map_err(Stop::Sink)?;
         }
         if kept.len() < text.len() {

@@ -18,7 +18,8 @@ use scraper::{Html, Node};
 
 pub(super) use self::facts::declared_charset;
 use self::tree::{Step, TableShape, Walk};
-use self::voices::Voices;
+use self::voices::{OwnWords, Voices};
+use super::ExtractLimits;
 use super::charset::{declared_in, decode_whole};
 use super::clean::one_line;
 use super::emit::{Output, Stop};
@@ -70,13 +71,25 @@ pub(super) fn chapter(xhtml: &str, out: &mut Output<'_>) -> Result<(), Stop> {
 /// nothing else passes on what it repeats, which then are its words.
 pub(super) fn mail(html: &str, is_forward: bool, out: &mut Output<'_>) -> Result<(), Stop> {
     let page = Html::parse_document(html);
-    let mut own = voices::OwnWords::default();
-    let limits = *out.limits();
-    match walk(&page, Some(Voices::new(is_forward)), &mut Output::within(&limits, &mut own)) {
-        Ok(()) | Err(Stop::Full) => {}
-        Err(stop) => return Err(stop),
-    }
+    let own = own_words(&page, is_forward, out.limits())?;
     walk(&page, Some(Voices::new(is_forward || !own.found())), out)
+}
+
+/// True where the mail's own words are in tables, under headings or in lists.
+pub(super) fn has_structure(
+    html: &str,
+    is_forward: bool,
+    limits: &ExtractLimits,
+) -> Result<bool, Stop> {
+    Ok(own_words(&Html::parse_document(html), is_forward, limits)?.are_structured())
+}
+
+fn own_words(page: &Html, is_forward: bool, limits: &ExtractLimits) -> Result<OwnWords, Stop> {
+    let mut own = OwnWords::default();
+    match walk(page, Some(Voices::new(is_forward)), &mut Output::within(limits, &mut own)) {
+        Ok(()) | Err(Stop::Full) => Ok(own),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// The words of a mail's HTML as its reader sees them, markup and all that is hidden left out.

@@ -1,6 +1,6 @@
 //! Pictures: how large they are and how many pages they have. What they say is read by OCR.
 //!
-//! Called by: `extract`, `sniff`. Talks to: nothing; reads headers only.
+//! Called by: `extract`, `sniff`, `office`. Talks to: `infer`, `jpeg2000`; reads headers only.
 //! Invariants: no pixel is decoded here; a picture too small to hold text asks for no OCR, one too
 //! large for it is refused; a list of pages is followed a bounded number of steps.
 //!
@@ -8,6 +8,7 @@
 //! 100). Icons, tracking pixels, rules and bullets are below it, lines of text above.
 
 use super::emit::{MAX_OCR_PAGES, Output, Stop};
+use super::jpeg2000;
 use super::source::Source;
 use crate::types::ExtractFailureCode;
 
@@ -27,7 +28,13 @@ type Size = (u64, u64);
 pub(super) fn is_read(media_type: &str) -> bool {
     matches!(
         media_type,
-        "image/png" | "image/jpeg" | "image/tiff" | "image/gif" | "image/webp" | "image/bmp"
+        "image/png"
+            | "image/jpeg"
+            | "image/tiff"
+            | "image/gif"
+            | "image/webp"
+            | "image/bmp"
+            | jpeg2000::MEDIA_TYPE
     )
 }
 
@@ -63,11 +70,22 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
                 format!("The picture has {width} by {height} pixels, more than can be read"),
             ));
         }
-        if *width.min(height) >= LEAST_SIDE && width * height >= LEAST_PIXELS {
+        if is_large((*width, *height)) {
             out.needs_ocr(page);
         }
     }
     Ok(())
+}
+
+/// False for a picture that is known to be too small to hold text.
+pub(super) fn may_hold_text(bytes: &[u8]) -> bool {
+    let kind = infer::get(bytes).map(|kind| kind.mime_type());
+    kind.and_then(|kind| sizes(bytes, kind)).is_none_or(|sizes| sizes.into_iter().any(is_large))
+}
+
+/// True where there is room for text.
+fn is_large((width, height): Size) -> bool {
+    width.min(height) >= LEAST_SIDE && width.saturating_mul(height) >= LEAST_PIXELS
 }
 
 fn sizes(bytes: &[u8], media_type: &str) -> Option<Vec<Size>> {
@@ -81,6 +99,7 @@ fn sizes(bytes: &[u8], media_type: &str) -> Option<Vec<Size>> {
         "image/bmp" => bmp(bytes),
         "image/webp" => webp(bytes),
         PORTABLE_MAP => portable_map(bytes),
+        jpeg2000::MEDIA_TYPE => jpeg2000::size(bytes),
         _ => None,
     };
     size.map(|size| vec![size])
@@ -92,7 +111,8 @@ fn little(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
     Some(field.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }
 
-fn big(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
+/// The same, the most significant first.
+pub(super) fn big(bytes: &[u8], at: usize, length: usize) -> Option<u64> {
     let field = bytes.get(at..at.checked_add(length)?)?;
     Some(field.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
 }

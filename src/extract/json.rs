@@ -1,14 +1,18 @@
 //! JSON and JSON Lines as readable text: one `path: value` line per scalar.
 //!
-//! Called by: `extract`. Talks to: `serde_json`, `text` where a file is not JSON after all.
+//! Called by: `extract`. Talks to: `serde_json`, `text` where a file is not JSON after all,
+//! `json::large` for files that do not fit one document.
 //! Invariants: no tree is built, values are written as they are parsed; nesting is bounded by
 //! `MAX_DEPTH`; JSON Lines are read one line at a time.
+
+mod large;
+pub(super) mod scan;
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::charset::{declared_in, decode_whole};
+use super::charset::{Utf8Reader, declared_in, decode_whole};
 use super::emit::{Output, Stop};
 use super::lines::{Line, LineReader};
 use super::source::Source;
@@ -29,6 +33,9 @@ pub(super) fn extract(
     media_type: Option<&str>,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
+    if large::is_large(source, out) {
+        return large::extract(source, media_type, out);
+    }
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
     let json = decode_whole(&bytes, declared_in(media_type), out);
     drop(bytes);
@@ -72,7 +79,10 @@ fn write(json: &str, titles: bool, out: &mut Output<'_>) -> Result<(), Stop> {
 
 /// Reads JSON Lines; lines that are not JSON are kept as text.
 pub(super) fn extract_lines(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
-    let mut lines = LineReader::new(source, MAX_LINE);
+    if large::is_large(source, out) {
+        return large::extract_lines(source, out);
+    }
+    let mut lines = LineReader::new(Utf8Reader::new(source, None), MAX_LINE);
     let mut invalid = 0_u64;
     while let Some(line) = lines.next().map_err(Stop::Input)? {
         let Line { bytes, number, cut } = line;

@@ -9,13 +9,15 @@
 //! and takes undeclared ones for UTF-8; our own detection does better.
 
 mod alternative;
+mod encapsulated;
 mod envelope;
 mod flags;
+mod forms;
 mod outlook;
 pub(super) mod quote;
-mod rtf;
 mod store;
 mod tnef;
+mod uuencode;
 
 use encoding_rs::Encoding;
 use jiff::Timestamp;
@@ -125,7 +127,7 @@ fn words(value: &HeaderValue<'_>) -> Vec<String> {
 }
 
 /// Emits the body: of plain text and HTML that stand for each other the plain text, unless the
-/// HTML says clearly more.
+/// HTML says clearly more, or the same in tables, lists and under headings.
 fn body(
     message: &Message<'_>,
     raw: &[u8],
@@ -136,10 +138,20 @@ fn body(
     let (plain, rich) = (&message.text_body, &message.html_body);
     let only_plain: Vec<u32> = plain.iter().copied().filter(|id| !rich.contains(id)).collect();
     let only_rich: Vec<u32> = rich.iter().copied().filter(|id| !plain.contains(id)).collect();
+    let limits = out.limits();
     let choice = alternative::choose(
         &only_plain.iter().map(|id| said(message, raw, *id)).collect::<String>(),
         &only_rich.iter().map(|id| said(message, raw, *id)).collect::<String>(),
-    );
+        || {
+            let mut pages = only_rich.iter().filter_map(|id| message.part(*id));
+            pages.try_fold(false, |found, part| {
+                let is_page = !found && part.is_text_html();
+                let page = is_page.then(|| text_of(part, raw));
+                let own = page.map(|page| html::has_structure(&page, is_forward, limits));
+                own.unwrap_or(Ok(found))
+            })
+        },
+    )?;
     if choice.takes_rich() {
         body_parts(message, raw, rich, is_forward, out)?;
     }
@@ -165,7 +177,7 @@ fn body_parts(
         if part.is_text_html() {
             html::mail(&text_of(part, raw), is_forward, out)?;
         } else if part.is_text() {
-            plain_body(&text_of(part, raw), is_forward, out)?;
+            plain_body(&plain_text(part, raw), is_forward, out)?;
         }
     }
     Ok(())
@@ -175,16 +187,25 @@ fn body_parts(
 fn said(message: &Message<'_>, raw: &[u8], id: u32) -> String {
     match message.part(id) {
         Some(part) if part.is_text_html() => format!("{}\n", html::seen_text(&text_of(part, raw))),
-        Some(part) if part.is_text() => format!("{}\n", text_of(part, raw)),
+        Some(part) if part.is_text() => format!("{}\n", plain_text(part, raw)),
         _ => String::new(),
     }
 }
 
-/// Emits a plain-text body, each voice in blocks of its own.
+/// The words of a plain-text part, without the files that are in it.
+fn plain_text(part: &MessagePart<'_>, raw: &[u8]) -> String {
+    let mut text = text_of(part, raw);
+    for file in uuencode::embedded(&text).into_iter().rev() {
+        text.replace_range(file.at, "");
+    }
+    text
+}
+
+/// Emits a plain-text body, each speaker in blocks of their own.
 fn plain_body(body: &str, is_forward: bool, out: &mut Output<'_>) -> Result<(), Stop> {
     let body = clean(body);
-    for (voice, range) in quote::parts(&body, is_forward) {
-        match voice.kind() {
+    for (speaker, range) in quote::parts(&body, is_forward) {
+        match speaker.kind() {
             None => text::paragraphs(&body[range], out)?,
             Some(kind) => out.block(&kind, &body[range], None)?,
         }
@@ -192,10 +213,11 @@ fn plain_body(body: &str, is_forward: bool, out: &mut Output<'_>) -> Result<(), 
     Ok(())
 }
 
-/// The text of a part, decoded by our own detection where the parser lost characters.
+/// The text of a part, decoded by our own detection where the parser lost characters or knows not
+/// how it is encoded.
 pub(super) fn text_of(part: &MessagePart<'_>, raw: &[u8]) -> String {
     let text = part.text_contents().unwrap_or_default();
-    if !text.contains('\u{fffd}') {
+    if !text.contains('\u{fffd}') && !uuencode::is_declared(part) {
         return text.to_owned();
     }
     let declared = part
@@ -212,6 +234,11 @@ pub(super) fn text_of(part: &MessagePart<'_>, raw: &[u8]) -> String {
 fn bytes_of(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
     let range = part.raw_body_offset() as usize..part.raw_end_offset() as usize;
     let encoded = raw.get(range).unwrap_or_default();
+    if uuencode::is_declared(part)
+        && let Some(file) = uuencode::decode(encoded)
+    {
+        return file;
+    }
     let decoded = match (&part.body, part.encoding) {
         (PartType::Binary(bytes) | PartType::InlineBinary(bytes), _) => return bytes.to_vec(),
         (_, TransferEncoding::None) => return encoded.to_vec(),
@@ -221,13 +248,24 @@ fn bytes_of(part: &MessagePart<'_>, raw: &[u8]) -> Vec<u8> {
     decoded.unwrap_or_else(|| part.contents().to_vec())
 }
 
-/// Passes attached files and mails on, in the order of the mail.
+/// Passes attached files and mails on, in the order of the mail, and after them the files that are
+/// in its text.
 fn attachments(message: &Message<'_>, raw: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     let parts = message.attachments.iter().filter_map(|id| message.part(*id));
-    for (number, part) in (1..).zip(parts.filter(|part| !part.is_multipart())) {
+    let mut number = 0;
+    for part in parts.filter(|part| !part.is_multipart()) {
+        number += 1;
         let given = part.attachment_name().unwrap_or_default();
         let name = file_name(given).unwrap_or_else(|| fallback_name(part).to_owned());
         pass_on(number, &name, media_type(part), &bytes_of(part, raw), out)?;
+    }
+    let texts = message.text_body.iter().filter_map(|id| message.part(*id));
+    for part in texts.filter(|part| part.is_text() && !part.is_text_html()) {
+        for file in uuencode::embedded(&text_of(part, raw)) {
+            number += 1;
+            let name = file_name(&file.name).unwrap_or_else(|| "part.bin".to_owned());
+            pass_on(number, &name, None, &file.bytes, out)?;
+        }
     }
     Ok(())
 }

@@ -21,6 +21,9 @@ pub fn to_markdown(document: &ExtractedDocument) -> String {
                 line(&mut out, &format!("<!-- page {number} -->\n"));
             }
         }
+        if let Some(cells) = &block.cells {
+            line(&mut out, &format!("<!-- {cells} -->\n"));
+        }
         let item = matches!(block.kind, BlockKind::ListItem { .. });
         if after_item && !item {
             out.push('\n');

@@ -20,6 +20,9 @@ use crate::types::BlockKind;
 const PARAGRAPH: usize = 1_500;
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
+    if confluence::begins(source.head()) {
+        return confluence::extract(source, out);
+    }
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
     let xml = Xml::parse(&bytes)?;
     if let Some(damage) = xml.damage() {
@@ -33,7 +36,6 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
     match root.name() {
         "document" if root.space().contains("opendocument") => office::read_flat(root, out),
         "rss" | "feed" | "RDF" => feed(root, out),
-        _ if confluence::is_space(root) => confluence::read(root, out),
         _ if article::is_article(root) => article::read(root, out),
         _ => data(root, out),
     }

@@ -23,6 +23,7 @@ mod exports;
 mod grid;
 mod html;
 mod image;
+mod jpeg2000;
 mod json;
 mod kinds;
 mod lines;
@@ -70,6 +71,7 @@ pub use self::markdown_out::to_markdown;
 pub use self::passwords::Passwords;
 pub use self::pdf::{is_note, join_line};
 use self::sniff::{Detected, Format};
+pub use self::source::RandomAccess;
 use self::source::Source;
 pub use self::worker::run_worker;
 use crate::types::{
@@ -134,7 +136,7 @@ pub trait ExtractSink {
     fn child(&mut self, header: &ChildHeader, body: &mut dyn Read) -> io::Result<()>;
 }
 
-/// Reads one file. The returned document has no blocks: they went to `sink`.
+/// Reads one file as it comes. The returned document has no blocks: they went to `sink`.
 ///
 /// # Errors
 /// Why the file has no text. An `input` that fails is `Malformed`; a `sink` that fails is
@@ -144,8 +146,30 @@ pub fn extract(
     input: &mut dyn Read,
     sink: &mut dyn ExtractSink,
 ) -> Result<ExtractedDocument, ExtractFailure> {
+    guarded(request, sink, |out| read(request, Source::new(input), out))
+}
+
+/// As [`extract`], for a file that can be read in any order, so that containers of any size are
+/// read without being held in memory.
+///
+/// # Errors
+/// As [`extract`].
+pub fn extract_file(
+    request: &ExtractRequest,
+    file: RandomAccess,
+    sink: &mut dyn ExtractSink,
+) -> Result<ExtractedDocument, ExtractFailure> {
+    guarded(request, sink, |out| read(request, Source::of_file(file), out))
+}
+
+/// Runs a reader; whatever ends it ends in a document or in a reason.
+fn guarded(
+    request: &ExtractRequest,
+    sink: &mut dyn ExtractSink,
+    read: impl FnOnce(&mut Output<'_>) -> Result<(), Stop>,
+) -> Result<ExtractedDocument, ExtractFailure> {
     let mut out = Output::new(request, sink);
-    let outcome = catch_unwind(AssertUnwindSafe(|| read(request, input, &mut out)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| read(&mut out)));
     let outcome = outcome.unwrap_or_else(|panic| {
         Err(Stop::malformed(format!("The file broke its reader ({})", panic_message(&*panic))))
     });
@@ -175,8 +199,12 @@ pub fn extract(
     }
 }
 
-fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) -> Result<(), Stop> {
-    let mut source = Source::new(input).map_err(Stop::Input)?;
+fn read(
+    request: &ExtractRequest,
+    source: io::Result<Source<'_>>,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let mut source = source.map_err(Stop::Input)?;
     if source.head().is_empty() {
         return Err(Stop::failure(ExtractFailureCode::EmptyFile, "The file is empty"));
     }
@@ -190,6 +218,9 @@ fn read(request: &ExtractRequest, input: &mut dyn Read, out: &mut Output<'_>) ->
             let declared = request.media_type.as_deref().filter(|kind| kind.ends_with("+json"));
             let media_type = declared.unwrap_or("application/json").to_owned();
             Detected { format: Format::DocumentJson, media_type }
+        }
+        Some(FormatHint::Text) => {
+            Detected { format: Format::Text, media_type: "text/plain".to_owned() }
         }
         Some(FormatHint::PdfPages { first, count }) => Detected {
             format: Format::PdfPages(first, count),
@@ -257,10 +288,26 @@ fn parse(
         Format::SevenZip => archive::extract_sevenz(source, out),
         Format::Tar => archive::extract_tar(source, out),
         Format::Packed(packing) => archive::extract_packed(source, packing, &request.name, out),
-        Format::Unsupported => Err(Stop::failure(
-            ExtractFailureCode::UnsupportedType,
-            format!("Files of type {} cannot be read", detected.media_type),
-        )),
+        Format::Unsupported => {
+            let why = unread(&detected.media_type);
+            Err(Stop::failure(ExtractFailureCode::UnsupportedType, why))
+        }
+    }
+}
+
+/// Why files of a type are not read, and what can be done about it where that is known.
+fn unread(media_type: &str) -> String {
+    let picture = |kind| {
+        format!("Pictures in {kind} cannot be read; save the picture as JPEG or PNG and add that")
+    };
+    match media_type {
+        "image/heif" => picture("HEIC"),
+        "image/avif" => picture("AVIF"),
+        "image/jxl" => picture("JPEG XL"),
+        "application/vnd.rar" => "RAR archives cannot be opened; unpack it, or pack its files as \
+                                  zip or 7z, and add that"
+            .to_owned(),
+        _ => format!("Files of type {media_type} cannot be read"),
     }
 }
 

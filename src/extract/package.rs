@@ -25,9 +25,16 @@ const MAX_TOTAL: u64 = 1 << 30;
 const MAX_RATIO: u64 = 400;
 const SMALL: u64 = 64 << 20;
 
+/// Takes the lock off the parts of a package that have one.
+pub(super) trait Unlock {
+    /// The bytes of a part as they were before it was locked.
+    fn unlock(&self, name: &str, bytes: Vec<u8>) -> Result<Vec<u8>, Stop>;
+}
+
 /// An opened archive.
 pub(super) struct Package<'b> {
     zip: ZipArchive<Cursor<&'b [u8]>>,
+    lock: Option<Box<dyn Unlock>>,
     names: Vec<String>,
     /// Index by name in lower case: producers disagree on case.
     by_name: HashMap<String, usize>,
@@ -56,7 +63,12 @@ impl<'b> Package<'b> {
         if total > MAX_TOTAL {
             return Err(too_large(&format!("it unpacks to {}", size(total))));
         }
-        Ok(Self { zip, names, by_name })
+        Ok(Self { zip, lock: None, names, by_name })
+    }
+
+    /// Says how the parts that are read from now on are unlocked.
+    pub(super) fn unlock_with(&mut self, lock: Box<dyn Unlock>) {
+        self.lock = Some(lock);
     }
 
     /// Names of all entries as stored.
@@ -80,7 +92,10 @@ impl<'b> Package<'b> {
         if bytes.len() as u64 > MAX_PART {
             return Err(too_large(&format!("{name} swells to more than {}", size(MAX_PART))));
         }
-        Ok(Some(bytes))
+        match &self.lock {
+            Some(lock) => lock.unlock(name, bytes).map(Some),
+            None => Ok(Some(bytes)),
+        }
     }
 
     /// A part as XML, or none where there is no such part.

@@ -58,7 +58,7 @@ pub(super) fn attempt(name: &str) -> Option<String> {
         },
         "text" => {
             let text = "endless ".repeat(1000);
-            let block = Block { kind: BlockKind::Paragraph, text, page: None };
+            let block = Block::new(BlockKind::Paragraph, text);
             flood(|out| send(out, Event::Block(block.clone())))
         }
         "children" => flood(|out| {

@@ -10,10 +10,12 @@
 //!
 //! ```text
 //! parent → worker   Hello(WorkerSettings)  once, first
-//!                   Begin(ExtractRequest)  one per document
-//!                   Data(bytes)*           the file
+//!                   Begin(Opening)         one per document
+//!                   Data(bytes)*           the file, from its start
+//!                   (Part Data(bytes)+)*   each part of it that was asked for
 //!                   End                    no more data for this document
 //! worker → parent   Ready(Confinement)     once, first
+//!                   Wanted(Wanted)         asks for a part of the file, at any time
 //!                   Block(Block)* , ChildBegin(ChildHeader) ChildData(bytes)* ChildEnd , …
 //!                   (a child that is refused ends with ChildRefused(ExtractFailure) instead)
 //!                   Done(ExtractedDocument) or Failed(ExtractFailure)   last of a document
@@ -23,6 +25,10 @@
 //! has seen enough of a file (it was cut, or is of no use) sends `Done` or `Failed` early and then
 //! passes over `Data` until `End`; the parent stops sending data as soon as it sees that event and
 //! sends `End`, so a huge file is not copied for nothing and both stand at the same place again.
+//!
+//! A file is sent by itself only until the worker asks for a part of it: what is on its way then
+//! is passed over until `Part`, behind which stands that part, whole and nothing else. A worker
+//! asks for the next part once it has the last one.
 
 use std::io::{self, Read, Write};
 
@@ -37,6 +43,12 @@ pub const MAX_DATA: usize = 64 * 1024;
 /// Longest payload of a JSON frame: the text of a block and, for a table, its cells, with every
 /// byte escaped to six, and room for keys.
 pub const MAX_JSON: usize = 2 * 1024 * 1024;
+/// Most bytes of a file asked for at a time.
+pub const MAX_WANTED: u64 = 256 * 1024;
+/// Most times that a large file may take as long as a small one.
+const MOST_PATIENCE: u64 = 32;
+/// Bytes of a file that earn it as much time again.
+const PATIENCE_BYTES: u64 = 512 << 20;
 /// Bytes before the payload.
 pub const HEADER: usize = 5;
 
@@ -48,6 +60,7 @@ pub enum Kind {
     Begin = 2,
     Data = 3,
     End = 4,
+    Part = 5,
     Ready = 64,
     Block = 65,
     ChildBegin = 66,
@@ -56,14 +69,16 @@ pub enum Kind {
     Done = 69,
     Failed = 70,
     ChildRefused = 71,
+    Wanted = 72,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Hello,
         Self::Begin,
         Self::Data,
         Self::End,
+        Self::Part,
         Self::Ready,
         Self::Block,
         Self::ChildBegin,
@@ -72,12 +87,13 @@ impl Kind {
         Self::Done,
         Self::Failed,
         Self::ChildRefused,
+        Self::Wanted,
     ];
 
     fn max_payload(self) -> usize {
         match self {
             Self::Data | Self::ChildData => MAX_DATA,
-            Self::End | Self::ChildEnd => 0,
+            Self::End | Self::Part | Self::ChildEnd => 0,
             _ => MAX_JSON,
         }
     }
@@ -101,13 +117,37 @@ pub struct Confinement {
     pub seccomp: bool,
 }
 
+/// A file to read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opening {
+    pub request: ExtractRequest,
+    /// Bytes of the file.
+    pub length: u64,
+}
+
+/// A part of the file at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    pub at: u64,
+    /// At least one byte and at most [`MAX_WANTED`], all within the file.
+    pub length: u64,
+}
+
+/// How many times the limit on time holds for a file of `length` bytes: what is looked through
+/// from end to end takes longer the longer it is.
+pub fn patience(length: u64) -> u32 {
+    let times = (1 + length / PATIENCE_BYTES).min(MOST_PATIENCE);
+    u32::try_from(times).unwrap_or(u32::MAX)
+}
+
 /// From the parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     Hello(WorkerSettings),
-    Begin(ExtractRequest),
+    Begin(Opening),
     Data(Vec<u8>),
     End,
+    Part,
 }
 
 /// From the worker.
@@ -119,6 +159,7 @@ pub enum Event {
     ChildData(Vec<u8>),
     ChildEnd,
     ChildRefused(ExtractFailure),
+    Wanted(Wanted),
     Done(Box<ExtractedDocument>),
     Failed(ExtractFailure),
 }
@@ -173,6 +214,17 @@ pub fn decode_header(header: [u8; HEADER]) -> Result<(Kind, usize), ProtocolErro
 }
 
 impl Command {
+    /// Of which kind its frame is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Hello(_) => Kind::Hello,
+            Self::Begin(_) => Kind::Begin,
+            Self::Data(_) => Kind::Data,
+            Self::End => Kind::End,
+            Self::Part => Kind::Part,
+        }
+    }
+
     /// Kind and payload.
     ///
     /// # Errors
@@ -180,9 +232,10 @@ impl Command {
     pub fn encode(self) -> Result<(Kind, Vec<u8>), ProtocolError> {
         Ok(match self {
             Self::Hello(settings) => (Kind::Hello, to_json(Kind::Hello, &settings)?),
-            Self::Begin(request) => (Kind::Begin, to_json(Kind::Begin, &request)?),
+            Self::Begin(opening) => (Kind::Begin, to_json(Kind::Begin, &opening)?),
             Self::Data(bytes) => (Kind::Data, bytes),
             Self::End => (Kind::End, Vec::new()),
+            Self::Part => (Kind::Part, Vec::new()),
         })
     }
 
@@ -196,6 +249,7 @@ impl Command {
             Kind::Begin => from_json(kind, &payload).map(Self::Begin),
             Kind::Data => Ok(Self::Data(payload)),
             Kind::End => Ok(Self::End),
+            Kind::Part => Ok(Self::Part),
             _ => Err(ProtocolError::OutOfPlace { kind }),
         }
     }
@@ -216,6 +270,7 @@ impl Event {
             Self::ChildRefused(failure) => {
                 (Kind::ChildRefused, to_json(Kind::ChildRefused, &failure)?)
             }
+            Self::Wanted(wanted) => (Kind::Wanted, to_json(Kind::Wanted, &wanted)?),
             Self::Done(document) => (Kind::Done, to_json(Kind::Done, &document)?),
             Self::Failed(failure) => (Kind::Failed, to_json(Kind::Failed, &failure)?),
         })
@@ -233,6 +288,7 @@ impl Event {
             Kind::ChildData => Ok(Self::ChildData(payload)),
             Kind::ChildEnd => Ok(Self::ChildEnd),
             Kind::ChildRefused => from_json(kind, &payload).map(Self::ChildRefused),
+            Kind::Wanted => from_json(kind, &payload).map(Self::Wanted),
             Kind::Done => from_json(kind, &payload).map(|d| Self::Done(Box::new(d))),
             Kind::Failed => from_json(kind, &payload).map(Self::Failed),
             _ => Err(ProtocolError::OutOfPlace { kind }),

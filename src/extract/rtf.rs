@@ -1,15 +1,19 @@
 //! Rich Text Format: paragraphs, headings, list items and tables of Word, WordPad and mail.
 //!
-//! Called by: `extract`. Talks to: `encoding_rs` for code pages, `rtf::document` for the blocks.
+//! Called by: `extract`, `mail::forms`. Talks to: `encoding_rs` for code pages, `rtf::document` for the
+//! blocks, `rtf::objects` for the files inside.
 //! Invariants: groups are a stack on the heap with a bound; a destination that is not text is
 //! passed over whole; pictures and binary data never become text.
+//! A file inside that cannot be passed on any more does not end the text.
 
 mod document;
-mod token;
+mod objects;
+pub(super) mod token;
 
 use encoding_rs::{Encoding, WINDOWS_1252};
 
 use self::document::Document;
+use self::objects::Objects;
 use self::token::{Token, Tokens};
 use super::date::parse_date;
 use super::emit::{Output, Stop};
@@ -22,7 +26,7 @@ const MAX_FONTS: usize = 1_000;
 const EARLIEST_YEAR: i32 = 1987;
 
 /// Destinations that hold no text of the document.
-const UNSEEN: [&str; 31] = [
+const UNSEEN: [&str; 29] = [
     "fonttbl",
     "colortbl",
     "stylesheet",
@@ -31,8 +35,6 @@ const UNSEEN: [&str; 31] = [
     "rsidtbl",
     "generator",
     "pict",
-    "object",
-    "objdata",
     "themedata",
     "colorschememapping",
     "datastore",
@@ -59,6 +61,8 @@ const UNSEEN: [&str; 31] = [
 #[derive(Clone, Default)]
 struct State {
     skip: bool,
+    /// What is said are the digits of an object.
+    object: bool,
     hidden: bool,
     /// Characters that stand in for a `\u` character.
     fallback: usize,
@@ -70,6 +74,11 @@ struct State {
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     let bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    read(&bytes, out)
+}
+
+/// Reads rich text that is part of another file.
+pub(super) fn read(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     let mut reader = Reader {
         state: State { fallback: 1, ..State::default() },
         stack: Vec::new(),
@@ -82,12 +91,14 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
         value: String::new(),
         date: [0; 6],
         document: Document::default(),
+        objects: Objects::default(),
     };
-    for token in Tokens::new(&bytes) {
+    for token in Tokens::new(bytes) {
         reader.token(token, out)?;
     }
     reader.flush_bytes();
-    reader.document.finish(out)
+    reader.document.finish(out)?;
+    reader.objects.finish(out)
 }
 
 struct Reader {
@@ -108,6 +119,7 @@ struct Reader {
     /// Year to second of the moment being told.
     date: [i32; 6],
     document: Document,
+    objects: Objects,
 }
 
 impl Reader {
@@ -121,7 +133,8 @@ impl Reader {
                 self.stack.push(self.state.clone());
                 self.to_skip = 0;
             }
-            Token::Close => self.close(out),
+            Token::Close => self.close(out)?,
+            Token::Byte(byte) if self.state.object => self.objects.digit(byte),
             Token::Byte(byte) => {
                 if self.to_skip > 0 {
                     self.to_skip -= 1;
@@ -129,6 +142,8 @@ impl Reader {
                     self.bytes.push(byte);
                 }
             }
+            Token::Binary(bytes) if self.state.object => self.objects.bytes(bytes),
+            Token::Binary(_) => self.flush_bytes(),
             Token::Star => self.starred = true,
             Token::Word(word, number) => {
                 self.flush_bytes();
@@ -139,7 +154,7 @@ impl Reader {
         Ok(())
     }
 
-    fn close(&mut self, out: &mut Output<'_>) {
+    fn close(&mut self, out: &mut Output<'_>) -> Result<(), Stop> {
         self.flush_bytes();
         self.to_skip = 0;
         let outer = self.stack.pop().unwrap_or_default();
@@ -155,7 +170,9 @@ impl Reader {
         if let Some(moment) = self.state.moment.filter(|moment| outer.moment != Some(*moment)) {
             self.date(moment, out);
         }
+        let ended = self.state.object && !outer.object;
         self.state = outer;
+        if ended { self.objects.end(out) } else { Ok(()) }
     }
 
     /// Notes when the document was written, or when it was last changed.
@@ -203,6 +220,7 @@ impl Reader {
                 let part = PARTS.iter().position(|part| *part == word).unwrap_or_default();
                 self.date[part] = number.unwrap_or_default();
             }
+            "objdata" => (self.state.skip, self.state.object) = (true, true),
             "info" => self.state.skip = true,
             _ if UNSEEN.contains(&word) => self.state.skip = true,
             _ if starred && !matches!(word, "shpinst" | "shptxt" | "footnote" | "annotation") => {
@@ -262,7 +280,7 @@ impl Reader {
     }
 }
 
-fn code_page(number: i32) -> &'static Encoding {
+pub(super) fn code_page(number: i32) -> &'static Encoding {
     let label = match number {
         932 => "shift_jis".to_owned(),
         936 => "gbk".to_owned(),
@@ -277,7 +295,7 @@ fn code_page(number: i32) -> &'static Encoding {
 }
 
 /// The code page of a font's character set; none where the document's own holds.
-fn char_set(number: i32) -> Option<&'static Encoding> {
+pub(super) fn char_set(number: i32) -> Option<&'static Encoding> {
     let page = match number {
         77 => 10000,
         128 => 932,

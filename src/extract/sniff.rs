@@ -12,6 +12,7 @@ use super::archive::{self, Packing};
 use super::charset::utf16_without_mark;
 use super::exports;
 use super::image;
+use super::jpeg2000;
 use super::source::Source;
 
 /// Which parser reads the file.
@@ -210,6 +211,9 @@ fn binary_type(evidence: &Evidence<'_>) -> &'static str {
     }
     if head.starts_with(b"!BDN") {
         return super::mail::OUTLOOK_STORE;
+    }
+    if jpeg2000::begins(head) {
+        return jpeg2000::MEDIA_TYPE;
     }
     match infer::get(head) {
         Some(kind) if kind.matcher_type() != MatcherType::Text => kind.mime_type(),

@@ -9,10 +9,11 @@ use std::io::{self, Read};
 use std::rc::Rc;
 
 use super::charset::{TextStream, declared_in};
-use super::emit::{Output, Stop};
+use super::emit::{Output, Place, Stop};
 use super::kinds::Numerals;
 use super::rows::RowGroups;
 use super::source::Source;
+use crate::types::{CellRange, SheetCells};
 
 /// Longest row in bytes of UTF-8.
 const MAX_ROW: u64 = 4 * 1024 * 1024;
@@ -23,9 +24,9 @@ pub(super) fn extract(
     media_type: Option<&str>,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
-    let since_row = Rc::new(Cell::new(0));
+    let progress = Rc::new(Progress::default());
     let stream = TextStream::new(&mut *source, declared_in(media_type));
-    let utf8 = Utf8Reader::new(stream, Rc::clone(&since_row));
+    let utf8 = Utf8Reader::new(stream, Rc::clone(&progress));
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)
@@ -33,22 +34,23 @@ pub(super) fn extract(
         .from_reader(utf8);
     // Where the comma separates cells or nothing but tabs does, a program wrote the numbers.
     let numerals = if delimiter == b';' { Numerals::default() } else { Numerals::by_program() };
-    let result = read_rows(&mut reader, &since_row, numerals, out);
+    let result = read_rows(&mut reader, &progress, numerals, out);
     reader.get_ref().stream.decoder().report(out);
     result
 }
 
 fn read_rows<R: Read>(
     reader: &mut csv::Reader<R>,
-    since_row: &Cell<u64>,
+    progress: &Progress,
     numerals: Numerals,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     let mut numerals = Some(numerals);
     let mut record = csv::ByteRecord::new();
-    let mut waiting: Option<Vec<String>> = None;
+    let mut waiting: Option<(u32, Vec<String>)> = None;
     let mut groups: Option<RowGroups> = None;
     let mut rows = 0_u64;
+    let mut numbers = Numbers::default();
     loop {
         match reader.read_byte_record(&mut record) {
             Ok(true) => {}
@@ -68,23 +70,25 @@ fn read_rows<R: Read>(
                 other => return Err(Stop::malformed(format!("Not a table: {other:?}"))),
             },
         }
-        since_row.set(0);
+        progress.since_row.set(0);
+        let number = numbers.of(&record, progress);
         let row: Vec<String> =
             record.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect();
         if rows == 0 && names_delimiter(&row) {
+            numbers.pass_over(number);
             continue;
         }
         rows += 1;
         if let Some(groups) = &mut groups {
-            groups.push(row, out)?;
-        } else if let Some(first) = waiting.take() {
-            let started = RowGroups::new(is_header(&first, &row));
+            groups.push_numbered(number, row, out)?;
+        } else if let Some((above, first)) = waiting.take() {
+            let started = RowGroups::new(is_header(&first, &row)).on_sheet(None);
             let mut started = started.written(numerals.take().unwrap_or_default());
-            started.push(first, out)?;
-            started.push(row, out)?;
+            started.push_numbered(above, first, out)?;
+            started.push_numbered(number, row, out)?;
             groups = Some(started);
         } else {
-            waiting = Some(row);
+            waiting = Some((number, row));
         }
     }
     out.fact("rows", &rows.to_string());
@@ -98,12 +102,17 @@ fn names_delimiter(row: &[String]) -> bool {
 }
 
 fn finish(
-    waiting: Option<Vec<String>>,
+    waiting: Option<(u32, Vec<String>)>,
     groups: Option<RowGroups>,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     match (waiting, groups) {
-        (Some(only), _) => out.table(vec![only], false, None, None),
+        (Some((number, only)), _) => {
+            let last = u32::try_from(only.len().saturating_sub(1)).unwrap_or(u32::MAX);
+            let range = CellRange::new((number, 0), (number, last));
+            let cells = Some(SheetCells { sheet: None, range });
+            out.table(vec![only], false, &Place { page: None, cells }, None)
+        }
         (None, Some(groups)) => groups.finish(out),
         (None, None) => Ok(()),
     }
@@ -121,17 +130,55 @@ pub(super) fn is_header(first: &[String], second: &[String]) -> bool {
     named && names.len() == first.len() && second.len() <= first.len() + 1
 }
 
-/// The text of a stream as UTF-8 bytes, which fails once a row has grown too long.
+/// How far a table was read.
+#[derive(Default)]
+struct Progress {
+    /// Bytes since the last row that is complete.
+    since_row: Cell<u64>,
+    /// Lines that were begun.
+    lines: Cell<u64>,
+}
+
+/// Numbers rows as a spreadsheet program does that opens the file: an empty line is a row, which
+/// the reader passes over, and lines within a cell are none.
+#[derive(Default)]
+struct Numbers {
+    /// Ends of lines within cells so far, and lines that show no row.
+    none: u64,
+    /// Rows so far, empty ones among them.
+    rows: u64,
+}
+
+impl Numbers {
+    /// The number of the row that was just read, from 0.
+    fn of(&mut self, record: &csv::ByteRecord, progress: &Progress) -> u32 {
+        let within = record.as_slice().iter().filter(|byte| **byte == b'\n').count();
+        self.none += within as u64;
+        // Where something else ends the lines, rows are counted.
+        self.rows = progress.lines.get().saturating_sub(self.none).max(self.rows + 1);
+        u32::try_from(self.rows - 1).unwrap_or(u32::MAX)
+    }
+
+    /// The row of this number is not shown.
+    fn pass_over(&mut self, number: u32) {
+        self.none += u64::from(number) + 1;
+        self.rows = 0;
+    }
+}
+
+/// The text of a stream as UTF-8 bytes, which fails once a row has grown too long. It is given out
+/// line by line: who has read a row was given no line behind it.
 struct Utf8Reader<R> {
     stream: TextStream<R>,
     text: String,
     at: usize,
-    since_row: Rc<Cell<u64>>,
+    within_line: bool,
+    progress: Rc<Progress>,
 }
 
 impl<R: Read> Utf8Reader<R> {
-    fn new(stream: TextStream<R>, since_row: Rc<Cell<u64>>) -> Self {
-        Self { stream, text: String::new(), at: 0, since_row }
+    fn new(stream: TextStream<R>, progress: Rc<Progress>) -> Self {
+        Self { stream, text: String::new(), at: 0, within_line: false, progress }
     }
 }
 
@@ -144,14 +191,19 @@ impl<R: Read> Read for Utf8Reader<R> {
                 return Ok(0);
             }
         }
-        if self.since_row.get() > MAX_ROW {
+        let Progress { since_row, lines } = &*self.progress;
+        if since_row.get() > MAX_ROW {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "row too long"));
         }
         let left = &self.text.as_bytes()[self.at..];
-        let count = left.len().min(out.len());
+        let end = left.iter().position(|byte| *byte == b'\n').map_or(left.len(), |end| end + 1);
+        let count = end.min(out.len());
         out[..count].copy_from_slice(&left[..count]);
         self.at += count;
-        self.since_row.set(self.since_row.get() + count as u64);
+        since_row.set(since_row.get() + count as u64);
+        if !std::mem::replace(&mut self.within_line, left[..count].last() != Some(&b'\n')) {
+            lines.set(lines.get() + 1);
+        }
         Ok(count)
     }
 }
@@ -210,6 +262,25 @@ mod tests {
             assert!(data.kinds[0].is_empty(), "a header is words");
             assert!(data.kinds[1..].iter().all(|kinds| kinds == "tnd"), "{:?}", data.kinds);
         }
+    }
+
+    #[test]
+    fn rows_are_numbered_as_in_a_spreadsheet_program() {
+        let cells = |text: &str| -> Vec<String> {
+            let found = run("a.csv", text.as_bytes());
+            let cells = found.blocks.into_iter().filter_map(|block| block.cells);
+            cells.map(|cells| cells.to_string()).collect()
+        };
+        assert_eq!(cells("a,b\n1,2\n3,4\n"), ["A1:B3"]);
+        assert_eq!(cells("a,b\r\n1,2\r\n3,4"), ["A1:B3"]);
+        assert_eq!(cells("\n\na,b\n\n\n1,2,3"), ["A6:C6"], "empty lines are rows");
+        assert_eq!(cells("a,b\n\"1\n\n1\",2\n\n3,4\n"), ["A1:B4"], "lines in a cell are none");
+        assert_eq!(cells("sep=;\na;b\n1;2\n"), ["A1:B2"]);
+        assert_eq!(cells("a,b\r1,2\r3,4\r"), ["A1:B3"]);
+        assert_eq!(cells("only,one,row"), ["A1:C1"]);
+        let mut long = "a,b\n".to_owned();
+        (0..60).for_each(|n| long.push_str(&format!("{n},{n}\n")));
+        assert_eq!(cells(&long), ["A1:B51", "A52:B61"]);
     }
 
     #[test]

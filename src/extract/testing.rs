@@ -3,9 +3,12 @@
 //! Called by: unit tests of `extract`. Talks to: `extract` through its public surface.
 //! Invariants: compiled for tests only.
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Write};
 
-use super::{ExtractLimits, ExtractRequest, ExtractSink, extract};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::{ExtractLimits, ExtractRequest, ExtractSink, RandomAccess, extract, extract_file};
 use crate::types::{Block, ChildHeader, ExtractFailure, ExtractedDocument, FormatHint};
 
 /// What one file gave.
@@ -47,15 +50,30 @@ pub(crate) fn extract_from(
     limits: ExtractLimits,
     input: &mut dyn Read,
 ) -> Result<Found, ExtractFailure> {
-    let request = ExtractRequest {
+    let mut found = Found::default();
+    found.document = extract(&request(name, format, limits), input, &mut found)?;
+    Ok(found)
+}
+
+fn request(name: &str, format: Option<FormatHint>, limits: ExtractLimits) -> ExtractRequest {
+    ExtractRequest {
         name: name.to_owned(),
         media_type: None,
         format,
         passwords: Default::default(),
         limits,
-    };
+    }
+}
+
+/// Reads a file that can be read in any order.
+pub(crate) fn try_run_file(
+    name: &str,
+    limits: ExtractLimits,
+    bytes: Vec<u8>,
+) -> Result<Found, ExtractFailure> {
     let mut found = Found::default();
-    found.document = extract(&request, input, &mut found)?;
+    let file = RandomAccess::new(Cursor::new(bytes));
+    found.document = extract_file(&request(name, None, limits), file, &mut found)?;
     Ok(found)
 }
 
@@ -86,6 +104,16 @@ pub(crate) fn try_run_as(
     bytes: &[u8],
 ) -> Result<Found, ExtractFailure> {
     extract_from(name, Some(format), limits(), &mut &bytes[..])
+}
+
+/// A zip archive with these parts.
+pub(crate) fn package_of(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in parts {
+        zip.start_file(*name, SimpleFileOptions::default()).expect("a new part");
+        zip.write_all(bytes).expect("memory does not fail");
+    }
+    zip.finish().expect("memory does not fail").into_inner()
 }
 
 /// A start followed by the same bytes over and over, and a count of what was taken.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::testing::{extract_from, limits, run, run_as};
+use super::testing::{extract_from, limits, run, run_as, try_run};
 use super::{ExtractLimits, ExtractRequest, ExtractSink, extract};
 use crate::types::{Block, BlockKind, ChildHeader, ExtractFailureCode, FormatHint};
 
@@ -150,4 +150,17 @@ fn long_blocks_are_cut_and_controls_removed() {
     assert!(found.blocks.len() >= 3);
     assert!(found.texts()[0].starts_with("ab word"));
     assert!(found.blocks.iter().all(|block| block.kind == BlockKind::Paragraph));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_says_what_can_be_done() {
+    let picture = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic";
+    let archive = b"Rar!\x1a\x07\x01\0\0\0\0\0";
+    for (name, bytes, advice) in
+        [("a.heic", &picture[..], "as JPEG or PNG"), ("a.rar", archive, "zip or 7z")]
+    {
+        let failure = try_run(name, bytes).expect_err("not read");
+        assert_eq!(failure.code, ExtractFailureCode::UnsupportedType);
+        assert!(failure.message.contains(advice), "{failure}");
+    }
 }

@@ -8,18 +8,23 @@
 //! Why a thread of its own with a larger stack: parsers of foreign code recurse more deeply than
 //! ours, and a stack overflow cannot be caught.
 
+mod file;
+
+use std::cell::RefCell;
 use std::io::{self, BufWriter, Read, Write};
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, getppid};
 
+use self::file::ParentsFile;
 use super::protocol::{
-    Command, Confinement, Event, Kind, MAX_DATA, ProtocolError, WorkerSettings, read_frame,
-    write_frame,
+    Command, Confinement, Event, Kind, MAX_DATA, Opening, ProtocolError, WorkerSettings,
+    read_frame, write_frame,
 };
 use super::sandbox::{self, CpuBudget, SandboxError};
-use super::{ExtractRequest, ExtractSink, extract, pdf, refusal};
+use super::{ExtractSink, RandomAccess, extract_file, pdf, refusal};
 use crate::types::{Block, ChildHeader, ExtractFailure, ExtractFailureCode};
 
 const STACK: usize = 64 * 1024 * 1024;
@@ -50,9 +55,11 @@ pub fn run_worker() -> i32 {
         return report(&error, EXIT_UNCONFINED);
     }
     let serving = thread::Builder::new().stack_size(STACK).spawn(move || {
-        let mut output = BufWriter::with_capacity(MAX_DATA, io::stdout().lock());
-        ready(confinement, &mut output)?;
-        serve(io::stdin().lock(), output, Some(budget))
+        let output = BufWriter::with_capacity(MAX_DATA, io::stdout().lock());
+        let mut pipes = Pipes { input: Box::new(io::stdin().lock()), output: Box::new(output) };
+        pipes.send(Event::Ready(confinement))?;
+        pipes.flush()?;
+        serve(pipes, Some(budget))
     });
     match serving.map(thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => 0,
@@ -67,12 +74,6 @@ fn confined(settings: &WorkerSettings) -> Result<(CpuBudget, Confinement), Sandb
     pdf::load();
     let budget = CpuBudget::open(settings.cpu_seconds)?;
     Ok((budget, sandbox::confine(settings)?))
-}
-
-fn ready(confinement: Confinement, output: &mut dyn Write) -> Result<(), ProtocolError> {
-    let (kind, payload) = Event::Ready(confinement).encode()?;
-    write_frame(output, kind, &payload)?;
-    output.flush().map_err(ProtocolError::Io)
 }
 
 /// Stderr is the parent's to read, for its log.
@@ -100,131 +101,99 @@ fn hello(input: &mut dyn Read) -> Result<Option<WorkerSettings>, ProtocolError> 
     }
 }
 
+/// Both ways to the parent: what reads a file asks for parts of it between the frames that tell
+/// what was found.
+struct Pipes {
+    input: Box<dyn Read>,
+    output: Box<dyn Write>,
+}
+
+impl Pipes {
+    fn command(&mut self) -> Result<Option<Command>, ProtocolError> {
+        read_frame(&mut self.input)?
+            .map(|(kind, payload)| Command::decode(kind, payload))
+            .transpose()
+    }
+
+    fn send(&mut self, event: Event) -> Result<(), ProtocolError> {
+        let (kind, payload) = event.encode()?;
+        write_frame(&mut self.output, kind, &payload)
+    }
+
+    fn flush(&mut self) -> Result<(), ProtocolError> {
+        self.output.flush().map_err(ProtocolError::Io)
+    }
+}
+
 /// Answers requests until the input closes.
-fn serve(
-    mut input: impl Read,
-    mut output: impl Write,
-    mut budget: Option<CpuBudget>,
-) -> Result<(), ProtocolError> {
-    while let Some((kind, payload)) = read_frame(&mut input)? {
-        let Command::Begin(request) = Command::decode(kind, payload)? else {
-            return Err(ProtocolError::OutOfPlace { kind });
+fn serve(pipes: Pipes, mut budget: Option<CpuBudget>) -> Result<(), ProtocolError> {
+    let pipes = Rc::new(RefCell::new(pipes));
+    loop {
+        let opening = match pipes.borrow_mut().command()? {
+            None => return Ok(()),
+            Some(Command::Begin(opening)) => opening,
+            Some(other) => return Err(ProtocolError::OutOfPlace { kind: other.kind() }),
         };
         if let Some(budget) = &mut budget {
-            budget.begin();
+            budget.begin(opening.length);
         }
-        one_document(&request, &mut input, &mut output, budget.as_mut())?;
+        one_document(&opening, &pipes, budget.as_mut())?;
     }
-    Ok(())
 }
 
 fn one_document(
-    request: &ExtractRequest,
-    input: &mut dyn Read,
-    output: &mut dyn Write,
+    opening: &Opening,
+    pipes: &Rc<RefCell<Pipes>>,
     budget: Option<&mut CpuBudget>,
 ) -> Result<(), ProtocolError> {
-    let mut file = FileFrames::new(input);
-    let mut events = EventWriter { output, budget, chunk: Vec::new(), failed: None };
+    let Opening { request, length } = opening;
+    let file = Rc::new(RefCell::new(ParentsFile::new(Rc::clone(pipes), *length)));
+    let mut events = EventWriter { pipes, budget, chunk: Vec::new(), failed: None };
     #[cfg(feature = "fault-injection")]
     if let Some(text) = super::probe::attempt(&request.name) {
         let kind = crate::types::BlockKind::Paragraph;
-        events.send(Event::Block(Block { kind, text, page: None }))?;
-        events.send(Event::Done(Box::default()))?;
-        events.output.flush().map_err(ProtocolError::Io)?;
-        return file.pass_over();
+        pipes.borrow_mut().send(Event::Block(Block::new(kind, text)))?;
+        pipes.borrow_mut().send(Event::Done(Box::default()))?;
+        pipes.borrow_mut().flush()?;
+        return file.borrow_mut().pass_over();
     }
-    let extracted = extract(request, &mut file, &mut events);
-    if let Some(error) = file.failed.take().or_else(|| events.failed.take()) {
+    let extracted = extract_file(request, RandomAccess::shared(Rc::clone(&file)), &mut events);
+    let failed = file.borrow_mut().failure().or_else(|| events.failed.take());
+    if let Some(error) = failed {
         return Err(error);
     }
     let answer = match extracted {
         Ok(document) => Event::Done(Box::new(document)),
         Err(failure) => Event::Failed(failure),
     };
-    match events.send(answer) {
+    let said = pipes.borrow_mut().send(answer);
+    match said {
         // Facts are bounded, but escaping could still make them too long for a frame.
-        Err(ProtocolError::TooLong { .. }) => events.send(Event::Failed(ExtractFailure {
-            code: ExtractFailureCode::TooLarge,
-            message: "The file says too much about itself to be recorded".to_owned(),
-            media_type: None,
-        }))?,
+        Err(ProtocolError::TooLong { .. }) => {
+            pipes.borrow_mut().send(Event::Failed(ExtractFailure {
+                code: ExtractFailureCode::TooLarge,
+                message: "The file says too much about itself to be recorded".to_owned(),
+                media_type: None,
+            }))?;
+        }
         other => other?,
     }
-    events.output.flush().map_err(ProtocolError::Io)?;
-    file.pass_over()
-}
-
-/// The bytes of one document out of its data frames.
-struct FileFrames<'f> {
-    input: &'f mut dyn Read,
-    frame: Vec<u8>,
-    at: usize,
-    ended: bool,
-    /// Why the frames stopped making sense. The parser sees it as an error of the file; the
-    /// worker then ends.
-    failed: Option<ProtocolError>,
-}
-
-impl<'f> FileFrames<'f> {
-    fn new(input: &'f mut dyn Read) -> Self {
-        Self { input, frame: Vec::new(), at: 0, ended: false, failed: None }
-    }
-
-    fn next_frame(&mut self) -> Result<(), ProtocolError> {
-        let Some((kind, payload)) = read_frame(&mut *self.input)? else {
-            return Err(ProtocolError::Io(io::ErrorKind::UnexpectedEof.into()));
-        };
-        match Command::decode(kind, payload)? {
-            Command::Data(bytes) => {
-                self.frame = bytes;
-                self.at = 0;
-            }
-            Command::End => self.ended = true,
-            _ => return Err(ProtocolError::OutOfPlace { kind }),
-        }
-        Ok(())
-    }
-
-    /// Reads to the end of the document, whatever of it is left.
-    fn pass_over(mut self) -> Result<(), ProtocolError> {
-        while !self.ended {
-            self.next_frame()?;
-        }
-        Ok(())
-    }
-}
-
-impl Read for FileFrames<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while self.at == self.frame.len() && !self.ended {
-            if self.failed.is_some() {
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
-            if let Err(error) = self.next_frame() {
-                self.failed = Some(error);
-            }
-        }
-        let left = &self.frame[self.at..];
-        let count = left.len().min(out.len());
-        out[..count].copy_from_slice(&left[..count]);
-        self.at += count;
-        Ok(count)
-    }
+    pipes.borrow_mut().flush()?;
+    file.borrow_mut().pass_over()
 }
 
 /// Turns what is found into frames.
 struct EventWriter<'e> {
-    output: &'e mut dyn Write,
+    pipes: &'e RefCell<Pipes>,
     budget: Option<&'e mut CpuBudget>,
     chunk: Vec<u8>,
     failed: Option<ProtocolError>,
 }
 
 impl EventWriter<'_> {
-    fn send(&mut self, event: Event) -> Result<(), ProtocolError> {
-        let (kind, payload) = event.encode()?;
-        write_frame(self.output, kind, &payload)
+    fn send(&mut self, event: Event) -> io::Result<()> {
+        let sent = self.pipes.borrow_mut().send(event);
+        self.keep(sent)
     }
 
     fn keep(&mut self, result: Result<(), ProtocolError>) -> io::Result<()> {
@@ -251,8 +220,10 @@ impl EventWriter<'_> {
             }
             more = have == chunk.len();
             if have > 0 {
-                let result = write_frame(self.output, Kind::ChildData, &chunk[..have]);
-                self.keep(result)?;
+                let mut pipes = self.pipes.borrow_mut();
+                let sent = write_frame(&mut pipes.output, Kind::ChildData, &chunk[..have]);
+                drop(pipes);
+                self.keep(sent)?;
             }
         }
         self.chunk = chunk;
@@ -262,13 +233,11 @@ impl EventWriter<'_> {
 
 impl ExtractSink for EventWriter<'_> {
     fn block(&mut self, block: Block) -> io::Result<()> {
-        let result = self.send(Event::Block(block));
-        self.keep(result)
+        self.send(Event::Block(block))
     }
 
     fn child(&mut self, header: &ChildHeader, body: &mut dyn Read) -> io::Result<()> {
-        let result = self.send(Event::ChildBegin(header.clone()));
-        self.keep(result)?;
+        self.send(Event::ChildBegin(header.clone()))?;
         let end = match self.body(body) {
             Ok(()) => Event::ChildEnd,
             Err(error) => match refusal(&error) {
@@ -279,11 +248,10 @@ impl ExtractSink for EventWriter<'_> {
         if let Some(budget) = &mut self.budget {
             budget.renew();
         }
-        let result = self.send(end);
-        self.keep(result)?;
+        self.send(end)?;
         // The parent works on a child while the next one is still being parsed.
-        let result = self.output.flush().map_err(ProtocolError::Io);
-        self.keep(result)
+        let flushed = self.pipes.borrow_mut().flush();
+        self.keep(flushed)
     }
 }
 

@@ -29,6 +29,10 @@ pub(super) fn block(block: &Block) -> Result<(), Fault> {
     if !cells_clean || block.text.contains('\0') {
         return Err("text that holds zero bytes");
     }
+    let sheet = block.cells.as_ref().and_then(|cells| cells.sheet.as_deref());
+    if sheet.is_some_and(|name| !is_short(name, MAX_SENTENCE)) {
+        return Err("cells of a sheet without a usable name");
+    }
     if block.text.len() > MAX_BLOCK_TEXT { Err("a longer paragraph than allowed") } else { Ok(()) }
 }
 

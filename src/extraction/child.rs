@@ -17,12 +17,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::conversation::{Loss, Receiver, SendFault, read_event, send_file};
-use super::replay::Replay;
-use super::{ChildSink, Extraction, ExtractionConfig, ExtractionError};
-use crate::extract::ExtractRequest;
+use super::conversation::{Loss, Receiver, read_event};
+use super::sending::{SendFault, Sending};
+use super::{ChildSink, Extraction, ExtractionConfig, ExtractionError, FileSource};
 use crate::extract::protocol::{
-    Command as Order, Confinement, Event, MAX_DATA, ProtocolError, WorkerSettings, write_frame,
+    Command as Order, Confinement, Event, MAX_DATA, Opening, ProtocolError, WorkerSettings,
+    write_frame,
 };
 use crate::types::{ExtractFailure, ExtractFailureCode, FormatHint};
 
@@ -101,7 +101,7 @@ impl WorkerProcess {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Has one file read.
+    /// Has one file read; its `source` stands at the start.
     ///
     /// # Errors
     /// [`ExtractionError::Request`], [`ExtractionError::Source`] and [`ExtractionError::Sink`];
@@ -109,19 +109,22 @@ impl WorkerProcess {
     pub(super) async fn read_file(
         &mut self,
         config: &ExtractionConfig,
-        request: &ExtractRequest,
-        source: &mut Replay<'_>,
+        opening: &Opening,
+        source: &mut dyn FileSource,
         sink: &mut dyn ChildSink,
     ) -> Result<Turn, ExtractionError> {
+        let Opening { request, length } = opening;
         let name = || request.name.clone();
-        let begin = frame(Order::Begin(request.clone()))
+        let begin = frame(Order::Begin(opening.clone()))
             .map_err(|source| ExtractionError::Request { name: name(), source })?;
         let documents = request.format == Some(FormatHint::DocumentsJsonl);
-        let mut receiver =
-            Receiver::new(&mut self.stdout, request.limits, config.time_limit, documents);
         let (stop, stopped) = watch::channel(false);
+        let (sending, parts) = Sending::new(source, *length, stopped);
+        let mut receiver =
+            Receiver::new(&mut self.stdout, request.limits, config.time_limit, documents)
+                .with_parts(parts);
         let (outcome, sent) = {
-            let mut sending = std::pin::pin!(send_file(&mut self.stdin, &begin, source, stopped));
+            let mut sending = std::pin::pin!(sending.run(&mut self.stdin, &begin));
             let mut receiving = std::pin::pin!(receiver.run(sink));
             let mut sent = None;
             let outcome = loop {

@@ -1,29 +1,37 @@
-//! One file's exchange with a worker: its bytes go out while events come in.
+//! What a worker says of one file, while `sending` sends it.
 //!
-//! Called by: `extraction::child`. Talks to: the pipes of a worker, the caller's `ChildSink`.
+//! Called by: `extraction::child`. Talks to: the pipe of a worker, the caller's `ChildSink`,
+//! `sending` for the parts of the file that the worker asks for.
 //! Invariants: sending and receiving never wait for each other, so neither side can block the
 //! other for good; what comes in is bounded in number, size and time before it is kept; a child's
 //! body ends cleanly only if the worker said so.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{mpsc, watch};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::io::StreamReader;
 
+use super::sending::Parts;
 use super::{ChildSink, Extraction, checks};
-use crate::extract::protocol::{
-    Event, HEADER, Kind, MAX_DATA, ProtocolError, decode_header, encode_header,
-};
+use crate::extract::protocol::{Event, HEADER, Kind, ProtocolError, decode_header};
 use crate::extract::{ExtractLimits, MAX_BLOCKS};
 use crate::types::{Block, ChildHeader};
 
 /// Pieces of a child's body between the pipe and the sink.
 const PIECES: usize = 4;
+
+/// Delays below this are as good as none.
+const LEAST_DELAY: Duration = Duration::from_millis(1);
+
+/// Delays that are made good for one file, in its time limits: a worker may ask for what is dear to
+/// get, again and again.
+const MOST_CREDIT: u32 = 8;
 
 /// Why a worker gave no answer.
 #[derive(Debug)]
@@ -38,41 +46,6 @@ pub(super) enum Loss {
     Sink(io::Error),
 }
 
-/// Why a file could not be sent to its end.
-#[derive(Debug)]
-pub(super) enum SendFault {
-    Source(io::Error),
-    /// The worker no longer reads; what it said tells why.
-    Worker,
-}
-
-/// Sends the frame of a request, then the file until its end or until `stopped`, then the end.
-pub(super) async fn send_file<W: AsyncWrite + Unpin>(
-    output: &mut W,
-    begin: &[u8],
-    source: &mut (dyn AsyncRead + Send + Unpin),
-    mut stopped: watch::Receiver<bool>,
-) -> Result<(), SendFault> {
-    output.write_all(begin).await.map_err(|_| SendFault::Worker)?;
-    let mut frame = vec![0; HEADER + MAX_DATA];
-    loop {
-        let count = tokio::select! {
-            biased;
-            _ = stopped.changed() => break,
-            read = source.read(&mut frame[HEADER..]) => read.map_err(SendFault::Source)?,
-        };
-        if count == 0 {
-            break;
-        }
-        let header = encode_header(Kind::Data, count).map_err(|_| SendFault::Worker)?;
-        frame[..HEADER].copy_from_slice(&header);
-        output.write_all(&frame[..HEADER + count]).await.map_err(|_| SendFault::Worker)?;
-    }
-    let end = encode_header(Kind::End, 0).map_err(|_| SendFault::Worker)?;
-    output.write_all(&end).await.map_err(|_| SendFault::Worker)?;
-    output.flush().await.map_err(|_| SendFault::Worker)
-}
-
 /// Reads the events of one file and checks them.
 pub(super) struct Receiver<'r, R> {
     input: &'r mut R,
@@ -80,6 +53,10 @@ pub(super) struct Receiver<'r, R> {
     time_limit: Duration,
     /// Only a file of documents may name its children by itself.
     absolute_allowed: bool,
+    /// Parts of the file that may be asked for.
+    parts: Option<Parts>,
+    /// Delays of ours that were made good.
+    credited: Duration,
     blocks: Vec<Block>,
     text_bytes: u64,
     frame_bytes: u64,
@@ -99,12 +76,19 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
             limits,
             time_limit,
             absolute_allowed,
+            parts: None,
+            credited: Duration::ZERO,
             blocks: Vec::new(),
             text_bytes: 0,
             frame_bytes: 0,
             children: 0,
             child_bytes: 0,
         }
+    }
+
+    /// Lets the worker ask for parts of the file.
+    pub(super) fn with_parts(self, parts: Parts) -> Self {
+        Self { parts: Some(parts), ..self }
     }
 
     /// True once a child was given to the sink, after which the file must not be sent again.
@@ -116,7 +100,7 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
     pub(super) async fn run(&mut self, sink: &mut dyn ChildSink) -> Result<Extraction, Loss> {
         let mut deadline = Instant::now() + self.time_limit;
         loop {
-            let (event, length) = self.next(deadline).await?;
+            let (event, length) = self.next(&mut deadline).await?;
             match event {
                 Event::Block(block) => self.block(block, length)?,
                 Event::ChildBegin(header) => self.child(header, sink).await?,
@@ -124,6 +108,7 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
                 Event::ChildEnd => return Err(out_of_place(Kind::ChildEnd)),
                 Event::Ready(_) => return Err(out_of_place(Kind::Ready)),
                 Event::ChildRefused(_) => return Err(out_of_place(Kind::ChildRefused)),
+                Event::Wanted(_) => return Err(out_of_place(Kind::Wanted)),
                 Event::Done(mut document) => {
                     checks::document(&document).map_err(Loss::Misbehaved)?;
                     document.blocks = std::mem::take(&mut self.blocks);
@@ -140,13 +125,40 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
         }
     }
 
-    async fn next(&mut self, deadline: Instant) -> Result<(Event, usize), Loss> {
-        match timeout_at(deadline, read_event(&mut *self.input)).await {
-            Err(_elapsed) => Err(Loss::TimedOut),
-            Ok(Ok(Some(event))) => Ok(event),
-            Ok(Ok(None)) => Err(Loss::Ended),
-            Ok(Err(ProtocolError::Io(error))) if is_end(&error) => Err(Loss::Ended),
-            Ok(Err(error)) => Err(Loss::Protocol(error)),
+    /// The next event that tells what was found; what the worker asks for is passed on.
+    async fn next(&mut self, deadline: &mut Instant) -> Result<(Event, usize), Loss> {
+        loop {
+            match self.event(deadline).await? {
+                (Event::Wanted(wanted), _) => match &self.parts {
+                    Some(parts) => parts.ask(wanted).map_err(Loss::Misbehaved)?,
+                    None => return Err(out_of_place(Kind::Wanted)),
+                },
+                event => return Ok(event),
+            }
+        }
+    }
+
+    async fn event(&mut self, deadline: &mut Instant) -> Result<(Event, usize), Loss> {
+        let most_credit = self.time_limit.saturating_mul(MOST_CREDIT);
+        let mut reading = pin!(read_event(&mut *self.input));
+        let read = loop {
+            match timeout_at(*deadline, &mut reading).await {
+                Ok(read) => break read,
+                // What it takes us to get the bytes that a worker waits for is not its own time.
+                Err(_elapsed) => match self.parts.as_ref().map(Parts::take_delay) {
+                    Some(delay) if delay >= LEAST_DELAY && self.credited < most_credit => {
+                        self.credited += delay;
+                        *deadline += delay;
+                    }
+                    _ => return Err(Loss::TimedOut),
+                },
+            }
+        };
+        match read {
+            Ok(Some(event)) => Ok(event),
+            Ok(None) => Err(Loss::Ended),
+            Err(ProtocolError::Io(error)) if is_end(&error) => Err(Loss::Ended),
+            Err(error) => Err(Loss::Protocol(error)),
         }
     }
 
@@ -191,7 +203,8 @@ impl<'r, R: AsyncRead + Send + Unpin> Receiver<'r, R> {
     async fn pump(&mut self, pieces: mpsc::Sender<io::Result<Bytes>>) -> Result<(), Loss> {
         let mut total = 0_u64;
         loop {
-            let loss = match self.next(Instant::now() + self.time_limit).await {
+            let mut deadline = Instant::now() + self.time_limit;
+            let loss = match self.next(&mut deadline).await {
                 Ok((Event::ChildData(bytes), _)) => {
                     total += bytes.len() as u64;
                     self.child_bytes += bytes.len() as u64;

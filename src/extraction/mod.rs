@@ -6,21 +6,22 @@
 //! `conversation` checks; a child that crashed, stalled or broke the protocol is never used again.
 //!
 //! `pool` decides which child reads a file, `child` is one process, `conversation` is one file's
-//! exchange with it, `ocr` reads pictures, `checks` is what its answers must keep to, `replay` lets a file be sent again after a crash.
+//! exchange with it, `sending` is the file's side of that, `ocr` reads pictures, `checks` is what
+//! answers must keep to.
 
 mod checks;
 mod child;
 mod conversation;
 mod ocr;
 mod pool;
-mod replay;
+mod sending;
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncSeek};
 
 pub use self::ocr::{OCR_PACKAGES, Ocr, OcrAbsence, OcrConfig, OcrEngine, OcrPage};
 pub use self::pool::ExtractionPool;
@@ -36,8 +37,9 @@ pub struct ExtractionConfig {
     pub worker_exe: PathBuf,
     /// Most child processes at a time, busy and idle ones together. At least 1.
     pub children: usize,
-    /// Wall-clock time one file may take. For a file that holds others it is the time without any
-    /// sign of life, because taking the others in is the caller's own work.
+    /// Wall-clock time one file may take; large ones may take it several times. For a file that
+    /// holds others it is the time without any sign of life, because taking the others in is the
+    /// caller's own work.
     pub time_limit: Duration,
     /// Address space of a child in bytes. Below about 1 GiB large PDF and HTML files fail.
     pub memory_limit_bytes: u64,
@@ -49,6 +51,11 @@ pub struct ExtractionConfig {
 
 /// What became of a file: its text, or the file's own fault.
 pub type Extraction = Result<ExtractedDocument, ExtractFailure>;
+
+/// A file that is read from its start, and any part of it again.
+pub trait FileSource: AsyncRead + AsyncSeek + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncSeek + Send + Unpin> FileSource for S {}
 
 /// Takes the files found inside another while it is being read.
 #[async_trait]

@@ -9,14 +9,15 @@
 //! files: an earlier file may have damaged it or used up its memory. A file that crashes a fresh
 //! process will crash the next one too.
 
+use std::io::{self, SeekFrom};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::io::AsyncRead;
+use tokio::io::AsyncSeekExt;
 use tokio::sync::Semaphore;
 
 use super::child::{Turn, WorkerProcess};
-use super::replay::Replay;
-use super::{ChildSink, Confinement, Extraction, ExtractionConfig, ExtractionError};
+use super::{ChildSink, Confinement, Extraction, ExtractionConfig, ExtractionError, FileSource};
+use crate::extract::protocol::{Opening, patience};
 use crate::extract::{ExtractLimits, ExtractRequest};
 use crate::types::{ExtractFailureCode, TenantId};
 
@@ -61,22 +62,25 @@ impl ExtractionPool {
         &self,
         tenant: TenantId,
         mut request: ExtractRequest,
-        source: &mut (dyn AsyncRead + Send + Unpin),
+        source: &mut dyn FileSource,
         children: &mut dyn ChildSink,
     ) -> Result<Extraction, ExtractionError> {
         request.limits = stricter(&request.limits, &self.config.limits);
         let _permit = self.permits.acquire().await.map_err(|_| ExtractionError::Closed)?;
         let seat = Seat::take(&self.state);
-        let mut source = Replay::new(source);
+        let unreadable =
+            |name: &str, source| ExtractionError::Source { name: name.to_owned(), source };
+        let length = length(source).await.map_err(|error| unreadable(&request.name, error))?;
+        let config = ExtractionConfig {
+            time_limit: self.config.time_limit.saturating_mul(patience(length)),
+            ..self.config.clone()
+        };
+        let opening = Opening { request, length };
         let mut worker = self.worker(tenant).await?;
-        if worker.served() > 0 {
-            source.remember();
-        }
         let mut retried = false;
         loop {
             let used_before = worker.served() > 0;
-            let turn =
-                Box::pin(worker.read_file(&self.config, &request, &mut source, children)).await?;
+            let turn = Box::pin(worker.read_file(&config, &opening, source, children)).await?;
             match turn {
                 Turn::Answered { extraction, reusable } => {
                     if reusable && worker.served() < self.config.documents_per_child {
@@ -85,12 +89,14 @@ impl ExtractionPool {
                     return Ok(*extraction);
                 }
                 Turn::Lost { loss, delivered } => {
-                    let mut failure = worker.explain(&loss, &self.config).await;
+                    let mut failure = worker.explain(&loss, &config).await;
                     let crashed = matches!(
                         failure.code,
                         ExtractFailureCode::WorkerCrashed | ExtractFailureCode::OutOfMemory
                     );
-                    if crashed && used_before && !delivered && source.rewind() {
+                    if crashed && used_before && !delivered {
+                        let rewound = source.rewind().await;
+                        rewound.map_err(|error| unreadable(&opening.request.name, error))?;
                         retried = true;
                         worker = self.spawn().await?;
                         continue;
@@ -177,6 +183,13 @@ impl Drop for Seat<'_> {
     fn drop(&mut self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).busy -= 1;
     }
+}
+
+/// How long a file is; it stands at its start afterwards.
+async fn length(source: &mut dyn FileSource) -> io::Result<u64> {
+    let length = source.seek(SeekFrom::End(0)).await?;
+    source.rewind().await?;
+    Ok(length)
 }
 
 fn stricter(a: &ExtractLimits, b: &ExtractLimits) -> ExtractLimits {

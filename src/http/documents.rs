@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{Failure, Problem};
 use super::extract::{Id, Number, Order, Params, Tenant, cursor, page_limit};
+use super::flow::{PIECE, flowing};
 use crate::app::documents::{
     self, DateMentionRow, DocumentDetail, DocumentRow, OutlineEntry, ThreadMail,
 };
@@ -220,7 +220,7 @@ pub(super) async fn get_content(
     let original = documents::original(&tenant, id).await?;
     let size_bytes = original.content.size_bytes();
     let mut response =
-        Body::from_stream(ReaderStream::with_capacity(original.content, 256 << 10)).into_response();
+        flowing(ReaderStream::with_capacity(original.content, PIECE)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, size_bytes.into());
     // Never the declared type: a hostile page must not run on this origin.

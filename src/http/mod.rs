@@ -15,6 +15,7 @@ mod documents;
 mod error;
 mod events;
 mod extract;
+mod flow;
 mod host;
 mod keys;
 mod ledger;

@@ -28,7 +28,7 @@ pub(super) struct UploadParams {
     /// Last modification, RFC 3339.
     #[param(value_type = Option<String>)]
     file_date: Option<Timestamp>,
-    /// `documents-jsonl`: one document per line.
+    /// `documents-jsonl`: one document per line. `text`: plain text, whatever it looks like.
     #[param(value_type = Option<String>)]
     format: Option<FormatHint>,
     /// Collection to put it in.

@@ -24,6 +24,8 @@ pub(super) struct Page {
     pub(super) problems: Vec<RunProblem>,
     /// Left alone, by its nature.
     pub(super) skipped: Vec<RunProblem>,
+    /// How much is hidden and left alone.
+    pub(super) hidden: u64,
     /// Beginnings of names whose things are not listed any more, because they are renamed.
     pub(super) renamed: Vec<Vec<u8>>,
 }

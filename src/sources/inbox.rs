@@ -3,7 +3,7 @@
 //! Called by: `appliance`. Talks to: `app::ingest`, which it opens a tenant for only when a file
 //! is there to be taken in.
 //! Invariants: a file is removed only after it was acknowledged, and only if it is still the very
-//! file that was read; symlinks, devices and names that start with a dot are left where they are;
+//! file that was read; symlinks, devices and what is hidden are left where they are, and said to be;
 //! a file that cannot be read is tried again, never dropped; files of a tenant that is locked,
 //! suspended or at a limit wait.
 //! Why: inotify tells early, a rescan tells for certain (network mounts have no inotify), so both
@@ -71,6 +71,8 @@ struct Inbox {
     refused: HashSet<PathBuf>,
     /// Files that were taken in but cannot be removed, as they were then.
     stuck: HashMap<PathBuf, (u64, i64, i64)>,
+    /// Most hidden things that were said to lie there.
+    hidden: u64,
     /// The tenant has no room, which was said once.
     full: bool,
 }
@@ -140,6 +142,7 @@ async fn watch_all(
             observed: Observed::default(),
             refused: HashSet::new(),
             stuck: HashMap::new(),
+            hidden: 0,
             full: false,
         };
         inboxes.insert(id, inbox);
@@ -153,7 +156,7 @@ impl Inbox {
             return Ok(());
         }
         let root = self.root.clone();
-        let (files, odd) =
+        let Listed { files, odd, hidden } =
             tokio::task::spawn_blocking(move || list(&root)).await.map_err(Error::Interrupted)?;
         for path in odd {
             if self.refused.insert(path) {
@@ -162,6 +165,13 @@ impl Inbox {
                     "the drop folder holds a link or special file; it is not followed"
                 );
             }
+        }
+        if hidden > self.hidden {
+            self.hidden = hidden;
+            tracing::info!(
+                tenant = %self.tenant, hidden,
+                "the drop folder holds hidden files or folders; they are left where they are"
+            );
         }
         let seen: HashSet<&Path> = files.iter().map(|(path, _)| path.as_path()).collect();
         self.observed.retain(|path| seen.contains(path));
@@ -263,9 +273,20 @@ fn look(meta: &Metadata) -> (u64, i64, i64) {
     (meta.len(), meta.mtime(), meta.mtime_nsec())
 }
 
-/// Regular files below `root`, and entries that are neither file nor folder.
-fn list(root: &Path) -> (Vec<(PathBuf, Metadata)>, Vec<PathBuf>) {
-    let (mut files, mut odd) = (Vec::new(), Vec::new());
+/// What lies in a drop folder.
+#[derive(Default)]
+struct Listed {
+    /// Regular files.
+    files: Vec<(PathBuf, Metadata)>,
+    /// Entries that are neither file nor folder.
+    odd: Vec<PathBuf>,
+    /// How much is hidden; a folder counts as one.
+    hidden: u64,
+}
+
+/// Looks through the folders below `root`.
+fn list(root: &Path) -> Listed {
+    let mut listed = Listed::default();
     let mut folders = vec![(root.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else {
@@ -273,7 +294,8 @@ fn list(root: &Path) -> (Vec<(PathBuf, Metadata)>, Vec<PathBuf>) {
         };
         for entry in entries.flatten() {
             let path = entry.path();
-            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            if disk::is_left_alone(&path) {
+                listed.hidden += 1;
                 continue;
             }
             // `symlink_metadata` does not follow, so nothing outside the inbox is reached.
@@ -281,16 +303,23 @@ fn list(root: &Path) -> (Vec<(PathBuf, Metadata)>, Vec<PathBuf>) {
                 continue;
             };
             if meta.is_dir() && depth < MAX_DEPTH {
-                remove_if_left_empty(&path);
+                // Empty ones tell a folder of a mailbox.
+                if !path
+                    .parent()
+                    .and_then(Path::file_name)
+                    .is_some_and(|name| disk::is_hidden(name.as_encoded_bytes()))
+                {
+                    remove_if_left_empty(&path);
+                }
                 folders.push((path, depth + 1));
             } else if meta.is_file() {
-                files.push((path, meta));
+                listed.files.push((path, meta));
             } else if !meta.is_dir() {
-                odd.push(path);
+                listed.odd.push(path);
             }
         }
     }
-    (files, odd)
+    listed
 }
 
 /// Opens a file that is regular and no link, without racing against its replacement.

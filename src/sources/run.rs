@@ -229,11 +229,12 @@ impl Run<'_> {
 
     async fn note(&mut self, page: Page) -> Result<(), Cut> {
         let (key, number) = (self.source.key, self.number);
-        let Page { items, problems, skipped, renamed } = page;
+        let Page { items, problems, skipped, hidden, renamed } = page;
         self.listed += items.len() as u64;
         self.counts.unsettled += items.iter().filter(|item| !item.settled).count() as u64;
         self.counts.failed += problems.len() as u64;
         self.counts.skipped += skipped.len() as u64;
+        self.counts.hidden += hidden;
         for problem in problems.into_iter().chain(skipped) {
             self.list_problem(problem);
         }

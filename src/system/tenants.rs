@@ -107,7 +107,6 @@ impl System {
         let name = change.name.as_deref().unwrap_or_default();
         let connection = self.connection();
         let unit = Unit::begin(&connection).map_err(failed("change tenant"))?;
-        name_is_free(&connection, tenant, name)?;
         let rows = connection
             .execute(
                 "UPDATE tenant SET name = coalesce(?2, name), tier = coalesce(?3, tier), \
@@ -121,6 +120,9 @@ impl System {
                 ],
             )
             .map_err(taken("change tenant", name))?;
+        if rows > 0 {
+            name_is_free(&connection, tenant, name)?;
+        }
         if let Some(locked) = change.locked_besides.filter(|_| rows > 0) {
             let statement = match locked {
                 true => "INSERT INTO tenant_lock (tenant) VALUES (?1) ON CONFLICT DO NOTHING",

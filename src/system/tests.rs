@@ -348,9 +348,15 @@ fn limits_and_state_of_a_tenant_change_one_by_one() {
     let wanted =
         TenantRecord { state: TenantState::Suspended, limits: limits.unwrap(), ..one.clone() };
     assert_eq!(found, wanted);
-    let update = TenantUpdate { name: Some("two".to_owned()), ..TenantUpdate::default() };
-    let taken = system.change_tenant(one.id, &update).unwrap_err();
-    assert!(matches!(taken, SystemError::NameTaken { name } if name == "two"));
+    for name in ["two", "TWO"] {
+        let update = TenantUpdate { name: Some(name.to_owned()), ..TenantUpdate::default() };
+        let taken = system.change_tenant(one.id, &update).unwrap_err();
+        assert!(matches!(taken, SystemError::NameTaken { name: found } if found == name));
+        let taken = system.add_tenant(&tenant(name)).unwrap_err();
+        assert!(matches!(taken, SystemError::NameTaken { .. }), "{name}");
+    }
+    let update = TenantUpdate { name: Some("One".to_owned()), ..TenantUpdate::default() };
+    assert!(system.change_tenant(one.id, &update).unwrap(), "its own name in another case");
     assert!(!system.change_tenant(TenantId::generate(), &update).unwrap());
 }
 

@@ -65,12 +65,17 @@ const LOOK: Duration = Duration::from_millis(10);
 /// What is left of a tenant that was closed: somebody may still use a store, such as a download that
 /// nobody reads on, and with it keys.
 #[derive(Default)]
-pub(in crate::tenant) struct Leftover {
+pub struct Leftover {
     is_busy: bool,
     keyring: Weak<Keyring>,
 }
 
 impl Leftover {
+    /// True where somebody holds keys of the tenant.
+    pub fn holds_keys(&self) -> bool {
+        self.keyring.strong_count() > 0
+    }
+
     /// True where a store was in use when closing gave up.
     pub(in crate::tenant) fn is_busy(&self) -> bool {
         self.is_busy

@@ -34,10 +34,10 @@ pub use catalog::{
 pub use fulltext::{
     Fulltext, FulltextEntry, FulltextError, KeywordHit, KeywordHits, ParsedQuery, Query,
 };
-pub use handle::{Departure, StoreBytes, TenantEvent, TenantHandle};
+pub use handle::{Departure, Leftover, StoreBytes, TenantEvent, TenantHandle};
 pub use latch::Locked;
 pub use registry::{Arrival, ArrivalError, Registry, RegistryError};
 pub use vectors::{
     IndexChange, IndexKind, IndexState, Maintenance, ResidentBudget, VectorError, VectorHit,
-    VectorRow, VectorSettings, Vectors,
+    VectorPlace, VectorRow, VectorSettings, Vectors,
 };

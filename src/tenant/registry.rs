@@ -305,27 +305,18 @@ impl Registry {
     }
 
     /// Closes every tenant under whoever works with it, and lets none arrive any more, as when the
-    /// appliance is sealed. Blocks.
-    ///
-    /// # Errors
-    /// `InUse` where something of a tenant is in use for longer: all are closed, and keys of that one
-    /// are in memory.
-    pub fn close_all(&self) -> Result<(), RegistryError> {
+    /// appliance is sealed; what is still in use of them, and holds keys. Blocks.
+    pub fn close_all(&self) -> Vec<(TenantId, Leftover)> {
         self.arrivals.close(PATIENCE);
-        let mut in_use = None;
+        let mut in_use = Vec::new();
         for (tenant, slot) in self.all_slots() {
-            let mut state = slot.state();
-            let was_locked = matches!(*state, State::Locked(_));
-            let left = state.close();
+            let left = slot.state().close();
             self.context.keys.forget_keyring(&tenant.to_string());
             if !left.ends(PATIENCE) {
-                in_use = Some(tenant);
-            }
-            if was_locked {
-                *state = State::Locked(left);
+                in_use.push((tenant, left));
             }
         }
-        in_use.map_or(Ok(()), |tenant| Err(RegistryError::InUse { tenant }))
+        in_use
     }
 
     /// Commits what waits for the audit trails of open tenants: the last step before the process

@@ -4,6 +4,23 @@
 //! Invariants: `text` is exactly the slice of the document's text its offsets name.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Who says the words of a chunk. Only a document's own are found by their meaning; all are found by
+/// their words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Voice {
+    /// The document itself.
+    #[default]
+    Own,
+    /// A mail repeats the words of another.
+    Quoted,
+    /// The signature of a mail, or what a mailing list appends.
+    Signature,
+}
+
+use super::SheetCells;
 
 /// A span of a document's text, small enough for the embedding model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,14 +34,15 @@ pub struct Chunk {
     pub start_char: u64,
     pub end_char: u64,
     pub page: Option<u32>,
+    /// The cells it shows, on one sheet.
+    pub cells: Option<SheetCells>,
     /// Heading path, outermost first.
     pub headings: Vec<String>,
     pub text: String,
     /// Tokens of `text` under the embedding model's tokenizer.
     pub tokens: u32,
-    /// True for what a mail repeats of another: found by its words, and not by its meaning.
     #[serde(default)]
-    pub quoted: bool,
+    pub voice: Voice,
 }
 
 /// The model that made a vector. Vectors of two models are never compared.

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::TablePart;
+use super::{SheetCells, TablePart, Voice};
 
 /// One file, understood.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,16 @@ pub struct Block {
     /// 1-based page, for formats that have pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// The cells it shows, for formats whose cells have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<SheetCells>,
+}
+
+impl Block {
+    /// A block of a document without pages or cells.
+    pub fn new(kind: BlockKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), page: None, cells: None }
+    }
 }
 
 /// What kind of unit a block is.
@@ -67,7 +77,8 @@ pub enum BlockKind {
     /// What a mail repeats of an earlier one: shown, and found as a quote, but not among the words
     /// of this mail.
     QuotedReply,
-    /// The signature of a mail, and what a mailing list appends; shown, and in no chunk.
+    /// The signature of a mail, and what a mailing list appends: shown, and found as one, but not
+    /// among the words of this mail.
     Signature,
     Code,
     /// Cells by row; the first row is the header when `header` is set.
@@ -81,9 +92,23 @@ pub enum BlockKind {
 }
 
 impl BlockKind {
+    /// Whose words such a block holds.
+    pub fn voice(&self) -> Voice {
+        match self {
+            Self::QuotedReply => Voice::Quoted,
+            Self::Signature => Voice::Signature,
+            _ => Voice::Own,
+        }
+    }
+
     /// False for parts that are shown but are not the document's own words.
     pub fn is_own(&self) -> bool {
-        !matches!(self, Self::QuotedReply | Self::Signature)
+        self.voice() == Voice::Own
+    }
+
+    /// True for what plain text can only hint at.
+    pub fn is_structure(&self) -> bool {
+        matches!(self, Self::Heading { .. } | Self::ListItem { .. } | Self::Table { .. })
     }
 }
 
@@ -122,6 +147,8 @@ pub enum FormatHint {
     DocumentsJsonl,
     /// One line of such a file.
     DocumentJson,
+    /// Plain text, whatever it looks like.
+    Text,
     /// Pages of a PDF, `count` from `first` on, each as a picture; nothing of it is read.
     PdfPages { first: u32, count: u32 },
     /// One page of a PDF as a picture for people, at most `width` pixels wide.

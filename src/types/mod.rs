@@ -4,6 +4,7 @@
 //! Invariants: serde only; no I/O, no clock, no business rule beyond what a value means.
 
 mod account;
+mod cells;
 mod chunk;
 mod extracted;
 mod ids;
@@ -17,7 +18,8 @@ mod tier;
 pub use account::{
     ApplianceRole, CollectionScope, LinkPurpose, Role, TenantState, Tier, UnknownWord, is_user_name,
 };
-pub use chunk::{Chunk, ModelInfo};
+pub use cells::{CellRange, NoCells, SheetCells};
+pub use chunk::{Chunk, ModelInfo, Voice};
 pub use extracted::{
     Block, BlockKind, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument,
     FormatHint,

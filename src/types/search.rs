@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::cells::SheetCells;
+use super::chunk::Voice;
 use super::ids::{DocumentId, ItemKey};
 use super::item::{DateBasis, Dates};
 
@@ -120,6 +122,9 @@ pub struct Passage {
     pub start: u64,
     pub end: u64,
     pub page: Option<u32>,
+    /// The cells it shows, where it is from a sheet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<SheetCells>,
     /// Heading path, outermost first, joined by ` › `.
     pub heading: Option<String>,
     /// True where the text was read by OCR from a picture.
@@ -128,9 +133,9 @@ pub struct Passage {
     /// How sure OCR is of the page, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocr_confidence: Option<u8>,
-    /// True where a mail repeats the words of another.
+    /// Whose words they are.
     #[serde(default)]
-    pub quoted: bool,
+    pub voice: Voice,
     /// Matched words as `[start, end)` in scalar values, relative to `text`.
     pub highlights: Vec<[u32; 2]>,
     pub score: f64,
@@ -178,15 +183,18 @@ pub struct Citation {
     pub start: u64,
     pub end: u64,
     pub page: Option<u32>,
+    /// The cells it shows, where it is from a sheet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cells: Option<SheetCells>,
     /// True where the text was read by OCR from a picture.
     #[serde(default)]
     pub ocr: bool,
     /// How sure OCR is of the page, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocr_confidence: Option<u8>,
-    /// True where a mail repeats the words of another.
+    /// Whose words they are.
     #[serde(default)]
-    pub quoted: bool,
+    pub voice: Voice,
     #[schema(value_type = String)]
     pub date: Timestamp,
     pub date_basis: DateBasis,

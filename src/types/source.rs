@@ -87,6 +87,9 @@ pub struct RunCounts {
     pub failed: u64,
     /// Left alone: links that lead out, devices, names too deep.
     pub skipped: u64,
+    /// Hidden and left alone: names that begin with a dot, unless they are folders of a mailbox, and
+    /// what office programs leave beside an open file. A hidden directory counts as one.
+    pub hidden: u64,
     /// Still being written; looked at again soon.
     pub unsettled: u64,
 }

@@ -88,7 +88,7 @@ async fn read(
         passwords: Passwords::default(),
         limits: ExtractLimits::default(),
     };
-    let (mut source, mut inside) = (bytes.as_slice(), Kept::default());
+    let (mut source, mut inside) = (std::io::Cursor::new(bytes), Kept::default());
     let read = pool.extract(tenant, request, &mut source, &mut inside).await;
     let document = read.unwrap().unwrap_or_else(|failure| panic!("{name}: {failure}"));
     (document, inside.0)

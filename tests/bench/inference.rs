@@ -36,7 +36,7 @@ pub fn seconds(corpus: &Path) -> f64 {
                 .as_str()
                 .unwrap_or_default()
                 .split("\n\n")
-                .map(|text| Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: None })
+                .map(|text| Block::new(BlockKind::Paragraph, text))
                 .collect();
             let chunks = chunk::split(&blocks, budget, &spans).chunks;
             chunks.into_iter().map(move |chunk| input_text(&title, None, &chunk.text))

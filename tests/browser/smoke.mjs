@@ -391,6 +391,9 @@ async function steps() {
     async () => {
       await page.goto(`${base}/#/account`);
       await page.getByRole('button', { name: 'Set it up' }).click();
+      const asked = page.getByRole('dialog');
+      await asked.getByLabel('Password', { exact: true }).fill(userPassword);
+      await asked.getByRole('button', { name: 'Go on' }).click();
       const picture = page.getByRole('img', { name: /QR code/ });
       await picture.waitFor();
       check(await picture.evaluate((image) => image.complete && image.naturalWidth > 0), 'the QR code is not drawn');

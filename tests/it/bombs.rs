@@ -16,7 +16,7 @@ use flate2::{Compression, Crc, FlushCompress};
 use serde_json::Value;
 
 use crate::harness::process::{kib, peak_of_children};
-use crate::harness::{Home, Server, assert_adds_up, find, sources};
+use crate::harness::{Home, Server, assert_adds_up, find, fixture, sources};
 use crate::hostile::unclear;
 
 const MOST_KIB: u64 = 1 << 20;
@@ -281,6 +281,42 @@ fn names_with_every_odd_byte_are_taken_in_one_by_one() {
     assert_eq!(ledger["received"], names.len(), "{ledger:#}");
     assert_eq!(ledger["indexed"], names.len(), "{ledger:#}");
     still_works(&home);
+}
+
+#[test]
+fn containers_larger_than_may_be_held_are_read_where_they_lie() {
+    const HELD: usize = 100_000;
+    let home = Home::with_config(&format!("[ingest]\nmax_parse_bytes = {HELD}\n"));
+    let server = home.serve();
+    let dir = tempfile::tempdir().expect("a folder");
+    let entries = [
+        Entry::stored("first.txt", b"The first file speaks of narwhals."),
+        Entry::stored("last.txt", b"The last file speaks of pangolins."),
+    ];
+    let (mut bytes, mut records) = (Vec::new(), Vec::new());
+    for entry in &entries {
+        entry.record(bytes.len() as u32, &mut records);
+        entry.local(&mut bytes);
+        // What is between files belongs to none, so only the directory leads to the next.
+        bytes.resize(bytes.len() + 20 * HELD, 0);
+    }
+    let apart = dir.path().join("apart.zip");
+    fs::write(&apart, archive(bytes, &records, 2)).expect("a file");
+    let said: Vec<String> =
+        (0..4_000).map(|n| format!("{{\"by\": \"Ann\", \"text\": \"Message {n}.\"}}")).collect();
+    let chat = dir.path().join("chat.json");
+    fs::write(&chat, format!("{{\"title\": \"Birds\", \"said\": [{}]}}", said.join(",\n")))
+        .expect("a file");
+    let store = fixture("exports/pst/Empty.pst");
+    let (ledger, spent) = drop_in(&server, &[&apart, &chat, &store]);
+    assert!(spent < LONGEST, "{spent:?}");
+    for source in ["apart.zip", "chat.json", "Empty.pst"] {
+        let item = find(&ledger["items"], "source", source);
+        assert!(item["reason"].is_null() || item["state"] != "failed", "{item:#}");
+    }
+    assert_eq!(sources(&home.search("pangolins", "keyword"))[0], "apart.zip/last.txt");
+    let found = sources(&home.search("\"Message 3999\"", "keyword"));
+    assert!(found[0].starts_with("chat.json/said "), "{found:?}");
 }
 
 /// What `cairn extract` makes of a file, and that it ends in time with a clean answer.

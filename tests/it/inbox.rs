@@ -123,6 +123,24 @@ fn a_file_that_is_still_being_written_is_taken_in_when_it_is_complete() {
 }
 
 #[test]
+fn the_folders_of_a_dropped_mailbox_are_taken_in_under_their_names() {
+    let home = Home::with_config(CONFIG);
+    let server = home.serve();
+    let inbox = inbox(&home);
+    for folder in ["cur", "new", "tmp", ".Sent/cur", ".Sent/new", ".Sent/tmp", ".git/objects"] {
+        fs::create_dir_all(inbox.join("box").join(folder)).unwrap();
+    }
+    let sent = "box/.Sent/cur/1.host:2,S";
+    fs::write(inbox.join(sent), "From: a@b.c\nSubject: s\nDate: x\n\nThe cormorant.\n").unwrap();
+    let hidden = inbox.join("box/.git/objects/a");
+    fs::write(&hidden, "Nobody sees this.").unwrap();
+    assert_eq!(taken_in(&home, sent)["state"], "indexed");
+    marker(&home, &inbox, "marker-1.txt");
+    assert!(is_there(&hidden) && !is_there(&inbox.join(sent)));
+    assert_eq!(assert_adds_up(&server.settle()), 2);
+}
+
+#[test]
 fn links_and_special_files_are_neither_followed_nor_removed() {
     let home = Home::with_config(CONFIG);
     let server = home.serve();

@@ -18,10 +18,10 @@ use crate::harness::fixture;
 const AS_EXPECTED: f64 = 0.98;
 
 #[derive(Default)]
-struct Found {
-    document: ExtractedDocument,
-    text: String,
-    children: Vec<(ChildHeader, Vec<u8>)>,
+pub struct Found {
+    pub document: ExtractedDocument,
+    pub text: String,
+    pub children: Vec<(ChildHeader, Vec<u8>)>,
 }
 
 impl ExtractSink for Found {
@@ -39,7 +39,8 @@ impl ExtractSink for Found {
     }
 }
 
-fn read(name: &str, media_type: Option<&str>, bytes: &[u8]) -> Option<Found> {
+/// Reads a file in this process, as a sandboxed reader does.
+pub fn read(name: &str, media_type: Option<&str>, bytes: &[u8]) -> Option<Found> {
     let request = ExtractRequest {
         name: name.to_owned(),
         media_type: media_type.map(ToOwned::to_owned),
@@ -140,7 +141,7 @@ impl Tally {
     fn assert(&self, least: u32) {
         assert!(self.made >= least, "only {} comparisons", self.made);
         let share = 1.0 - self.failed.len() as f64 / f64::from(self.made);
-        eprintln!("{share:.4} of {} as expected", self.made);
+        eprintln!("{share:.4} of {} as expected, but {:#?}", self.made, self.failed);
         assert!(share >= AS_EXPECTED, "{share:.4} of {}: {:#?}", self.made, self.failed);
     }
 }
@@ -150,71 +151,187 @@ fn squeezed(text: &str) -> String {
 }
 
 fn compare(path: &Path, tally: &mut Tally) {
-    let name = path.display().to_string();
     let parse: Value =
         serde_json::from_slice(&std::fs::read(path.with_extension("json")).unwrap()).unwrap();
-    let Some(found) = read(&name, Some("message/rfc822"), &std::fs::read(path).unwrap()) else {
+    compare_mail(&path.display().to_string(), &parse, &std::fs::read(path).unwrap(), tally);
+}
+
+fn compare_mail(name: &str, parse: &Value, bytes: &[u8], tally: &mut Tally) {
+    let Some(found) = read(name, Some("message/rfc822"), bytes) else {
         tally.check(false, || format!("{name}: not read"));
         return;
     };
     let facts = &found.document.metadata;
-    if let Some(subject) = field(&parse, "subject").and_then(|value| value["Text"].as_str()) {
+    if let Some(subject) = field(parse, "subject").and_then(|value| value["Text"].as_str()) {
         let title = found.document.title.clone().unwrap_or_default();
         tally.check(squeezed(&title) == squeezed(subject), || format!("{name}: title {title}"));
     }
-    // Which case an address is written in says nothing.
-    let authors = found.document.authors.join(", ").to_lowercase();
-    let to = facts.get("to").cloned().unwrap_or_default().to_lowercase();
-    for (field, shown) in [("from", &authors), ("to", &to)] {
-        let expected = people(&parse, field);
-        let all = expected.iter().all(|(name, address)| {
-            shown.contains(&squeezed(address).to_lowercase())
-                && words(name).iter().all(|w| words(shown).contains(w))
-        });
-        if !expected.is_empty() {
-            tally.check(all, || format!("{name}: {field} {shown} for {expected:?}"));
+    let authors: Vec<String> =
+        found.document.authors.iter().filter_map(|author| address_of(author)).collect();
+    let to = facts.get("to_addresses").map(String::as_str).unwrap_or_default();
+    let to: Vec<String> = to.split(", ").filter(|one| !one.is_empty()).map(Into::into).collect();
+    let shown = [found.document.authors.join(", "), facts.get("to").cloned().unwrap_or_default()];
+    for (field, addresses, shown) in [("from", authors, &shown[0]), ("to", to, &shown[1])] {
+        let expected = people(parse, field);
+        if expected.is_empty() {
+            continue;
         }
+        // Each address once, in its order; in which case it is written says nothing.
+        let mut exact: Vec<String> = Vec::new();
+        for address in expected.iter().map(|(_, address)| squeezed(address).to_lowercase()) {
+            if !address.is_empty() && !exact.contains(&address) {
+                exact.push(address);
+            }
+        }
+        tally.check(addresses == exact, || format!("{name}: {field} {addresses:?} for {exact:?}"));
+        let names = expected.iter().flat_map(|(name, _)| words(name)).collect::<Vec<_>>();
+        let all = names.iter().all(|word| words(shown).contains(word));
+        tally.check(all, || format!("{name}: {field} {shown} for {names:?}"));
     }
-    if let Some(expected) = date(&parse) {
+    if let Some(expected) = date(parse) {
         let date = found.document.content_date;
         tally.check(date == Some(expected), || format!("{name}: {date:?} for {expected}"));
     }
-    bodies(&name, &parse, &found, tally);
-    attachments(&name, &parse, &found, tally);
+    bodies(name, parse, &found, tally);
+    attachments(name, parse, &found, tally);
+}
+
+/// The address of somebody shown as `Name <address>` or by the address alone.
+fn address_of(shown: &str) -> Option<String> {
+    let address = match shown.rsplit_once('<') {
+        Some((_, address)) => address.trim_end_matches('>'),
+        None => shown,
+    };
+    address.contains('@').then(|| address.to_lowercase())
 }
 
 fn bodies(name: &str, parse: &Value, found: &Found, tally: &mut Tally) {
-    let mut have = std::collections::HashMap::<String, u32>::new();
-    for word in words(&found.text) {
-        *have.entry(word).or_default() += 1;
-    }
     for part in parse["text_body"].as_array().unwrap() {
         let part = &parse["parts"][usize::try_from(part.as_u64().unwrap()).unwrap()];
         let body = part["body"]["Text"].as_str().unwrap_or_default();
-        // Where the other program lost characters there is nothing to compare with.
-        if body.trim().is_empty() || body.contains('\u{fffd}') {
-            continue;
-        }
-        let all = words(body);
-        let hits = all.iter().filter(|word| {
-            have.get_mut(*word).is_some_and(|left| {
-                *left = left.saturating_sub(1);
-                true
-            })
-        });
-        let recall = hits.count() as f64 / all.len().max(1) as f64;
+        let recall = recall(body, &found.text);
         tally.check(recall >= 0.99, || format!("{name}: body {recall}"));
     }
 }
 
-/// Every attachment of the expected parse is a child.
+/// Share of the words of `expected` that are in `found`.
+fn recall(expected: &str, found: &str) -> f64 {
+    // Where the other program lost characters there is nothing to compare with.
+    if expected.contains('\u{fffd}') {
+        return 1.0;
+    }
+    let mut have = std::collections::HashMap::<String, u32>::new();
+    for word in words(found) {
+        *have.entry(word).or_default() += 1;
+    }
+    let all = words(expected);
+    let hits = all.iter().filter(|word| match have.get_mut(*word) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            true
+        }
+        _ => false,
+    });
+    if all.is_empty() { 1.0 } else { hits.count() as f64 / all.len() as f64 }
+}
+
+/// Every attachment of the expected parse is a child, with its name and its content.
 fn attachments(name: &str, parse: &Value, found: &Found, tally: &mut Tally) {
     let expected = parse["attachments"].as_array().unwrap().iter().filter_map(|id| {
         let part = &parse["parts"][usize::try_from(id.as_u64().unwrap()).unwrap()];
         (part["body"]["Multipart"].is_null()).then_some(part)
     });
-    let (expected, got) = (expected.count(), found.children.len());
-    tally.check(got == expected, || format!("{name}: {got} attachments for {expected}"));
+    let expected: Vec<&Value> = expected.collect();
+    let got = found.children.len();
+    tally.check(got == expected.len(), || format!("{name}: {got} attachments"));
+    for (number, (part, (header, bytes))) in (1..).zip(expected.iter().zip(&found.children)) {
+        let child = format!("attachment-{number}/{}", attached_name(part));
+        let (name, given) = (format!("{name}, {child}"), &header.name);
+        tally.check(*given == child, || format!("{name}: named {given}"));
+        let body = &part["body"];
+        if body["Message"].is_object() {
+            compare_mail(&name, &body["Message"], bytes, tally);
+        } else if let Some(text) = body["Text"].as_str().or_else(|| body["Html"].as_str()) {
+            let read = read(&header.name, header.media_type.as_deref(), bytes);
+            let seen = read.map(|found| found.text).unwrap_or_default();
+            let whole = recall(text, &String::from_utf8_lossy(bytes)).max(recall(text, &seen));
+            tally.check(whole >= 0.99, || format!("{name}: text {whole}"));
+        } else {
+            let exact = ["Binary", "InlineBinary"].iter().find_map(|kind| body[kind].as_array());
+            let exact: Vec<u8> = exact
+                .into_iter()
+                .flatten()
+                .filter_map(|byte| u8::try_from(byte.as_u64()?).ok())
+                .collect();
+            let same = match encoding_of(part).as_str() {
+                "base64" | "quoted-printable" => exact == *bytes,
+                // The other program does not decode it.
+                "x-uuencode" => {
+                    let with_spaces =
+                        exact.iter().map(|byte| if *byte == b'`' { b' ' } else { *byte });
+                    lines(&with_spaces.collect::<Vec<u8>>())[1..].starts_with(&uuencoded(bytes))
+                }
+                // The collection was stored with other line ends than it was parsed with.
+                _ => lines(&exact) == lines(bytes),
+            };
+            tally.check(same, || format!("{name}: other bytes, {}", bytes.len()));
+        }
+    }
+}
+
+/// How a part is encoded, in lower case.
+fn encoding_of(part: &Value) -> String {
+    let headers = part["headers"].as_array().unwrap();
+    let field = headers.iter().find(|header| header["name"] == "content_transfer_encoding");
+    let value = field.and_then(|header| header["value"]["Text"].as_str());
+    value.unwrap_or_default().to_lowercase()
+}
+
+/// The lines that are not blank.
+fn lines(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end().to_vec());
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+/// The lines of a file in uuencode, without the first and the last.
+fn uuencoded(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let line = |line: &[u8]| {
+        let groups = line.chunks(3).flat_map(|group| {
+            let at = |place: usize| group.get(place).copied().unwrap_or_default();
+            let (a, b, c) = (at(0), at(1), at(2));
+            [a >> 2, (a << 4 | b >> 4) & 63, (b << 2 | c >> 6) & 63, c & 63]
+        });
+        let line: Vec<u8> = [u8::try_from(line.len()).unwrap()]
+            .into_iter()
+            .chain(groups)
+            .map(|bits| bits + b' ')
+            .collect();
+        line.trim_ascii_end().to_vec()
+    };
+    bytes.chunks(45).map(line).collect()
+}
+
+/// The name of an attachment as the expected parse gives it, without folders; where it has none,
+/// one that says what it is.
+fn attached_name(part: &Value) -> String {
+    let headers = part["headers"].as_array().unwrap();
+    let attribute = |field: &str, name: &str| {
+        let header = headers.iter().rev().find(|header| header["name"] == field)?;
+        let attributes = header["value"]["ContentType"]["attributes"].as_array()?;
+        let found = attributes.iter().find(|attribute| attribute["name"] == name)?;
+        found["value"].as_str().map(ToOwned::to_owned)
+    };
+    let given = attribute("content_disposition", "filename").or(attribute("content_type", "name"));
+    let given = given.unwrap_or_default();
+    let name = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    match name.trim().trim_start_matches('.') {
+        "" if part["body"]["Message"].is_object() => "message.eml".to_owned(),
+        "" if part["body"]["Html"].is_string() => "text.html".to_owned(),
+        "" if part["body"]["Text"].is_string() => "text.txt".to_owned(),
+        "" => "part.bin".to_owned(),
+        name => name.to_owned(),
+    }
 }
 
 #[test]

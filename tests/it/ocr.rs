@@ -53,14 +53,15 @@ fn pictures_of_every_kind_are_read_and_say_so() {
     let home = Home::new();
     let server = home.serve();
     let key = server.key("demo");
-    let whole = ["letter.png", "letter.jpg", "letter.webp", "scanned.pdf", "two-pages.tiff"];
-    let half = ["letter.gif", "letter.bmp", "letter.pbm"];
+    let whole =
+        ["letter.png", "letter.jpg", "letter.webp", "letter.jp2", "scanned.pdf", "two-pages.tiff"];
+    let half = ["letter.gif", "letter.bmp", "letter.pbm", "letter.j2k"];
     add_all(
         &home,
         &[&whole[..], &half[..], &["rotated.png", "blank.png", "icon.png", "broken.png"]].concat(),
     );
     let ledger = all_read(&server);
-    assert_eq!(assert_adds_up(&ledger), 12);
+    assert_eq!(assert_adds_up(&ledger), 14);
     let expected = words();
     let mut report = Vec::new();
     for (names, least) in [(&whole[..], 0.88), (&half[..], 0.4), (&["rotated.png"][..], 0.7)] {

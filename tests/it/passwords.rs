@@ -41,13 +41,15 @@ fn shows(dir: &Path, text: &str) -> bool {
 
 #[test]
 fn a_right_password_opens_every_kind_of_locked_file_and_a_wrong_one_says_so() {
-    const FILES: [(&str, &str); 7] = [
+    const FILES: [(&str, &str); 9] = [
         ("archives/extractcode/zip_password_nexb.zip", "nexb"),
         ("archives/extractcode/7zip_password.7z", "nexb"),
         ("archives/locked/aes256.zip", "cairn"),
         ("archives/locked/traditional.zip", "cairn"),
         ("formats/poi/bug53475-password-is-solrcell.docx", "solrcell"),
         ("formats/poi/protected_passtika.xlsx", "tika"),
+        ("formats/odf-crypto/lo-legacy-aes-cbc.odt", "password"),
+        ("formats/odf-crypto/lo-wholesome-gcm-argon2.odt", "password"),
         ("pdf/pypdf/libreoffice-writer-password.pdf", "openpassword"),
     ];
     let home = Home::new();

@@ -92,7 +92,7 @@ fn dates_in_a_text_are_listed_with_their_spans() {
 }
 
 #[test]
-fn what_a_mail_repeats_is_found_as_a_quote_behind_the_mail_that_says_it() {
+fn what_a_mail_repeats_or_signs_with_is_found_as_such_behind_what_a_mail_says() {
     let home = Home::new();
     let server = home.serve();
     let key = server.key("demo");
@@ -106,13 +106,17 @@ fn what_a_mail_repeats_is_found_as_a_quote_behind_the_mail_that_says_it() {
     server.settle();
     let own = search(&server, &key, "heron");
     assert_eq!(sources(&own), ["reply.eml"]);
-    assert_eq!(own["results"][0]["passages"][0]["quoted"], false, "{own:#}");
+    assert_eq!(own["results"][0]["passages"][0]["voice"], "own", "{own:#}");
     let quoted = search(&server, &key, "quokka");
     assert_eq!(sources(&quoted), ["reply.eml"], "the mail that says it is not here");
     let passage = &quoted["results"][0]["passages"][0];
-    assert_eq!(passage["quoted"], true, "{quoted:#}");
+    assert_eq!(passage["voice"], "quoted", "{quoted:#}");
     assert!(passage["text"].as_str().unwrap().ends_with("> Did anybody see a quokka?"));
-    assert_eq!(sources(&search(&server, &key, "wombat")).len(), 0, "a signature says nothing");
+    let signed = search(&server, &key, "wombat");
+    assert_eq!(sources(&signed), ["reply.eml"], "whoever signs can be found by it");
+    let passage = &signed["results"][0]["passages"][0];
+    assert_eq!(passage["voice"], "signature", "{signed:#}");
+    assert_eq!(passage["text"], "-- \nAnn the wombat");
     let mentions = detail(&server, &key, "reply.eml")["date_mentions"].clone();
     assert!(mentions.as_array().unwrap().iter().all(|date| date["from"] != "2024-02-28"));
 

@@ -85,6 +85,7 @@ pub fn counts(run: &Value) -> Value {
         "unchanged",
         "failed",
         "skipped",
+        "hidden",
         "unsettled",
     ];
     names
@@ -108,10 +109,10 @@ fn a_directory_is_kept_in_step_with_what_is_added_changed_moved_and_deleted() {
 
     let first = ground.run();
     assert_eq!(first["outcome"], "done", "{first:#}");
-    assert_eq!(counts(&first), json!({ "new": 3 }));
+    assert_eq!(counts(&first), json!({ "new": 3, "hidden": 1 }));
     server.settle();
     assert_eq!(sources(&ground.home.search("pelican", "keyword")), ["team/note.txt"]);
-    assert_eq!(counts(&ground.run()), json!({ "unchanged": 3 }));
+    assert_eq!(counts(&ground.run()), json!({ "unchanged": 3, "hidden": 1 }));
 
     // One is changed, one is only touched, one is new, one is renamed together with its directory.
     ground.put("note.txt", "The pelican has left the pier again.");
@@ -120,16 +121,23 @@ fn a_directory_is_kept_in_step_with_what_is_added_changed_moved_and_deleted() {
     let reply = ground.document("team/letters/2026/reply.txt");
     fs::rename(ground.share.join("letters/2026"), ground.share.join("letters/old")).unwrap();
     let second = ground.run();
-    let expected = json!({ "new": 1, "changed": 1, "moved": 1, "unchanged": 1 });
+    let expected = json!({ "new": 1, "changed": 1, "moved": 1, "unchanged": 1, "hidden": 1 });
     assert_eq!(counts(&second), expected, "{second:#}");
     server.settle();
     assert_eq!(ground.document("team/letters/old/reply.txt"), reply);
+    let by_meaning = |below: &str| {
+        let args = ["search", "demo", "a reply", "--mode", "vector", "--source", below];
+        let found = ground.home.json(&args);
+        sources(&found)
+    };
+    assert_eq!(by_meaning("team/letters/old/"), ["team/letters/old/reply.txt"]);
+    assert!(by_meaning("team/letters/2026/").is_empty(), "it is not there any more");
     assert_eq!(sources(&ground.home.search("reply", "keyword"))[0], "team/letters/old/reply.txt");
     assert_eq!(sources(&ground.home.search("left", "keyword")), ["team/note.txt"]);
 
     fs::remove_file(ground.share.join("plan.txt")).unwrap();
     let third = ground.run();
-    assert_eq!(counts(&third), json!({ "deleted": 1, "unchanged": 3 }), "{third:#}");
+    assert_eq!(counts(&third), json!({ "deleted": 1, "unchanged": 3, "hidden": 1 }), "{third:#}");
     let ledger = server.settle();
     assert_adds_up(&ledger);
     assert_eq!((&ledger["received"], &ledger["deleted"]), (&json!(5), &json!(1)), "{ledger:#}");
@@ -214,6 +222,37 @@ fn documents_of_files_that_are_gone_stay_where_the_source_says_so() {
     let run = ground.run();
     assert_eq!(counts(&run)["missing"], Value::Null, "{run:#}");
     assert_eq!(ground.home.ledger()["received"], 2);
+}
+
+#[test]
+fn folders_of_a_mailbox_are_taken_in_though_they_look_hidden_and_the_rest_is_counted() {
+    let ground = Ground::new();
+    let mail = |name: &str, word: &str| {
+        let text = format!("From: a@b.c\nSubject: {word}\nDate: x\n\nAbout the {word}.\n");
+        ground.put(&format!("box/{name}"), &text);
+    };
+    mail("cur/1.host:2,S", "pelican");
+    mail(".Sent/cur/2.host:2,S", "cormorant");
+    mail(".Drafts.2020/new/3.host", "lighthouse");
+    for directory in ["new", "tmp", ".Sent/new", ".Drafts.2020/cur", ".Drafts.2020/tmp"] {
+        fs::create_dir_all(ground.share.join("box").join(directory)).unwrap();
+    }
+    for hidden in [".DS_Store", ".git/objects/a", ".git/cur/b", "~$offer.docx", ".~lock.a.odt#"] {
+        ground.put(hidden, "Nobody sees this.");
+    }
+    let server = ground.home.serve();
+    ground.add(&["--paused"]);
+    assert_eq!(counts(&ground.run()), json!({ "new": 3, "hidden": 4 }));
+    server.settle();
+    for (word, source) in [
+        ("cormorant", "team/box/.Sent/cur/2.host:2,S"),
+        ("lighthouse", "team/box/.Drafts.2020/new/3.host"),
+    ] {
+        assert_eq!(sources(&ground.home.search(word, "keyword")), [source]);
+    }
+    let output = ground.home.output(&["source", "run", "demo", "team"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("4 things hidden and left alone"), "{said}");
 }
 
 #[test]

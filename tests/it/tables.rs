@@ -75,6 +75,15 @@ fn the_cells_of_a_table_are_served_with_their_values_and_their_place() {
     let negotiated = server.request("GET", &format!("{}/tables/1", asked.path), &headers, b"");
     assert_eq!(negotiated.text(), lines);
 
+    let query = "/api/v1/tenants/demo/search?q=00777&mode=keyword";
+    let found = server.with_key(&key, "GET", query, b"").json();
+    let passage = &found["results"][0]["passages"][0];
+    let range = passage["cells"]["range"].as_str().unwrap_or_else(|| panic!("{found:#}"));
+    let (first, last) = range.split_once(':').unwrap_or_else(|| panic!("{range}"));
+    let row = |cell: &str| cell[1..].parse::<u32>().unwrap();
+    assert!((row(first)..=row(last)).contains(&779) && last.starts_with('D'), "{passage:#}");
+    assert!(row(last) - row(first) < 51, "no more than is shown: {passage:#}");
+
     for absent in ["/tables/2", "/tables/0", "/tables/x"] {
         assert_eq!(asked.get(absent).status, 404, "{absent}");
     }

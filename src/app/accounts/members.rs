@@ -87,7 +87,7 @@ pub(super) fn departure(before: &Membership) -> Event {
 
 /// What befell an account, for the appliance's trail and those of all tenants it belongs to: whoever
 /// can act as a member reads what the member may read. Blocks.
-pub(super) fn told_of(app: &App, user: UserId, event: Event) -> Result<Vec<Told>, Error> {
+pub(super) fn told_of(app: &App, user: UserId, event: &Event) -> Result<Vec<Told>, Error> {
     let mut told = vec![Told::OfAppliance(event.clone())];
     for belonging in app.system.list_memberships(user)? {
         told.push(Told::OnlyOfTenant(belonging.tenant, event.clone()));

@@ -71,7 +71,7 @@ pub async fn make_link(
             .with("purpose", shown.purpose.as_str())
             .with("expires_at", shown.expires_at.to_string());
         let told = match user {
-            Some(user) => members::told_of(app, user.id, event.on("user", user.id))?,
+            Some(user) => members::told_of(app, user.id, &event.on("user", user.id))?,
             None => vec![Told::OfAppliance(event)],
         };
         Ok((shown, told))

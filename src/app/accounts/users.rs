@@ -106,7 +106,7 @@ pub async fn change(
         let event = about(Action::UserChange, &user)
             .with_some("appliance_role", role)
             .with_some("disabled", update.disabled);
-        let told = members::told_of(app, user.id, event)?;
+        let told = members::told_of(app, user.id, &event)?;
         Ok((user, told))
     })
     .await
@@ -145,7 +145,7 @@ pub async fn reset_totp(app: &Arc<App>, user: String) -> Result<(), Error> {
         app.authority.forgive(&found.name)?;
         app.system.clear_totp(found.id, app.clock.now())?;
         let event = about(Action::ConsoleReset, &found).with("what", "second_factor");
-        Ok(((), members::told_of(app, found.id, event)?))
+        Ok(((), members::told_of(app, found.id, &event)?))
     })
     .await
 }

@@ -10,7 +10,7 @@ use crate::app::search::{Ranked, Retrieved};
 use crate::app::{App, Error, blocking};
 use crate::auth::CanRead;
 use crate::tenant::{StoredChunk, TenantHandle};
-use crate::types::{Citation, DateBasis, DocumentId, Evidence, Language};
+use crate::types::{Citation, DateBasis, DocumentId, Evidence, Language, SheetCells, Voice};
 
 /// Sentences embedded per question, to bound what a question may cost.
 const MAX_SENTENCES: usize = 64;
@@ -32,8 +32,9 @@ pub(super) struct Candidate {
     start: u64,
     end: u64,
     page: Option<u32>,
+    cells: Option<SheetCells>,
     ocr_confidence: Option<u8>,
-    quoted: bool,
+    voice: Voice,
     date: (jiff::Timestamp, DateBasis),
 }
 
@@ -52,9 +53,10 @@ impl Candidate {
             start: self.start,
             end: self.end,
             page: self.page,
+            cells: self.cells.clone(),
             ocr: self.ocr_confidence.is_some(),
             ocr_confidence: self.ocr_confidence,
-            quoted: self.quoted,
+            voice: self.voice,
             date: self.date.0,
             date_basis: self.date.1,
             score: self.score,
@@ -69,8 +71,9 @@ struct Raw {
     end: u64,
     rank: usize,
     page: Option<u32>,
+    cells: Option<SheetCells>,
     ocr_confidence: Option<u8>,
-    quoted: bool,
+    voice: Voice,
     passage: Arc<str>,
     passage_score: f64,
 }
@@ -113,8 +116,9 @@ pub(super) async fn candidates<A: CanRead>(
                 start: raw.start,
                 end: raw.end,
                 page: raw.page,
+                cells: raw.cells,
                 ocr_confidence: raw.ocr_confidence,
-                quoted: raw.quoted,
+                voice: raw.voice,
                 date: document.dates.effective(),
             }
         })
@@ -135,8 +139,9 @@ fn raw_sentences(passages: Vec<Vec<(StoredChunk, f64)>>) -> Vec<Raw> {
                     end: chunk.start + sentence.end,
                     rank,
                     page: chunk.page,
+                    cells: chunk.cells.clone(),
                     ocr_confidence: chunk.ocr_confidence,
-                    quoted: chunk.is_quoted(),
+                    voice: chunk.voice(),
                     passage: passage.clone(),
                     passage_score,
                 });

@@ -220,7 +220,9 @@ fn take_in(
             continue;
         }
         let size = if catalog.was_taken(drop)? { 0 } else { drop.size_bytes };
-        let (reason, detail) = if before.saturating_add(bytes).saturating_add(size) > nested.most {
+        let over = before.saturating_add(bytes).saturating_add(size) > nested.most;
+        // What was taken in before is not turned away for a limit that came later.
+        let (reason, detail) = if size > 0 && over {
             nested.too_large()
         } else {
             let growth = catalog.growth(drop)?;

@@ -9,7 +9,7 @@ use jiff::tz::{Offset, TimeZone};
 use crate::dates::{self, Context};
 use crate::similarity::{self, Signature};
 use crate::tenant::{CatalogError, CatalogWriter, FulltextSource, NewDateMention};
-use crate::types::{ItemKey, Language};
+use crate::types::{ItemKey, Language, Voice};
 
 /// Most dates kept of one document.
 const MAX_DATES: usize = 2000;
@@ -28,7 +28,7 @@ impl Derived {
         let offset = source.utc_offset.as_deref().and_then(offset).unwrap_or(Offset::UTC);
         let written = source.written.map(|time| time.to_zoned(TimeZone::fixed(offset)).date());
         let context = Context { written, day_first: day_first(source, text, offset) };
-        let own = source.chunks.iter().filter(|chunk| !chunk.quoted);
+        let own = source.chunks.iter().filter(|chunk| chunk.voice == Voice::Own);
         let dates = own.flat_map(|chunk| {
             dates::find(&chunk.text, context).into_iter().map(|found| NewDateMention {
                 chunk: chunk.key,
@@ -102,7 +102,11 @@ mod tests {
             from_address: None,
             authors: Vec::new(),
             recipients: Vec::new(),
-            chunks: vec![FulltextChunk { key: ChunkKey(1), text: text.to_owned(), quoted: false }],
+            chunks: vec![FulltextChunk {
+                key: ChunkKey(1),
+                text: text.to_owned(),
+                voice: Voice::Own,
+            }],
         }
     }
 

@@ -14,8 +14,8 @@ use crate::app::{App, Error};
 use crate::auth::Write;
 use crate::failpoint::Failpoint;
 use crate::tenant::{
-    ClaimedJob, HEADING_SEPARATOR, JobKind, StoredChunk, TenantHandle, VectorRow, VectorSource,
-    Vectors,
+    ClaimedJob, HEADING_SEPARATOR, JobKind, StoredChunk, TenantHandle, VectorPlace, VectorRow,
+    VectorSource, Vectors,
 };
 use crate::types::{ChunkKey, ItemKey};
 
@@ -98,8 +98,8 @@ struct Group<'a> {
     /// Vectors that wait for the next append, and the jobs that append completes.
     rows: Vec<VectorRow>,
     complete: Vec<ClaimedJob>,
-    /// Rows that searches see of items that were read again, and those of them that stay.
-    present: HashMap<ChunkKey, ItemKey>,
+    /// Rows that searches see of items that were read again or moved, and those of them that stay.
+    present: HashMap<ChunkKey, VectorPlace>,
     kept: HashSet<ChunkKey>,
     renewed: Instant,
     /// When the unit began that the group is part of.
@@ -177,7 +177,8 @@ impl<'a> Group<'a> {
         let seen: HashSet<ItemKey> = seen.collect();
         let (seen, unseen): (Vec<_>, Vec<_>) = items.iter().partition(|item| seen.contains(item));
         vectors.remove_items(&unseen).await?;
-        self.present = vectors.chunks_of(&seen).await?.into_iter().collect();
+        let present = vectors.places_of(&seen).await?.into_iter();
+        self.present = present.map(|place| (place.chunk, place)).collect();
         Ok(())
     }
 
@@ -258,14 +259,14 @@ impl<'a> Group<'a> {
         }
         let known = self.embeddings(chunks, sources).await?;
         for chunk in chunks {
-            if self.present.contains_key(&chunk.key) {
-                self.kept.insert(chunk.key);
-                continue;
-            }
             let (Some(source), Some(vector)) = (sources.get(&chunk.item), known.get(&chunk.input))
             else {
                 continue;
             };
+            if self.present.get(&chunk.key).is_some_and(|place| place.source == source.source) {
+                self.kept.insert(chunk.key);
+                continue;
+            }
             self.rows.push(VectorRow {
                 chunk: chunk.key,
                 item: chunk.item,
@@ -318,7 +319,12 @@ impl<'a> Group<'a> {
     async fn append(&mut self) -> Result<(), Error> {
         if !self.rows.is_empty() {
             let rows = std::mem::take(&mut self.rows);
-            self.vectors().await?.append(rows).await?;
+            // Those of a document that moved take the place of the ones that name where it was.
+            let moved = rows.iter().filter_map(|row| self.present.remove(&row.chunk));
+            let moved: Vec<ChunkKey> = moved.map(|place| place.chunk).collect();
+            let vectors = self.vectors().await?;
+            vectors.remove_chunks(&moved).await?;
+            vectors.append(rows).await?;
             self.tenant.faults().pass(Failpoint::VectorsAppended).map_err(Error::Fault)?;
         }
         if self.complete.is_empty() {
@@ -328,7 +334,7 @@ impl<'a> Group<'a> {
         let finished: HashSet<ItemKey> = done.iter().map(|job| job.item).collect();
         let gone: Vec<ChunkKey> = self
             .present
-            .extract_if(|_, item| finished.contains(item))
+            .extract_if(|_, place| finished.contains(&place.item))
             .map(|(chunk, _)| chunk)
             .filter(|chunk| !self.kept.contains(chunk))
             .collect();

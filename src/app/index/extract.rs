@@ -269,14 +269,11 @@ fn chunked_record(
         .chunks
         .into_iter()
         .map(|chunk| {
-            if chunk.quoted {
-                // Its meaning is that of the mail it was said in.
-                return ChunkInput { chunk, input: Vec::new() };
-            }
-            let heading = heading_path(&chunk.headings);
-            let text = super::embed::input_text(&title, heading.as_deref(), &chunk.text);
-            let digest = Sha256::digest(text.as_bytes());
-            ChunkInput { chunk, input: digest[..16].to_vec() }
+            ChunkInput::new(chunk, |chunk| {
+                let heading = heading_path(&chunk.headings);
+                let text = super::embed::input_text(&title, heading.as_deref(), &chunk.text);
+                Sha256::digest(text.as_bytes())[..16].to_vec()
+            })
         })
         .collect();
     let outline = split

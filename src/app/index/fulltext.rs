@@ -13,7 +13,7 @@ use crate::app::{App, Error, blocking};
 use crate::auth::Write;
 use crate::failpoint::Failpoint;
 use crate::tenant::{ClaimedJob, FulltextEntry, FulltextSource, JobKind, TenantHandle};
-use crate::types::Language;
+use crate::types::{Language, Voice};
 
 /// Text of one commit's group, in bytes; a single larger document is a group of its own.
 const GROUP_BYTES: usize = 16 << 20;
@@ -106,7 +106,7 @@ async fn write_group(
             .iter()
             .map(|source| {
                 let text = decompress(source.item.0, &source.text_zstd)?;
-                let own = source.chunks.iter().filter(|chunk| !chunk.quoted);
+                let own = source.chunks.iter().filter(|chunk| chunk.voice == Voice::Own);
                 Ok(own_words(text, own.map(|chunk| chunk.text.as_str())))
             })
             .collect::<Result<Vec<String>, Error>>()?;
@@ -119,10 +119,10 @@ async fn write_group(
                 title: &source.title,
                 headings: &source.headings,
                 body: body.as_str(),
-                quoted: source
+                aside: source
                     .chunks
                     .iter()
-                    .filter(|chunk| chunk.quoted)
+                    .filter(|chunk| chunk.voice != Voice::Own)
                     .map(|chunk| chunk.text.as_str())
                     .collect(),
                 source: &source.source,
@@ -156,7 +156,7 @@ async fn write_group(
 }
 
 /// A text without what lies between the chunks of its own, unless that is nothing but white space:
-/// what a mail repeats of others is found as a quote, and its signature is shown only.
+/// what a mail repeats of others, and its signature, are found as what they are.
 fn own_words<'c>(text: String, chunks: impl Iterator<Item = &'c str>) -> String {
     let mut own = String::new();
     let (mut rest, mut left_out) = (text.as_str(), false);

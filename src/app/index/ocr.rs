@@ -100,7 +100,7 @@ impl Task<'_> {
     async fn read_pages(&self, pages: &[u32]) -> Result<bool, Error> {
         let pages = run_of(pages);
         let item = self.job.item;
-        if !self.tenant.read(move |catalog| catalog.is_pdf(item)).await? {
+        if !self.tenant.read(move |catalog| catalog.is_drawn_for_ocr(item)).await? {
             for page in pages {
                 let mut source = self.tenant.blobs()?.read(&self.input.blob).await?;
                 let reading = self.read_picture(Some(*page), &mut source).await?;
@@ -138,7 +138,7 @@ impl Task<'_> {
         Ok(true)
     }
 
-    /// Has pages of a PDF drawn by a worker.
+    /// Has pages of a PDF, or a picture that the OCR program cannot open, drawn by a worker.
     async fn draw(
         &self,
         pages: &[u32],
@@ -254,9 +254,8 @@ pub(super) fn merge(document: &mut ExtractedDocument, read: &[OcrResult]) -> Vec
     for result in better {
         let paragraphs = result.text.split("\n\n").filter(|text| !text.trim().is_empty());
         document.blocks.extend(paragraphs.map(|text| Block {
-            kind: BlockKind::Paragraph,
-            text: text.to_owned(),
             page: Some(result.page),
+            ..Block::new(BlockKind::Paragraph, text)
         }));
         sum += usize::from(result.confidence) * letters(&result.text);
         weight += letters(&result.text);
@@ -277,7 +276,7 @@ mod tests {
     use super::*;
 
     fn block(page: u32, text: &str) -> Block {
-        Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: Some(page) }
+        Block { page: Some(page), ..Block::new(BlockKind::Paragraph, text) }
     }
 
     fn read(page: u32, text: &str, confidence: u8) -> OcrResult {

@@ -206,11 +206,8 @@ mod tests {
         };
         let rows: Vec<Vec<String>> =
             rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect();
-        Block {
-            kind: BlockKind::Table { rows, header, data: Some(data) },
-            text: "x".repeat(10),
-            page: Some(2),
-        }
+        let kind = BlockKind::Table { rows, header, data: Some(data) };
+        Block { page: Some(2), ..Block::new(kind, "x".repeat(10)) }
     }
 
     fn gathered(blocks: &[Block], is_cut: bool) -> Tables {

@@ -100,7 +100,11 @@ pub(super) fn named(shown: impl Iterator<Item = DocumentId>) -> Vec<String> {
     named
 }
 
-async fn find<A: CanRead>(
+/// The same without a record of it: for what Cairn looks up by itself and shows no text of.
+///
+/// # Errors
+/// Those of `search`.
+pub(super) async fn find<A: CanRead>(
     app: &Arc<App>,
     tenant: &TenantHandle<A>,
     request: SearchRequest,

@@ -18,8 +18,9 @@ pub(crate) const PER_DOCUMENT: usize = 3;
 /// Words found in a chunk count this much against its similarity.
 const KEYWORD_WEIGHT: f64 = 0.5;
 
-/// Words found in a quote count this much against words that the document says itself.
-const QUOTED_WEIGHT: f64 = 0.7;
+/// Words found in a quote or a signature count this much against those that the document says
+/// itself.
+const ASIDE_WEIGHT: f64 = 0.7;
 
 /// Passages of every ranked document, in the same order.
 pub(crate) async fn choose<A: CanRead>(
@@ -44,12 +45,13 @@ pub(crate) async fn choose<A: CanRead>(
                 chunks
                     .into_iter()
                     .map(|(chunk, score)| Passage {
-                        quoted: chunk.is_quoted(),
+                        voice: chunk.voice(),
                         highlights: fulltext.highlight(&query, language, &chunk.text),
                         text: chunk.text,
                         start: chunk.start,
                         end: chunk.end,
                         page: chunk.page,
+                        cells: chunk.cells,
                         ocr: chunk.ocr_confidence.is_some(),
                         ocr_confidence: chunk.ocr_confidence,
                         heading: chunk.heading,
@@ -81,13 +83,13 @@ pub(crate) async fn choose_chunks<A: CanRead>(
     })
     .await?;
     let keys: Vec<ChunkKey> = by_word.values().flatten().map(|(key, _)| *key).collect();
-    let quoted = tenant.read(move |catalog| catalog.quoted_among(&keys)).await?;
+    let aside = tenant.read(move |catalog| catalog.aside_among(&keys)).await?;
     let wanted: Vec<Vec<(ChunkKey, f64)>> = retrieved
         .ranked
         .iter()
         .map(|ranked| {
             let words = by_word.get(&ranked.document.item).map_or(&[][..], Vec::as_slice);
-            best_of(ranked, words, &quoted)
+            best_of(ranked, words, &aside)
         })
         .collect();
     Ok(tenant.read(move |catalog| stored(catalog, &items, wanted)).await?)
@@ -121,16 +123,16 @@ fn stored(
 fn best_of(
     ranked: &Ranked,
     words: &[(ChunkKey, f32)],
-    quoted: &HashSet<ChunkKey>,
+    aside: &HashSet<ChunkKey>,
 ) -> Vec<(ChunkKey, f64)> {
-    // As many of each, so that quotes take no place from what the document says itself.
-    let is_quoted = |found: &&(ChunkKey, f32)| quoted.contains(&found.0);
-    let own = words.iter().filter(|found| !is_quoted(found)).take(PER_DOCUMENT);
-    let quotes = words.iter().filter(is_quoted).take(PER_DOCUMENT);
+    // As many of each, so that others take no place from what the document says itself.
+    let is_aside = |found: &&(ChunkKey, f32)| aside.contains(&found.0);
+    let own = words.iter().filter(|found| !is_aside(found)).take(PER_DOCUMENT);
+    let others = words.iter().filter(is_aside).take(PER_DOCUMENT);
     let best_word = words.first().map_or(1.0, |(_, score)| f64::from(*score)).max(1e-6);
     let mut scores: HashMap<ChunkKey, f64> = HashMap::new();
-    for (key, score) in own.chain(quotes) {
-        let weight = if quoted.contains(key) { QUOTED_WEIGHT } else { 1.0 };
+    for (key, score) in own.chain(others) {
+        let weight = if aside.contains(key) { ASIDE_WEIGHT } else { 1.0 };
         *scores.entry(*key).or_default() += weight * KEYWORD_WEIGHT * f64::from(*score) / best_word;
     }
     for (key, similarity) in ranked.chunks.iter().take(2 * PER_DOCUMENT) {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::Message;
 use crate::app::search::{self, SearchRequest};
 use crate::app::{App, Error};
-use crate::auth::{CanRead, Read, Write};
+use crate::auth::{Read, Write};
 use crate::tenant::{TenantEvent, TenantHandle};
 use crate::types::{DocumentId, SearchFilter, SearchMode, SearchResult};
 
@@ -42,8 +42,13 @@ pub(super) async fn run(
     told: mpsc::Sender<Message>,
 ) {
     while let Some(record) = arrived.recv().await {
-        let found = finds(&app, &tenant, record.document, words(&record.text));
-        let finds = match Box::pin(found).await {
+        let query = words(&record.text);
+        if query.is_empty() {
+            continue;
+        }
+        // The sender is shown text, so it is on record as any search.
+        let found = search::search(&app, &tenant, request(&app, query.clone()));
+        let finds = match Box::pin(found).await.map(|found| near(found.results, record.document)) {
             Ok(finds) if finds.is_empty() => continue,
             Ok(finds) => finds,
             Err(error) => {
@@ -54,7 +59,7 @@ pub(super) async fn run(
         };
         tenant.tell(TenantEvent::Related {
             document: record.document,
-            query: words(&record.text).into(),
+            query: query.into(),
             finds: finds.iter().map(|find| (find.document_id, find.score)).collect(),
         });
         let Arrived { seq, document, .. } = record;
@@ -89,13 +94,11 @@ pub async fn related(
     let Some(of) = tenant.read(move |catalog| catalog.document(document)).await? else {
         return Ok(None);
     };
-    let seen = match tenant.is_limited() {
-        true => self::finds(app, tenant, document, query.to_owned())
-            .await?
-            .into_iter()
-            .map(shown)
-            .collect(),
-        false => in_catalogue(tenant, finds).await?,
+    let seen = if tenant.is_limited() {
+        let found = Box::pin(search::find(app, tenant, request(app, query.to_owned()))).await?;
+        near(found.results, document).into_iter().map(shown).collect()
+    } else {
+        in_catalogue(tenant, finds).await?
     };
     Ok((!seen.is_empty()).then_some((of.source, seen)))
 }
@@ -122,30 +125,21 @@ async fn in_catalogue(
     Ok(seen.await?)
 }
 
-async fn finds<A: CanRead>(
-    app: &Arc<App>,
-    tenant: &TenantHandle<A>,
-    document: DocumentId,
-    query: String,
-) -> Result<Vec<SearchResult>, Error> {
-    if query.is_empty() {
-        return Ok(Vec::new());
-    }
+/// What a record is looked up by.
+fn request(app: &App, query: String) -> SearchRequest {
     let mode = if app.inference.is_ready() { SearchMode::Hybrid } else { SearchMode::Keyword };
-    let request = SearchRequest {
-        query,
-        mode,
-        limit: FINDS + 1,
-        filter: SearchFilter::default(),
-        group_similar: false,
-    };
-    let mut results = search::search(app, tenant, request).await?.results;
+    let filter = SearchFilter::default();
+    SearchRequest { query, mode, limit: FINDS + 1, filter, group_similar: false }
+}
+
+/// The results that are near a record and are not the record itself.
+fn near(mut results: Vec<SearchResult>, document: DocumentId) -> Vec<SearchResult> {
     results.retain(|result| result.document_id != document && is_near(result));
     results.truncate(FINDS);
     for result in &mut results {
         result.passages.truncate(1);
     }
-    Ok(results)
+    results
 }
 
 fn is_near(result: &SearchResult) -> bool {

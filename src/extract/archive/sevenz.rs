@@ -2,14 +2,15 @@
 //!
 //! Called by: `extract::archive`. Talks to: `sevenz-rust2`.
 //! Invariants: a password is tried before anything is passed on; files that share a compressed
-//! block with one that is too much are given up together with it, and counted.
+//! block with one that is too much are given up together with it, and counted; header and
+//! dictionary are bounded, and an archive that is larger than may be held is read where it lies.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read, Seek};
 
 use sevenz_rust2::{ArchiveReader, EntryDecision, Error, Password};
 
 use super::super::emit::{Output, Stop};
-use super::super::source::Source;
+use super::super::source::{RandomAccess, Source};
 use super::budget::Budget;
 use super::{Entries, failure, times};
 use crate::types::ExtractFailureCode;
@@ -20,14 +21,14 @@ const MEMORY_KIB: usize = 256 << 10;
 const FOLDER: u32 = 0x10;
 const REPARSE_POINT: u32 = 0x400;
 
-type Reader<'b> = ArchiveReader<Cursor<&'b [u8]>>;
+type Reader = ArchiveReader<RandomAccess>;
 
 pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     out.document.container = true;
-    let bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    let mut file = source.in_any_order(out.limits().max_parse_bytes)?;
     let budget = Budget::new(out);
-    budget.add_packed(bytes.len() as u64);
-    let mut reader = open(&bytes, out)?;
+    budget.add_packed(file.length().map_err(Stop::Input)?);
+    let mut reader = open(&file, out)?;
     let expected = reader.archive().files.iter().filter(|file| !file.is_directory()).count() as u64;
     let mut entries = Entries::as_they_come(out);
     let mut stop = None;
@@ -70,40 +71,41 @@ pub(super) fn extract(source: &mut Source<'_>, out: &mut Output<'_>) -> Result<(
 }
 
 /// The archive, opened with whichever password fits.
-fn open<'b>(bytes: &'b [u8], out: &Output<'_>) -> Result<Reader<'b>, Stop> {
-    match with_password(bytes, Password::empty()) {
+fn open(file: &RandomAccess, out: &Output<'_>) -> Result<Reader, Stop> {
+    match with_password(file, Password::empty()) {
         Ok(reader) if !is_encrypted(&reader) => return Ok(reader),
         Ok(_) | Err(Error::PasswordRequired | Error::MaybeBadPassword(_)) => {}
         Err(error) => return Err(damaged(&error)),
     }
     for password in out.passwords() {
         let password = Password::new(password);
-        let Ok(mut reader) = with_password(bytes, password.clone()) else {
+        let Ok(mut reader) = with_password(file, password.clone()) else {
             continue;
         };
         if fits(&mut reader, out) {
-            return with_password(bytes, password).map_err(|error| damaged(&error));
+            return with_password(file, password).map_err(|error| damaged(&error));
         }
     }
     let message = super::locked(1, 1, out);
     Err(Stop::failure(ExtractFailureCode::PasswordRequired, message))
 }
 
-fn with_password(bytes: &[u8], password: Password) -> Result<Reader<'_>, Error> {
-    let mut reader =
-        ArchiveReader::new_with_memory_limit(Cursor::new(bytes), password, MEMORY_KIB)?;
+fn with_password(file: &RandomAccess, password: Password) -> Result<Reader, Error> {
+    let mut file = file.clone();
+    file.rewind()?;
+    let mut reader = ArchiveReader::new_with_memory_limit(file, password, MEMORY_KIB)?;
     // Threads would each take a dictionary of their own.
     reader.set_thread_count(1);
     Ok(reader)
 }
 
-fn is_encrypted(reader: &Reader<'_>) -> bool {
+fn is_encrypted(reader: &Reader) -> bool {
     let archive = reader.archive();
     (0..archive.files.len()).any(|at| archive.is_file_encrypted(at))
 }
 
 /// True where the password opens the archive, which its first encrypted file proves.
-fn fits(reader: &mut Reader<'_>, out: &Output<'_>) -> bool {
+fn fits(reader: &mut Reader, out: &Output<'_>) -> bool {
     let budget = Budget::new(out);
     budget.add_packed(u64::MAX / 2);
     let most = out.limits().max_child_bytes;

@@ -7,8 +7,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use zip::write::SimpleFileOptions;
 
-use crate::extract::testing::{Found, extract_from, limits, run};
-use crate::extract::{ExtractLimits, ExtractRequest, ExtractSink, Passwords, extract, refusal};
+use crate::extract::testing::{Found, extract_from, limits, run, try_run_file};
+use crate::extract::{
+    ExtractLimits, ExtractRequest, ExtractSink, Passwords, RandomAccess, extract, extract_file,
+    refusal,
+};
 use crate::types::{Block, ChildHeader, ExtractFailure, ExtractFailureCode, ExtractedDocument};
 
 fn fixture(name: &str) -> Vec<u8> {
@@ -56,17 +59,20 @@ fn count(
     passwords: &[&str],
     limits: ExtractLimits,
 ) -> (Counted, Result<ExtractedDocument, ExtractFailure>) {
+    let mut counted = Counted::default();
+    let outcome = extract(&request(name, passwords, limits), input, &mut counted);
+    (counted, outcome)
+}
+
+fn request(name: &str, passwords: &[&str], limits: ExtractLimits) -> ExtractRequest {
     let passwords: Vec<String> = passwords.iter().map(|word| (*word).to_owned()).collect();
-    let request = ExtractRequest {
+    ExtractRequest {
         name: name.to_owned(),
         media_type: None,
         format: None,
         passwords: Passwords::from(passwords),
         limits,
-    };
-    let mut counted = Counted::default();
-    let outcome = extract(&request, input, &mut counted);
-    (counted, outcome)
+    }
 }
 
 fn counted(name: &str, passwords: &[&str]) -> (Counted, Result<ExtractedDocument, ExtractFailure>) {
@@ -132,6 +138,68 @@ fn a_locked_zip_too_large_to_be_held_opens_with_its_password() {
             assert_eq!((opened.files, opened.bytes), (3, 60 + 70_000 + 30), "{name}, {limit}");
             assert!(opened.refused.is_empty(), "{name}: {:?}", opened.refused);
         }
+    }
+}
+
+/// What is in a file that can be read in any order, of which little may be held.
+fn count_file(
+    bytes: &[u8],
+    passwords: &[&str],
+    limits: ExtractLimits,
+) -> (Counted, Result<ExtractedDocument, ExtractFailure>) {
+    let file = RandomAccess::new(io::Cursor::new(bytes.to_vec()));
+    let mut counted = Counted::default();
+    let outcome = extract_file(&request("a.zip", passwords, limits), file, &mut counted);
+    (counted, outcome)
+}
+
+#[test]
+fn a_locked_zip_whose_lengths_stand_behind_its_files_opens_by_its_directory() {
+    let locked = Path::new("tests/fixtures/archives/locked");
+    let streamed = std::fs::read(locked.join("traditional_streamed.zip")).expect("a fixture");
+    let mut sealed = std::fs::read(locked.join("aes256.zip")).expect("a fixture");
+    // As if it had been written into a pipe.
+    let starts = (0..sealed.len()).filter(|at| sealed[*at..].starts_with(b"PK\x03\x04"));
+    for at in starts.collect::<Vec<_>>() {
+        sealed[at + 6] |= 8;
+        sealed[at + 14..at + 26].fill(0);
+    }
+    for (bytes, expected) in [(streamed, 61 + 3_000 + 2_304), (sealed, 60 + 70_000 + 30)] {
+        for limit in [1_000, 1 << 20] {
+            let small = ExtractLimits { max_parse_bytes: limit, ..limits() };
+            let failure = count_file(&bytes, &["wrong"], small).1.expect_err("locked");
+            assert_eq!(failure.code, ExtractFailureCode::PasswordRequired);
+            let (opened, outcome) = count_file(&bytes, &["wrong", "cairn"], small);
+            outcome.expect("readable");
+            assert_eq!((opened.files, opened.bytes), (3, expected), "{limit}");
+            assert!(opened.refused.is_empty(), "{:?}", opened.refused);
+        }
+        let cut = &bytes[..bytes.len() - 100];
+        let (opened, outcome) = count_file(cut, &["cairn"], limits());
+        assert!(outcome.is_err());
+        assert!(opened.refused[0].1.message.contains("directory"), "{:?}", opened.refused);
+    }
+}
+
+#[test]
+fn archives_too_large_to_be_held_are_read_where_they_lie() {
+    // The directory of a zip file fits into the one and not into the other.
+    for held in [200, 900] {
+        let small = ExtractLimits { max_parse_bytes: held, ..limits() };
+        for name in ["7zip_relative.7z", "dup_names.zip", "zip-slip-win.zip", "basic.zip"] {
+            let whole = run(name, &fixture(name));
+            let found = try_run_file(name, small, fixture(name)).expect("readable");
+            let files = |found: Found| -> Vec<(String, Vec<u8>)> {
+                found.children.into_iter().map(|(header, body)| (header.name, body)).collect()
+            };
+            assert_eq!(files(found), files(whole), "{name}, {held}");
+        }
+    }
+    let small = ExtractLimits { max_parse_bytes: 200, ..limits() };
+    for password in ["wrong", "nexb"] {
+        let (opened, outcome) = count_file(&fixture("7zip_password.7z"), &[password], small);
+        assert_eq!(outcome.is_ok(), password == "nexb");
+        assert_eq!(opened.files > 0, password == "nexb");
     }
 }
 

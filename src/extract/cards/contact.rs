@@ -74,7 +74,7 @@ pub(super) fn read(lines: &[Line<'_>]) -> Entry {
             date: changed,
             event_date: None,
             facts,
-            blocks: blocks.map(|(kind, text)| Block { kind, text, page: None }).collect(),
+            blocks: blocks.map(|(kind, text)| Block::new(kind, text)).collect(),
         },
     }
 }

@@ -135,7 +135,7 @@ pub(super) fn start(lines: &[Line<'_>], zones: &Zones) -> Option<Timestamp> {
 }
 
 fn blocks(summary: &str, lines: &[Line<'_>]) -> Vec<Block> {
-    let block = |kind, text: String| Block { kind, text, page: None };
+    let block = |kind, text: String| Block::new(kind, text);
     let mut blocks = Vec::new();
     if !summary.is_empty() {
         blocks.push(block(BlockKind::Heading { level: 1 }, summary.to_owned()));

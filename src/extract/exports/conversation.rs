@@ -157,7 +157,7 @@ impl Transcript {
         }
         let text = if line.is_empty() { text.to_owned() } else { format!("{line}: {text}") };
         self.bytes += text.len() + BLOCK_COST;
-        self.blocks.push(Block { kind: BlockKind::Paragraph, text, page: None });
+        self.blocks.push(Block::new(BlockKind::Paragraph, text));
         self.messages += 1;
         self.note_author(message);
         Ok(())
@@ -165,7 +165,7 @@ impl Transcript {
 
     fn heading(&mut self, level: u8, text: String) {
         self.bytes += text.len() + BLOCK_COST;
-        self.blocks.push(Block { kind: BlockKind::Heading { level }, text, page: None });
+        self.blocks.push(Block::new(BlockKind::Heading { level }, text));
     }
 
     fn note_author(&mut self, message: &Message<'_>) {

@@ -1,18 +1,21 @@
 //! The elements of a long JSON list, one at a time.
 //!
-//! Called by: the readers of `extract::exports`. Talks to: `serde_json`.
-//! Invariants: one element is held at a time; nesting is bounded by `serde_json`; a list that is
-//! damaged gives what stands before the damage, and the damage is told.
+//! Called by: the readers of `extract::exports`. Talks to: `json::scan`, `serde_json`.
+//! Invariants: one element is held at a time, and none that is longer than its caller says;
+//! nesting is bounded by `serde_json`; a list that is damaged gives what stands before the damage,
+//! and the damage is told.
 
-use std::fmt;
+use std::io::Read;
 
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess,
-    Visitor,
-};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Outlet;
+use crate::extract::charset::Utf8Reader;
+use crate::extract::clean::size;
 use crate::extract::emit::Stop;
+use crate::extract::json::scan::{Broken, Scanner, each_element};
+use crate::extract::source::RandomAccess;
 
 type Take<'t, T> = dyn FnMut(T) -> Result<(), Stop> + 't;
 
@@ -23,75 +26,67 @@ pub(super) fn each(
     key: Option<&str>,
     take: &mut Take<'_, Value>,
 ) -> Result<Option<String>, Stop> {
-    each_as(json, key, take)
+    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
+    walk(&mut Scanner::new(json, usize::MAX), key, take).map(|walked| walked.damage)
 }
 
-/// As `each`, for elements of which only a part is to be held.
-pub(super) fn each_as<T: DeserializeOwned>(
-    json: &[u8],
+/// An export in one JSON file, which may be read several times.
+pub(super) struct Lists {
+    pub(super) file: RandomAccess,
+    /// Longest element that is read.
+    pub(super) most: u64,
+}
+
+/// What became of the elements of a list.
+pub(super) struct Walked {
+    damage: Option<String>,
+    left_out: u64,
+}
+
+impl Lists {
+    /// Calls `take` with the elements of the list under `key` of the outermost object.
+    pub(super) fn each<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        take: &mut Take<'_, T>,
+    ) -> Result<Walked, Stop> {
+        let text = Utf8Reader::new(self.file.part(0, u64::MAX), None);
+        let most = usize::try_from(self.most).unwrap_or(usize::MAX);
+        walk(&mut Scanner::new(text, most), Some(key), take)
+    }
+
+    /// Tells what was not read.
+    pub(super) fn tell(&self, walked: Walked, outlet: &mut dyn Outlet) {
+        if walked.left_out > 0 {
+            let (count, most) = (walked.left_out, size(self.most));
+            outlet.warn(&format!("{count} entries longer than {most} were left out"));
+        }
+        if let Some(damage) = walked.damage {
+            outlet.warn(&format!("The messages are damaged ({damage}); what stands after is lost"));
+        }
+    }
+}
+
+fn walk<R: Read, T: DeserializeOwned>(
+    scanner: &mut Scanner<R>,
     key: Option<&str>,
     take: &mut Take<'_, T>,
-) -> Result<Option<String>, Stop> {
-    let json = json.strip_prefix(b"\xef\xbb\xbf").unwrap_or(json);
-    let mut stop = None;
-    let mut parser = serde_json::Deserializer::from_slice(json);
-    let list = List { key, take, stop: &mut stop };
-    let parsed = list.deserialize(&mut parser);
-    match (stop, parsed) {
-        (Some(stop), _) => Err(stop),
-        (None, Ok(())) => Ok(None),
-        (None, Err(error)) => Ok(Some(error.to_string())),
-    }
-}
-
-struct List<'l, 't, T> {
-    /// The name of the list within an object; without one, the value is the list.
-    key: Option<&'l str>,
-    take: &'l mut Take<'t, T>,
-    stop: &'l mut Option<Stop>,
-}
-
-impl<'de, T: DeserializeOwned> DeserializeSeed<'de> for List<'_, '_, T> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, T: DeserializeOwned> Visitor<'de> for List<'_, '_, T> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while let Some(value) = seq.next_element::<T>()? {
-            if let Err(stop) = (self.take)(value) {
-                *self.stop = Some(stop);
-                return Err(A::Error::custom("stopped"));
-            }
+) -> Result<Walked, Stop> {
+    let mut broken = None;
+    let walked = each_element(scanner, key, &mut |element| match serde_json::from_slice(element) {
+        Ok(value) => take(value).map_err(Broken::Stopped),
+        Err(error) => {
+            broken = Some(error.to_string());
+            Err(Broken::Stopped(Stop::Full))
         }
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some(key) = self.key else {
-            return Err(A::Error::custom("an object, not a list"));
-        };
-        while let Some(name) = map.next_key::<String>()? {
-            if name == key {
-                map.next_value_seed(List {
-                    key: None,
-                    take: &mut *self.take,
-                    stop: &mut *self.stop,
-                })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
+    });
+    match (broken, walked) {
+        (Some(error), _) => Ok(Walked { damage: Some(error), left_out: 0 }),
+        (None, Ok(left_out)) => Ok(Walked { damage: None, left_out }),
+        (None, Err(Broken::Damaged(damage))) => {
+            Ok(Walked { damage: Some(damage.to_string()), left_out: 0 })
         }
-        Ok(())
+        (None, Err(Broken::Stopped(stop))) => Err(stop),
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::Outlet;
 use super::conversation::{Channel, Gatherer, Message};
-use super::elements::{self, first_text, list, number, text};
+use super::elements::{Lists, first_text, list, number, text};
 use crate::extract::clean::one_line;
 use crate::extract::date::{parse_date, parse_written};
 use crate::extract::emit::{Output, Stop};
@@ -62,7 +62,7 @@ pub(super) fn group_name(json: &[u8]) -> Option<String> {
 /// Reads the messages of a conversation. `path` names its file, `title` the conversation where
 /// that is known.
 pub(super) fn read_chat(
-    json: &[u8],
+    lists: &Lists,
     path: &str,
     title: Option<String>,
     folder: &str,
@@ -71,7 +71,7 @@ pub(super) fn read_chat(
     let hasher = RandomState::new();
     let mut topics: HashMap<u64, u32> = HashMap::new();
     let (mut people, mut messages): (Vec<String>, u64) = (Vec::new(), 0);
-    elements::each(json, Some("messages"), &mut |message| {
+    lists.each("messages", &mut |message: Value| {
         let topic = hasher.hash_one(text(&message, "topic_id"));
         if topics.len() < MAX_TOPICS || topics.contains_key(&topic) {
             *topics.entry(topic).or_default() += 1;
@@ -89,7 +89,7 @@ pub(super) fn read_chat(
     let title = title.unwrap_or_else(|| format!("Chat of {}", people.join(", ")));
     let channel = Channel { export: "google_chat", title, id: place.to_owned() };
     let mut gatherer = Gatherer::new(channel, folder);
-    let damage = elements::each(json, Some("messages"), &mut |message| {
+    let walked = lists.each("messages", &mut |message: Value| {
         let (author, person) = creator(&message);
         let at = parse_written(text(&message, "created_date"));
         let words = body(&message);
@@ -102,9 +102,7 @@ pub(super) fn read_chat(
             gatherer.say(&message_of, outlet)
         }
     })?;
-    if let Some(damage) = damage {
-        outlet.warn(&format!("The messages are damaged ({damage}); what stands after is lost"));
-    }
+    lists.tell(walked, outlet);
     gatherer.finish(outlet)?;
     Ok(messages)
 }

@@ -22,6 +22,7 @@ mod plan;
 mod slack;
 mod teams;
 
+use self::elements::Lists;
 pub(super) use self::notion::{note_name, note_start};
 pub(super) use self::pages::prepare;
 pub(super) use self::plan::Plan;
@@ -81,22 +82,24 @@ pub(super) fn extract(
     request: &ExtractRequest,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
-    let bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    let most = out.limits().max_parse_bytes;
+    let mut whole = || source.read_whole(most);
     match kind {
-        Kind::SlackDay => slack::read_day(&bytes, &request.name, &mut Inline(out)),
-        Kind::SlackMembers => slack::read_members(&bytes, &request.name, &mut Inline(out)),
-        Kind::SlackChannels => slack::read_channels(&bytes, &request.name, &mut Inline(out)),
-        Kind::Teams => teams::read(&bytes, out),
+        Kind::SlackDay => slack::read_day(&whole()?, &request.name, &mut Inline(out)),
+        Kind::SlackMembers => slack::read_members(&whole()?, &request.name, &mut Inline(out)),
+        Kind::SlackChannels => slack::read_channels(&whole()?, &request.name, &mut Inline(out)),
+        Kind::Teams => teams::read(&Lists { file: source.in_any_order(most)?, most }, out),
         Kind::GoogleChat => {
             out.document.container = true;
-            let messages = google::read_chat(&bytes, &request.name, None, "", out)?;
+            let lists = Lists { file: source.in_any_order(most)?, most };
+            let messages = google::read_chat(&lists, &request.name, None, "", out)?;
             out.fact("messages", &messages.to_string());
             Ok(())
         }
-        Kind::KeepNote => google::read_note(&bytes, out),
-        Kind::PhotoFacts => google::read_photo_facts(&bytes, out),
-        Kind::Bookmarks => bookmarks::read(&bytes, out),
-        Kind::ChatText => chat_text::read(&bytes, &request.name, out),
+        Kind::KeepNote => google::read_note(&whole()?, out),
+        Kind::PhotoFacts => google::read_photo_facts(&whole()?, out),
+        Kind::Bookmarks => bookmarks::read(&whole()?, out),
+        Kind::ChatText => chat_text::read(&whole()?, &request.name, out),
     }
 }
 

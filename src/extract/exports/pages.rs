@@ -9,7 +9,7 @@ use scraper::{ElementRef, Html, Selector};
 use super::notion::{Kind, Properties, without_id};
 use crate::extract::clean::{one_line, prefix};
 use crate::extract::date::{parse_date, parse_written};
-use crate::extract::emit::{Output, Stop};
+use crate::extract::emit::{Output, Place, Stop};
 use crate::types::BlockKind;
 
 /// How far into a page its program shows itself.
@@ -91,7 +91,7 @@ fn notion(page: &mut Html, out: &mut Output<'_>) -> Result<(), Stop> {
     );
     out.block(&BlockKind::Heading { level: 1 }, &title, None)?;
     out.paragraph(&described.unwrap_or_default())?;
-    out.table(rows, false, None, None)
+    out.table(rows, false, &Place::default(), None)
 }
 
 fn kind(class: &str) -> Kind {

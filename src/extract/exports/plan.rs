@@ -5,10 +5,13 @@
 //! what is looked into before is bounded in size, so a plan costs a fraction of the reading.
 
 use std::collections::{HashMap, HashSet};
+use std::io::Cursor;
 
+use super::elements::Lists;
 use super::{Kind, Outlet, Shelf, google, notion, recognise, slack};
 use crate::extract::clean::{one_line, shorten};
 use crate::extract::emit::Stop;
+use crate::extract::source::RandomAccess;
 
 /// Largest page that is searched for the files it is shown with.
 const MAX_PAGE: u64 = 16 << 20;
@@ -185,7 +188,9 @@ impl Plan {
             };
             let title = shelf.read(group, MAX_NOTE).and_then(|group| google::group_name(&group));
             let folder = name.strip_suffix("messages.json").unwrap_or_default();
-            google::read_chat(&json, &name, title, folder, outlet)?;
+            let file = RandomAccess::new(Cursor::new(json));
+            let lists = Lists { file, most };
+            google::read_chat(&lists, &name, title, folder, outlet)?;
             outlet.part(&name, "Its messages are in the documents of its days and threads")?;
         }
         Ok(unread)

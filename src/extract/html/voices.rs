@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use scraper::node::Element;
 
 use crate::extract::ExtractSink;
-use crate::extract::mail::quote::{self, Voice};
+use crate::extract::mail::quote::{self, Speaker};
 use crate::types::{Block, BlockKind, ChildHeader};
 
 /// What the mark of a mail program says about what is inside it.
@@ -31,7 +31,7 @@ pub(super) struct Voices {
     /// Those of `quotes` that are indented without a mark of their own.
     indented: u32,
     signatures: u32,
-    rest: Option<Voice>,
+    rest: Option<Speaker>,
     /// The block before says whose words follow.
     introduced: bool,
 }
@@ -71,7 +71,7 @@ impl Voices {
 
     /// True where what follows is left out of the mail's own words.
     pub(super) fn is_repeating(&self) -> bool {
-        !self.is_forward && (self.rest == Some(Voice::Quoted) || self.quotes > 0)
+        !self.is_forward && (self.rest == Some(Speaker::Quoted) || self.quotes > 0)
     }
 
     /// The kind of a block that is not the author's own; `None` where it is.
@@ -81,17 +81,17 @@ impl Voices {
             self.rest = quote::rest_from(&lines, self.is_forward);
         }
         self.introduced = quote::introduces(text);
-        let voice = match self.rest {
-            Some(voice) => voice,
+        let speaker = match self.rest {
+            Some(speaker) => speaker,
             None if self.quotes > 0 || quote::is_attribution(text) => self.repeated(),
-            None if self.signatures > 0 => Voice::Signature,
-            None => Voice::Own,
+            None if self.signatures > 0 || quote::is_signature(text) => Speaker::Signature,
+            None => Speaker::Own,
         };
-        voice.kind()
+        speaker.kind()
     }
 
-    fn repeated(&self) -> Voice {
-        if self.is_forward { Voice::Forwarded } else { Voice::Quoted }
+    fn repeated(&self) -> Speaker {
+        if self.is_forward { Speaker::Forwarded } else { Speaker::Quoted }
     }
 }
 
@@ -124,21 +124,27 @@ fn border(element: &Element) -> Option<Border> {
     marked.or(is_indented.then_some(Border::Indented))
 }
 
-/// A sink that only remembers whether a mail says anything of its own.
+/// A sink that only remembers whether a mail says anything of its own, and in which form.
 #[derive(Default)]
 pub(super) struct OwnWords {
     found: bool,
+    structured: bool,
 }
 
 impl OwnWords {
     pub(super) fn found(&self) -> bool {
         self.found
     }
+
+    pub(super) fn are_structured(&self) -> bool {
+        self.structured
+    }
 }
 
 impl ExtractSink for OwnWords {
     fn block(&mut self, block: Block) -> io::Result<()> {
         self.found |= block.kind.is_own();
+        self.structured |= block.kind.is_structure();
         Ok(())
     }
 

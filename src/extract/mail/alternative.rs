@@ -1,19 +1,19 @@
-//! Which of two forms of the same words to read: plain text or HTML.
+//! Which of two forms of the same words to read: plain text, or HTML and rich text.
 //!
-//! Called by: `mail`. Talks to: nothing; pure.
+//! Called by: `mail`, `mail::forms`. Talks to: nothing; pure.
 //! Invariants: words that only one of the forms has are not lost where there are many of them.
 //!
 //! Why plain text comes first: it is what a person typed, quotes are marked in it, and where HTML
-//! says the same the rest of it is layout. Shops and newsletters put a sentence about mail
-//! programs in its place.
+//! says the same the rest of it is layout, unless that is a table, a heading or a list. Shops and
+//! newsletters put a sentence about mail programs in its place.
 
 use std::collections::HashMap;
 
-/// The HTML is read where at least one in so many of its words is missing from the plain text.
+/// A form says more where at least one in so many of its words is missing from the other.
 const SHARE_MISSING: usize = 4;
 /// Fewer words than this are a link to view the mail elsewhere, or out of it.
 const LEAST_MISSING: usize = 5;
-/// Words of the plain text that the HTML may lack; with more of them both are read.
+/// Words of the plain text that the other form may lack; with more of them both are read.
 const FEW: usize = 40;
 
 /// What is read.
@@ -34,19 +34,28 @@ impl Choice {
     }
 }
 
-/// Compares the words of both forms; one of them may be empty.
-pub(super) fn choose(plain: &str, rich: &str) -> Choice {
+/// Compares the words of both forms; one of them may be empty. `is_structured` tells of the rich one
+/// whether its words stand in tables, under headings or in lists, and is asked where it matters.
+pub(super) fn choose<E>(
+    plain: &str,
+    rich: &str,
+    is_structured: impl FnOnce() -> Result<bool, E>,
+) -> Result<Choice, E> {
     if rich.trim().is_empty() {
-        return Choice::Plain;
+        return Ok(Choice::Plain);
     }
     let (plain, rich) = (words(plain), words(rich));
-    let total: usize = rich.values().sum();
     let (only_rich, only_plain) = (missing(&rich, &plain), missing(&plain, &rich));
-    let says_more = only_rich >= LEAST_MISSING && only_rich * SHARE_MISSING >= total;
-    if !says_more || only_rich <= only_plain {
-        return Choice::Plain;
+    if says_more(only_rich, &rich) && only_rich > only_plain {
+        return Ok(if only_plain > FEW { Choice::Both } else { Choice::Rich });
     }
-    if only_plain > FEW { Choice::Both } else { Choice::Rich }
+    let covers = only_plain <= FEW && !says_more(only_plain, &plain);
+    Ok(if covers && is_structured()? { Choice::Rich } else { Choice::Plain })
+}
+
+/// True where `only` of the `words` of a form, which the other lacks, are a good part of them.
+fn says_more(only: usize, words: &HashMap<String, usize>) -> bool {
+    only >= LEAST_MISSING && only * SHARE_MISSING >= words.values().sum()
 }
 
 /// How often each word is said. Addresses of pages are no words: HTML hides them.
@@ -79,6 +88,10 @@ fn missing(one: &HashMap<String, usize>, other: &HashMap<String, usize>) -> usiz
 mod tests {
     use super::*;
 
+    fn choose(plain: &str, rich: &str) -> Choice {
+        super::choose::<()>(plain, rich, || Ok(false)).expect("it does not fail")
+    }
+
     #[test]
     fn plain_text_is_read_where_the_html_says_the_same() {
         let plain = "See https://example.org/a/long/path?with=words for the plan.\nAnn";
@@ -104,5 +117,16 @@ mod tests {
         };
         assert_eq!(choose(&say("plain", 50), &say("rich", 60)), Choice::Both);
         assert_eq!(choose(&say("plain", 60), &say("rich", 50)), Choice::Plain);
+    }
+
+    #[test]
+    fn structure_is_read_where_it_loses_no_words_of_the_plain_text() {
+        let choose = |plain: &str, rich: &str| {
+            super::choose::<()>(plain, rich, || Ok(true)).expect("it does not fail")
+        };
+        let table = "Item\tPrice\nPress\t1200\nPost\t34.50";
+        assert_eq!(choose(table, "Item | Price\nPress | 1200\nPost | 34.50"), Choice::Rich);
+        assert_eq!(choose("One two three four five six.", "View online"), Choice::Plain);
+        assert_eq!(choose("Words.", " "), Choice::Plain);
     }
 }

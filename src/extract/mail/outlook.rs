@@ -1,6 +1,6 @@
 //! Mails of Outlook (`.msg`): properties in the streams of a compound file.
 //!
-//! Called by: `extract`, and by `sniff` for the shape. Talks to: `cfb`, `compressed-rtf`, `html`.
+//! Called by: `extract`, and by `sniff` for the shape. Talks to: `cfb`, `mail::forms` for the body.
 //! Invariants: a mail inside is a child, rebuilt as a file of its own, so nothing here recurses;
 //! every stream is read up to a limit, and how many there are is bounded.
 
@@ -14,11 +14,11 @@ use jiff::Timestamp;
 use mail_parser::MessageParser;
 
 use super::envelope::{Envelope, Person};
-use super::{file_name, pass_on, plain_body, rtf};
+use super::forms::Forms;
+use super::{file_name, pass_on};
 use crate::extract::charset::StreamDecoder;
 use crate::extract::date::Written;
 use crate::extract::emit::{Output, Stop};
-use crate::extract::html;
 use crate::extract::source::Source;
 
 const SIGNATURE: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
@@ -116,7 +116,7 @@ pub(in crate::extract) fn extract(
     let mut envelope = item.envelope(&facts);
     let head = envelope.record(out);
     let is_forward = envelope.is_forward();
-    let text = out.paragraph(&head).and_then(|()| item.body(&facts, is_forward, out));
+    let text = out.paragraph(&head).and_then(|()| item.body(&facts).emit(is_forward, out));
     match text {
         Ok(()) | Err(Stop::Full) => {}
         Err(stop) => return Err(stop),
@@ -271,28 +271,15 @@ impl Item {
         authors
     }
 
-    fn body(&mut self, facts: &Facts, is_forward: bool, out: &mut Output<'_>) -> Result<(), Stop> {
+    /// The forms in which the body is kept.
+    fn body(&mut self, facts: &Facts) -> Forms {
         let plain = self.text("", BODY, facts);
-        if !plain.trim().is_empty() {
-            return plain_body(&plain, is_forward, out);
-        }
         let mut page = self.text("", HTML, facts);
         if let Some(bytes) = self.binary("", HTML) {
             let encoding = facts.number(HTML_CODE_PAGE).and_then(code_page);
             page = decode(&bytes, encoding.or(facts.encoding));
         }
-        if !page.trim().is_empty() {
-            return html::mail(&page, is_forward, out);
-        }
-        let Some(bytes) = self.binary("", COMPRESSED_RTF) else { return Ok(()) };
-        match decompress(&bytes).map(|text| rtf::read(&text)) {
-            None => {
-                out.warn("The body is kept in a damaged form and was left out");
-                Ok(())
-            }
-            Some(rtf) if rtf.is_html => html::mail(&rtf.text, is_forward, out),
-            Some(rtf) => plain_body(&rtf.text, is_forward, out),
-        }
+        Forms { plain, page, rich: self.binary("", COMPRESSED_RTF) }
     }
 
     fn attachments(&mut self, facts: &Facts, out: &mut Output<'_>) -> Result<(), Stop> {
@@ -387,23 +374,6 @@ pub(super) fn code_page(number: u32) -> Option<&'static Encoding> {
         _ => return None,
     };
     Encoding::for_label(label.as_bytes())
-}
-
-/// Rich text out of its compressed form; `None` where it does not hold what its header says.
-pub(super) fn decompress(bytes: &[u8]) -> Option<String> {
-    const UNCOMPRESSED: &[u8] = b"MELA";
-    let field = |at: usize| {
-        let bytes: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-        usize::try_from(u32::from_le_bytes(bytes)).ok()
-    };
-    let (size, raw_size) = (field(0)?, field(4)?);
-    let whole = bytes.get(..size.checked_add(4)?).filter(|whole| whole.len() >= 16)?;
-    // A reference of two bytes stands for seventeen at most.
-    let most = if &whole[8..12] == UNCOMPRESSED { whole.len() - 16 } else { 17 * whole.len() };
-    if raw_size > most {
-        return None;
-    }
-    compressed_rtf::decompress_rtf(whole).ok()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::types::BlockKind;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::extract) enum Voice {
+pub(in crate::extract) enum Speaker {
     Own,
     /// An earlier mail, in a reply.
     Quoted,
@@ -27,8 +27,8 @@ pub(in crate::extract) enum Voice {
     Signature,
 }
 
-impl Voice {
-    /// The kind of a block in this voice; `None` for the author's own, which has kinds of its own.
+impl Speaker {
+    /// The kind of a block by this speaker; `None` for the author's own, which has kinds of its own.
     pub(in crate::extract) fn kind(self) -> Option<BlockKind> {
         match self {
             Self::Own => None,
@@ -39,20 +39,29 @@ impl Voice {
     }
 }
 
+/// True for a paragraph that is a signature by what it says.
+pub(in crate::extract) fn is_signature(paragraph: &str) -> bool {
+    let paragraph = paragraph.trim_start();
+    let lines: Vec<&str> = paragraph.lines().map(str::trim).collect();
+    let first = paragraph.lines().next().unwrap_or_default();
+    lines.len() > 1 && signature::begins(first, &lines)
+}
+
 /// The parts of a plain-text body, as byte ranges.
-pub(super) fn parts(text: &str, is_forward: bool) -> Vec<(Voice, Range<usize>)> {
-    let mut parts = voices(text, is_forward);
-    let says_something = |(voice, range): &(Voice, Range<usize>)| {
-        *voice == Voice::Own && !text[range.clone()].trim().is_empty()
+pub(super) fn parts(text: &str, is_forward: bool) -> Vec<(Speaker, Range<usize>)> {
+    let mut parts = speakers(text, is_forward);
+    let says_something = |(speaker, range): &(Speaker, Range<usize>)| {
+        *speaker == Speaker::Own && !text[range.clone()].trim().is_empty()
     };
     if !parts.iter().any(says_something) {
         // A mail that only repeats passes on what it repeats; one that is all signature has none.
-        let repeats =
-            parts.iter().any(|(voice, _)| matches!(voice, Voice::Quoted | Voice::Forwarded));
-        for (voice, _) in &mut parts {
-            match voice {
-                Voice::Quoted => *voice = Voice::Forwarded,
-                Voice::Signature if !repeats => *voice = Voice::Own,
+        let repeats = parts
+            .iter()
+            .any(|(speaker, _)| matches!(speaker, Speaker::Quoted | Speaker::Forwarded));
+        for (speaker, _) in &mut parts {
+            match speaker {
+                Speaker::Quoted => *speaker = Speaker::Forwarded,
+                Speaker::Signature if !repeats => *speaker = Speaker::Own,
                 _ => {}
             }
         }
@@ -60,7 +69,7 @@ pub(super) fn parts(text: &str, is_forward: bool) -> Vec<(Voice, Range<usize>)> 
     parts
 }
 
-fn voices(text: &str, is_forward: bool) -> Vec<(Voice, Range<usize>)> {
+fn speakers(text: &str, is_forward: bool) -> Vec<(Speaker, Range<usize>)> {
     let ends: Vec<usize> = text
         .split_inclusive('\n')
         .scan(0, |end, line| {
@@ -70,32 +79,32 @@ fn voices(text: &str, is_forward: bool) -> Vec<(Voice, Range<usize>)> {
         .collect();
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     let mut parts = Parts { list: Vec::new(), ends: &ends };
-    let repeated = if is_forward { Voice::Forwarded } else { Voice::Quoted };
-    let mut base = Voice::Own;
+    let repeated = if is_forward { Speaker::Forwarded } else { Speaker::Quoted };
+    let mut base = Speaker::Own;
     let mut at = 0;
     while at < lines.len() {
         let line = lines[at];
         if line.is_empty() {
-            let voice = parts.list.last().map_or(base, |(voice, _)| *voice);
-            parts.take(voice, 1);
+            let speaker = parts.list.last().map_or(base, |(speaker, _)| *speaker);
+            parts.take(speaker, 1);
             at += 1;
-        } else if is_marked(line, parts.list.last().map(|(voice, _)| *voice)) {
+        } else if is_marked(line, parts.list.last().map(|(speaker, _)| *speaker)) {
             parts.take(repeated, 1);
             // What follows a quote answers it, also below a signature.
-            base = Voice::Own;
+            base = Speaker::Own;
             at += 1;
-        } else if let Some(voice) = rest_from(&lines[at..], is_forward) {
-            parts.take(voice, lines.len() - at);
+        } else if let Some(speaker) = rest_from(&lines[at..], is_forward) {
+            parts.take(speaker, lines.len() - at);
             at = lines.len();
         } else if let Some((count, to_end)) = marks::attribution(&lines[at..]) {
             let count = if to_end { lines.len() - at } else { count };
             parts.take(repeated, count);
-            base = Voice::Own;
+            base = Speaker::Own;
             at += count;
         } else {
             let start = at.checked_sub(1).map_or(0, |before| ends[before]);
             if signature::begins(&text[start..ends[at]], &lines[at..]) {
-                base = Voice::Signature;
+                base = Speaker::Signature;
             }
             parts.take(base, 1);
             at += 1;
@@ -105,30 +114,31 @@ fn voices(text: &str, is_forward: bool) -> Vec<(Voice, Range<usize>)> {
 }
 
 struct Parts<'e> {
-    list: Vec<(Voice, Range<usize>)>,
+    list: Vec<(Speaker, Range<usize>)>,
     /// Where each line ends.
     ends: &'e [usize],
 }
 
 impl Parts<'_> {
-    /// Gives the next `count` lines to `voice`.
-    fn take(&mut self, voice: Voice, count: usize) {
+    /// Gives the next `count` lines to `speaker`.
+    fn take(&mut self, speaker: Speaker, count: usize) {
         let start = self.list.last().map_or(0, |(_, range)| range.end);
         let line = self.ends.partition_point(|end| *end <= start) + count;
         let end = line.checked_sub(1).and_then(|last| self.ends.get(last)).copied();
         let end = end.or_else(|| self.ends.last().copied()).unwrap_or(start);
         match self.list.last_mut() {
-            Some((last, range)) if *last == voice => range.end = end,
-            _ => self.list.push((voice, start..end)),
+            Some((last, range)) if *last == speaker => range.end = end,
+            _ => self.list.push((speaker, start..end)),
         }
     }
 }
 
 /// A lone `>From ` is a line that a mailbox writer quoted, not a person.
-fn is_marked(line: &str, before: Option<Voice>) -> bool {
+fn is_marked(line: &str, before: Option<Speaker>) -> bool {
     let line = line.trim_start_matches([' ', '\t']);
     line.starts_with('>')
-        && (!line.starts_with(">From ") || matches!(before, Some(Voice::Quoted | Voice::Forwarded)))
+        && (!line.starts_with(">From ")
+            || matches!(before, Some(Speaker::Quoted | Speaker::Forwarded)))
 }
 
 #[cfg(test)]
@@ -137,8 +147,8 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Vec<(Voice, &str)> {
-        parts(text, false).into_iter().map(|(voice, at)| (voice, text[at].trim())).collect()
+    fn read(text: &str) -> Vec<(Speaker, &str)> {
+        parts(text, false).into_iter().map(|(speaker, at)| (speaker, text[at].trim())).collect()
     }
 
     #[test]
@@ -147,13 +157,13 @@ mod tests {
         assert_eq!(
             read(text),
             [
-                (Voice::Own, "Yes."),
+                (Speaker::Own, "Yes."),
                 (
-                    Voice::Quoted,
+                    Speaker::Quoted,
                     "On Fri, 1 Mar 2024 at 10:00, Bob <b@c.d>\nwrote:\n> Shall we?\n>\n> Bob"
                 ),
-                (Voice::Own, "See you."),
-                (Voice::Signature, "-- \nAnn"),
+                (Speaker::Own, "See you."),
+                (Speaker::Signature, "-- \nAnn"),
             ]
         );
     }
@@ -166,7 +176,7 @@ mod tests {
             "Am 01.03.2024 um 10:00 schrieb Ann Müller:\nHello",
         ] {
             let text = format!("Fine with me.\n\n{below}\n");
-            let expected = [(Voice::Own, "Fine with me."), (Voice::Quoted, below)];
+            let expected = [(Speaker::Own, "Fine with me."), (Speaker::Quoted, below)];
             assert_eq!(read(&text), expected);
         }
     }
@@ -174,9 +184,9 @@ mod tests {
     #[test]
     fn what_is_forwarded_stays_among_the_words() {
         let text = "For you.\n\n---------- Forwarded message ---------\nFrom: Ann\n\nHello\n";
-        assert_eq!(read(text)[1].0, Voice::Forwarded);
+        assert_eq!(read(text)[1].0, Speaker::Forwarded);
         assert!(parts(text, false).iter().all(|(v, _)| v.kind().is_none_or(|kind| kind.is_own())));
-        assert_eq!(read("> only\n> this\n"), [(Voice::Forwarded, "> only\n> this")]);
+        assert_eq!(read("> only\n> this\n"), [(Speaker::Forwarded, "> only\n> this")]);
     }
 
     #[test]
@@ -192,7 +202,7 @@ mod tests {
         ] {
             // Beside words of the author's, for a mail without any passes on what it repeats.
             let text = format!("Hello.\n\n{text}");
-            assert_eq!(read(&text), [(Voice::Own, text.trim())]);
+            assert_eq!(read(&text), [(Speaker::Own, text.trim())]);
         }
     }
 
@@ -205,7 +215,7 @@ mod tests {
             "Text\n--\nPlease call me at +49 30 123456\n",
             "--------------------\nTo unsubscribe click here\n\nNews\n\n1\n\n2\n\n3\n\n4\n5\n6\n7\n8\n9\n10\n11\n12\n",
         ] {
-            assert_eq!(read(text), [(Voice::Own, text.trim())]);
+            assert_eq!(read(text), [(Speaker::Own, text.trim())]);
         }
     }
 
@@ -219,17 +229,17 @@ mod tests {
             "____________________\nList mailing list\nhttp://lists.example.org/",
         ] {
             let text = format!("Words.\n{signature}\n");
-            assert_eq!(read(&text), [(Voice::Own, "Words."), (Voice::Signature, signature)]);
+            assert_eq!(read(&text), [(Speaker::Own, "Words."), (Speaker::Signature, signature)]);
         }
-        assert_eq!(read("-- \nOnly this\n")[0].0, Voice::Own);
+        assert_eq!(read("-- \nOnly this\n")[0].0, Speaker::Own);
     }
 
     #[test]
     fn what_stands_below_a_quote_is_the_authors_again() {
         let text =
             "Yes.\n-- \nAnn\n\nOn Fri, 1 Mar 2024, Bob <b@c.d> wrote:\n> When?\n\nTomorrow.\n";
-        let voices: Vec<Voice> = read(text).into_iter().map(|(voice, _)| voice).collect();
-        assert_eq!(voices, [Voice::Own, Voice::Signature, Voice::Quoted, Voice::Own]);
+        let speakers: Vec<Speaker> = read(text).into_iter().map(|(speaker, _)| speaker).collect();
+        assert_eq!(speakers, [Speaker::Own, Speaker::Signature, Speaker::Quoted, Speaker::Own]);
     }
 
     #[test]
@@ -241,7 +251,7 @@ mod tests {
         ] {
             let below = format!("{line}\nHello");
             let text = format!("Fine.\n\n{below}\n");
-            assert_eq!(read(&text), [(Voice::Own, "Fine."), (Voice::Quoted, below.as_str())]);
+            assert_eq!(read(&text), [(Speaker::Own, "Fine."), (Speaker::Quoted, below.as_str())]);
         }
     }
 

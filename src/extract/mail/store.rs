@@ -4,10 +4,11 @@
 //! Called by: `extract`. Talks to: `outlook-pst` for the file, `mail::outlook` for which properties
 //! are read of an item.
 //! Invariants: folders are walked without recursion, each once; an item that is damaged is listed
-//! as such and the others go on; one item is held at a time, beside the file itself.
+//! as such and the others go on; one item is held at a time, and a file that is larger than may be
+//! held is read where it lies.
 
 use std::collections::HashSet;
-use std::io::{self, Cursor, Write};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::rc::Rc;
 
 use cfb::CompoundFile;
@@ -23,18 +24,20 @@ use outlook_pst::ndb::node_id::NodeId;
 use outlook_pst::{AnsiPstFile, UnicodePstFile};
 
 use super::outlook::{CONTENT, DISPLAY_NAME, KEPT, PROPERTIES, SUBJECT};
-use crate::extract::clean::{one_line, shorten};
+use crate::extract::clean::{one_line, shorten, size};
 use crate::extract::emit::{Output, Stop};
-use crate::extract::source::Source;
+use crate::extract::source::{RandomAccess, Source};
 use crate::types::{ChildHeader, ExtractFailure, ExtractFailureCode};
 
 const MAX_FOLDERS: usize = 100_000;
 const MAX_DEPTH: usize = 32;
 const MAX_NAME: usize = 80;
+/// PidTagMessageSize: bytes of an item with all that is attached.
+const SIZE: u16 = 0x0e08;
 /// Most recipients or attachments of one item.
 const MAX_ROWS: usize = 2_000;
 /// Where the header tells which of the two forms the file has, and from which number it is newer.
-const VERSION_AT: usize = 10;
+const VERSION_AT: u64 = 10;
 const UNICODE_FROM: u16 = 23;
 /// The root of all folders, where nothing else is named.
 const ROOT_FOLDER: u32 = 0x122;
@@ -45,8 +48,7 @@ pub(in crate::extract) fn extract(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     out.document.container = true;
-    let bytes = source.read_whole(out.limits().max_parse_bytes)?;
-    let file = File::open(bytes)
+    let file = File::open(source.in_any_order(out.limits().max_parse_bytes)?)
         .map_err(|error| Stop::malformed(format!("The Outlook data file is damaged: {error}")))?;
     let store = file.store();
     if let Ok(name) = store.properties().display_name() {
@@ -117,10 +119,13 @@ enum File {
 type Item = (Rc<dyn Message>, Vec<io::Result<Rc<dyn Attachment>>>);
 
 impl File {
-    fn open(bytes: Vec<u8>) -> io::Result<Self> {
-        let version = bytes.get(VERSION_AT..VERSION_AT + 2).and_then(|v| v.try_into().ok());
-        let is_unicode = version.map(u16::from_le_bytes).is_some_and(|v| v >= UNICODE_FROM);
-        let reader = Box::new(Cursor::new(bytes));
+    fn open(mut file: RandomAccess) -> io::Result<Self> {
+        let mut version = [0; 2];
+        file.seek(SeekFrom::Start(VERSION_AT))?;
+        file.read_exact(&mut version)?;
+        file.rewind()?;
+        let is_unicode = u16::from_le_bytes(version) >= UNICODE_FROM;
+        let reader = Box::new(file);
         Ok(if is_unicode {
             Self::Unicode(UnicodeStore::read(Rc::new(UnicodePstFile::read_from(reader)?))?)
         } else {
@@ -135,11 +140,14 @@ impl File {
         }
     }
 
-    fn item(&self, node: NodeId) -> io::Result<Item> {
+    /// An item with its attachments, which are held as a whole; one that says to have more than
+    /// `most` bytes is not read.
+    fn item(&self, node: NodeId, most: u64) -> io::Result<Item> {
         let entry = self.store().properties().make_entry_id(node)?;
         Ok(match self {
             Self::Unicode(store) => {
                 let message = UnicodeMessage::read(Rc::clone(store), &entry, None)?;
+                check_size(message.properties().get(SIZE), most)?;
                 let files = rows(message.attachment_table(), MAX_ROWS).into_iter().map(|node| {
                     let file = UnicodeAttachment::read(Rc::clone(&message), node, None)?;
                     Ok(file as Rc<dyn Attachment>)
@@ -149,6 +157,7 @@ impl File {
             }
             Self::Ansi(store) => {
                 let message = AnsiMessage::read(Rc::clone(store), &entry, None)?;
+                check_size(message.properties().get(SIZE), most)?;
                 let files = rows(message.attachment_table(), MAX_ROWS).into_iter().map(|node| {
                     let file = AnsiAttachment::read(Rc::clone(&message), node, None)?;
                     Ok(file as Rc<dyn Attachment>)
@@ -169,12 +178,24 @@ impl File {
             format: None,
             file_date: None,
         };
-        let built = self.item(node).and_then(|item| {
+        let most = out.limits().max_parse_bytes;
+        let built = self.item(node, most).and_then(|item| {
             let subject = item.0.properties().get(SUBJECT).map(shown).unwrap_or_default();
             build(item).map(|bytes| (file_name(&subject), bytes))
         });
         match built {
             Ok((subject, bytes)) => out.child(&header(&subject), &mut bytes.as_slice()),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                let failure = ExtractFailure {
+                    code: ExtractFailureCode::TooLarge,
+                    message: format!(
+                        "The item is larger than {}, which is the most that is held of one",
+                        size(most)
+                    ),
+                    media_type: None,
+                };
+                out.refuse(&header("large"), failure)
+            }
             Err(error) => {
                 let failure = ExtractFailure {
                     code: ExtractFailureCode::Malformed,
@@ -184,6 +205,15 @@ impl File {
                 out.refuse(&header("damaged"), failure)
             }
         }
+    }
+}
+
+fn check_size(size: Option<&PropertyValue>, most: u64) -> io::Result<()> {
+    match size {
+        Some(PropertyValue::Integer32(size)) if u64::from(size.cast_unsigned()) > most => {
+            Err(io::ErrorKind::FileTooLarge.into())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -313,7 +343,8 @@ mod tests {
     use outlook_pst::ltp::prop_context::BinaryValue;
 
     use super::*;
-    use crate::extract::testing::{run, try_run};
+    use crate::extract::ExtractLimits;
+    use crate::extract::testing::{limits, run, try_run, try_run_file};
     use crate::types::ExtractFailureCode;
 
     #[test]
@@ -323,6 +354,18 @@ mod tests {
         assert!(found.document.container);
         assert!(found.children.is_empty());
         assert_eq!(found.document.media_type, "application/vnd.ms-outlook-pst");
+    }
+
+    #[test]
+    fn a_data_file_too_large_to_be_held_is_read_where_it_lies() {
+        let bytes = std::fs::read("tests/fixtures/exports/pst/Empty.pst").expect("a fixture");
+        let whole = run("Empty.pst", &bytes);
+        let small = ExtractLimits { max_parse_bytes: 1_000, ..limits() };
+        let found = try_run_file("Empty.pst", small, bytes.clone()).expect("readable");
+        assert_eq!(found.document, whole.document);
+        let cut = bytes[..2_000].to_vec();
+        let failure = try_run_file("Empty.pst", small, cut).expect_err("cut");
+        assert_eq!(failure.code, ExtractFailureCode::Malformed);
     }
 
     #[test]

@@ -235,12 +235,67 @@ Your mail program cannot show HTML.\n--b\nContent-Type: text/html\n\n\
 }
 
 #[test]
+fn html_is_read_in_the_place_of_a_plain_text_that_flattens_its_structure() {
+    let mail = |page: &str| {
+        let mail = format!(
+            "From: a@b.c\nSubject: s\nMIME-Version: 1.0\n\
+             Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain\n\n\
+             Risks\n\nFire. Water.\n--b\nContent-Type: text/html\n\n{page}\n--b--\n"
+        );
+        run("a.eml", mail.as_bytes()).blocks.swap_remove(1).kind
+    };
+    let heading = BlockKind::Heading { level: 2 };
+    assert_eq!(mail("<h2>Risks</h2><ul><li>Fire.<li>Water.</ul>"), heading);
+    assert_eq!(mail("<div>Risks</div><div>Fire. Water.</div>"), BlockKind::Paragraph);
+}
+
+#[test]
+fn a_signature_in_html_is_told_by_its_mark_where_no_program_marked_it() {
+    let mail = |last: &str| {
+        own(&format!(
+            "From: a@b.c\nSubject: s\nContent-Type: text/html\n\n<p>Yes.</p><div>{last}</div>"
+        ))
+    };
+    assert_eq!(mail("-- <br>Ann, who signs at length.")[1..], ["Yes."]);
+    assert_eq!(mail("--<br>Ann M\u{fc}ller<br>+49 30 123456")[1..], ["Yes."]);
+    assert_eq!(mail("--<br>Please buy milk and eggs.").len(), 3);
+    assert_eq!(mail("-- ").len(), 3);
+}
+
+#[test]
 fn an_address_with_several_names_is_one_person() {
     let mail = "From: A <a@x.de>\nTo: \"Müller, Jörg\" <J.Mueller@X.de>, J.MUELLER@x.DE, \
 =?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <j.mueller@x.de>\nSubject: P\n\nhi\n";
     let facts = run("a.eml", mail.as_bytes()).document.metadata;
     assert_eq!(facts["to"], "Jörg Müller <J.Mueller@x.de>");
     assert_eq!(facts["to_addresses"], "j.mueller@x.de");
+}
+
+#[test]
+fn an_attachment_in_uuencode_is_the_file_it_stands_for() {
+    let mail = |body: &str| {
+        let mail = format!(
+            "From: a@b.c\nSubject: s\nDate: x\nMIME-Version: 1.0\n\
+             Content-Type: multipart/mixed; boundary=b\n\n--b\n\nSee below.\n--b\n\
+             Content-Type: application/octet-stream; name=\"a.txt\"\n\
+             Content-Transfer-Encoding: X-uuencode\n\n{body}\n--b--\n"
+        );
+        run("a.eml", mail.as_bytes()).children.swap_remove(0).1
+    };
+    assert_eq!(mail("begin 644 a.txt\n#0V%T\n`\nend"), b"Cat");
+    assert_eq!(mail("begin 644 a.txt\n#0V%T"), b"begin 644 a.txt\n#0V%T", "it breaks off");
+}
+
+#[test]
+fn a_file_in_uuencode_among_the_words_is_an_attachment_and_no_words() {
+    let found = run(
+        "a.eml",
+        b"From: a@b.c\nSubject: s\nDate: x\n\nSee the file.\n\nbegin 644 ../a.txt\n#0V%T\n`\nend\n\n\
+          Regards\n",
+    );
+    assert_eq!(found.texts()[1..], ["See the file.", "Regards"]);
+    let (header, bytes) = &found.children[0];
+    assert_eq!((header.name.as_str(), &bytes[..]), ("attachment-1/a.txt", &b"Cat"[..]));
 }
 
 /// Found by fuzzing: a mail inside a mail inside a list whose end is missing.

@@ -1,17 +1,15 @@
 //! What Outlook packs a mail into for other programs (TNEF, `winmail.dat`): its body and files.
 //!
-//! Called by: `extract`, and by `sniff` for the shape. Talks to: `html` and `rtf` for bodies.
+//! Called by: `extract`, and by `sniff` for the shape. Talks to: `mail::forms` for bodies.
 //! Invariants: one pass, no recursion: a mail inside is a child; a file that breaks off yields what
 //! stands before.
 
 use encoding_rs::{Encoding, UTF_16LE};
 
-use super::outlook::{
-    COMPRESSED_RTF, CONTENT, FILE_NAME, HTML, SUBJECT, code_page, decode, decompress,
-};
-use super::{file_name, pass_on, plain_body, rtf};
+use super::forms::Forms;
+use super::outlook::{COMPRESSED_RTF, CONTENT, FILE_NAME, HTML, SUBJECT, code_page, decode};
+use super::{file_name, pass_on};
 use crate::extract::emit::{Output, Stop};
-use crate::extract::html;
 use crate::extract::source::Source;
 
 /// The type of such a file.
@@ -40,9 +38,7 @@ pub(in crate::extract) fn is_tnef(head: &[u8]) -> bool {
 struct Item {
     encoding: Option<&'static Encoding>,
     subject: String,
-    plain: String,
-    html: String,
-    rich: Option<Vec<u8>>,
+    body: Forms,
     attachments: Vec<Attachment>,
 }
 
@@ -67,7 +63,7 @@ pub(in crate::extract) fn extract(
     }
     out.document.container = true;
     out.title(&item.subject);
-    let text = item.body(out);
+    let text = std::mem::take(&mut item.body).emit(false, out);
     match text {
         Ok(()) | Err(Stop::Full) => {}
         Err(stop) => return Err(stop),
@@ -103,7 +99,7 @@ impl Item {
     fn attribute(&mut self, kind: u16, data: &[u8]) {
         match kind {
             CODE_PAGE => self.encoding = Bytes(data).number().and_then(code_page),
-            BODY => self.plain = self.text(data),
+            BODY => self.body.plain = self.text(data),
             PROPERTIES => self.properties(data),
             ATTACHMENT => self.attachments.push(Attachment::default()),
             ATTACHED_TITLE => {
@@ -141,26 +137,14 @@ impl Item {
         let encoding = self.encoding;
         each_property(data, |property, kind, value| match property {
             SUBJECT => self.subject = text_of(kind, value, encoding),
-            HTML => self.html = text_of(kind, value, encoding),
-            COMPRESSED_RTF => self.rich = Some(value.to_vec()),
+            HTML => self.body.page = text_of(kind, value, encoding),
+            COMPRESSED_RTF => self.body.rich = Some(value.to_vec()),
             _ => {}
         });
     }
 
     fn text(&self, data: &[u8]) -> String {
         text_of(NARROW, data, self.encoding)
-    }
-
-    fn body(&self, out: &mut Output<'_>) -> Result<(), Stop> {
-        if !self.html.trim().is_empty() {
-            return html::mail(&self.html, false, out);
-        }
-        let rich = self.rich.as_deref().and_then(decompress).map(|text| rtf::read(&text));
-        match rich {
-            Some(rich) if rich.is_html => html::mail(&rich.text, false, out),
-            Some(rich) if !rich.text.trim().is_empty() => plain_body(&rich.text, false, out),
-            _ => plain_body(&self.plain, false, out),
-        }
     }
 }
 

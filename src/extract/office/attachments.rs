@@ -1,19 +1,24 @@
 //! Files inside office documents: embedded documents, and pictures large enough to hold text.
 //!
-//! Called by: the readers of `office`. Talks to: `package`, `compound` for wrapped files.
+//! Called by: the readers of `office`. Talks to: `package`, `objects` for wrapped files, `image`
+//! for the sizes of pictures.
 //! Invariants: a child's name is unique and has no folders of the package in it; a part that is
-//! damaged costs a warning.
+//! damaged costs a warning; all pictures are counted, and of those with the same bytes one is
+//! passed on.
 //!
-//! Why small pictures stay inside: logos and icons would fill the ledger and hold nothing to
-//! read.
+//! Why small pictures stay inside: icons, bullets and lines would fill the ledger and hold nothing
+//! to read. What counts is pixels, by the rule of OCR: a scanned page in two colours has few bytes.
 
-use super::compound;
+use std::collections::HashSet;
+
+use sha2::{Digest, Sha256};
+
+use super::objects;
 use crate::extract::emit::{Output, Stop};
+use crate::extract::image;
 use crate::extract::package::Package;
 use crate::types::ChildHeader;
 
-/// Smallest picture that may be a scanned page.
-const MIN_PICTURE: usize = 48 * 1024;
 const PICTURES: [&str; 9] = ["png", "jpg", "jpeg", "tif", "tiff", "bmp", "gif", "webp", "jp2"];
 
 /// Passes the files on that lie in the package's folders of embedded things.
@@ -30,6 +35,8 @@ pub(super) fn pass_on(package: &mut Package<'_>, out: &mut Output<'_>) -> Result
         .cloned()
         .collect();
     let mut number = 0_u32;
+    let mut pictures = 0_u32;
+    let mut seen = HashSet::new();
     for name in names {
         let file = name.rsplit('/').next().unwrap_or(&name).to_owned();
         let extension = file.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
@@ -47,15 +54,24 @@ pub(super) fn pass_on(package: &mut Package<'_>, out: &mut Output<'_>) -> Result
             }
             Err(stop) => return Err(stop),
         };
-        if bytes.is_empty() || (!embedded && bytes.len() < MIN_PICTURE) {
+        if bytes.is_empty() {
             continue;
         }
+        if !embedded {
+            pictures += 1;
+            if !image::may_hold_text(&bytes) || !seen.insert(Sha256::digest(&bytes)) {
+                continue;
+            }
+        }
         number += 1;
-        let (file, bytes) = match compound::wrapped_file(&bytes) {
+        let (file, bytes) = match objects::wrapped_file(&bytes) {
             Some((inner, bytes)) => (inner.unwrap_or(file), bytes),
             None => (file, bytes),
         };
         child(number, &file, &bytes, out)?;
+    }
+    if pictures > 0 {
+        out.fact("pictures", &pictures.to_string());
     }
     Ok(())
 }

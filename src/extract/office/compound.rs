@@ -1,6 +1,6 @@
-//! Compound files (OLE): which of the many things they can be, and the file in a wrapper.
+//! Compound files (OLE): which of the many things they can be.
 //!
-//! Called by: `office`. Talks to: `cfb`, `protection`, `old_lock`, `legacy`, `sheet`.
+//! Called by: `office`. Talks to: `cfb`, `protection`, `old_lock`, `objects`, `legacy`, `sheet`.
 //! Invariants: what a stream claims to hold is never trusted for an allocation; no stream is
 //! read beyond the size of the whole file.
 
@@ -8,7 +8,7 @@ use std::io::{Cursor, Read};
 
 use cfb::CompoundFile;
 
-use super::{legacy, old_lock, protection, read_package, sheet};
+use super::{legacy, objects, old_lock, protection, read_package, sheet};
 use crate::extract::emit::{Output, Stop};
 use crate::extract::sniff::package_type;
 use crate::types::ExtractFailureCode;
@@ -34,10 +34,10 @@ pub(super) fn read(bytes: Vec<u8>, passwords: &[String], out: &mut Output<'_>) -
         media_type(out, "application/msword");
         let head = stream(&mut file, "/WordDocument", 32).unwrap_or_default();
         drop(file);
-        if old_lock::is_locked_word(&head) {
-            return legacy::word(old_lock::word(bytes, passwords)?, out);
-        }
-        return legacy::word(bytes, out);
+        let is_locked = old_lock::is_locked_word(&head);
+        let bytes = if is_locked { old_lock::word(bytes, passwords)? } else { bytes };
+        let objects = unless_full(objects::of_storages(&bytes, out))?;
+        return legacy::word(bytes, out).and(objects);
     }
     if file.is_stream("/Workbook") || file.is_stream("/Book") {
         media_type(out, "application/vnd.ms-excel");
@@ -45,19 +45,21 @@ pub(super) fn read(bytes: Vec<u8>, passwords: &[String], out: &mut Output<'_>) -
             stream(&mut file, name, FIRST_RECORDS).is_some_and(|records| has_lock(&records))
         });
         drop(file);
-        return match locked {
-            Some(name) => sheet::read_legacy(&old_lock::workbook(bytes, name, passwords)?, out),
-            None => sheet::read_legacy(&bytes, out),
+        let bytes = match locked {
+            Some(name) => old_lock::workbook(bytes, name, passwords)?,
+            None => bytes,
         };
+        let text = unless_full(sheet::read_legacy(&bytes, out))?;
+        return objects::of_storages(&bytes, out).and(text);
     }
     if file.is_stream("/PowerPoint Document") {
         media_type(out, "application/vnd.ms-powerpoint");
         let user = stream(&mut file, "/Current User", 32).unwrap_or_default();
         drop(file);
-        if old_lock::is_locked_slides(&user) {
-            return legacy::slides(old_lock::slides(bytes, passwords)?, out);
-        }
-        return legacy::slides(bytes, out);
+        let is_locked = old_lock::is_locked_slides(&user);
+        let bytes = if is_locked { old_lock::slides(bytes, passwords)? } else { bytes };
+        let objects = unless_full(objects::of_slides(&bytes, out))?;
+        return legacy::slides(bytes, out).and(objects);
     }
     if file.is_stream("/__properties_version1.0") {
         media_type(out, "application/vnd.ms-outlook");
@@ -67,6 +69,14 @@ pub(super) fn read(bytes: Vec<u8>, passwords: &[String], out: &mut Output<'_>) -
         ExtractFailureCode::UnsupportedType,
         format!("Files of type {name} cannot be read"),
     ))
+}
+
+/// Has what is left of a file read before a limit that was reached ends the reading.
+fn unless_full(outcome: Result<(), Stop>) -> Result<Result<(), Stop>, Stop> {
+    match outcome {
+        Ok(()) | Err(Stop::Full) => Ok(outcome),
+        Err(stop) => Err(stop),
+    }
 }
 
 /// True where the records of a workbook say that what follows is encrypted.
@@ -86,7 +96,7 @@ fn has_lock(records: &[u8]) -> bool {
     false
 }
 
-fn open(bytes: &[u8]) -> Result<Compound<'_>, Stop> {
+pub(super) fn open(bytes: &[u8]) -> Result<Compound<'_>, Stop> {
     CompoundFile::open(Cursor::new(bytes))
         .map_err(|error| Stop::malformed(format!("The file is damaged: {error}")))
 }
@@ -97,48 +107,4 @@ pub(super) fn stream(file: &mut Compound<'_>, name: &str, limit: usize) -> Optio
     let stream = file.open_stream(name).ok()?;
     stream.take(limit as u64).read_to_end(&mut bytes).ok()?;
     Some(bytes)
-}
-
-/// The file that an embedded object wraps, and its name where it has one.
-pub(super) fn wrapped_file(bytes: &[u8]) -> Option<(Option<String>, Vec<u8>)> {
-    if !bytes.starts_with(b"\xd0\xcf\x11\xe0") {
-        return None;
-    }
-    let mut file = open(bytes).ok()?;
-    if let Some(native) = stream(&mut file, "/\u{1}Ole10Native", bytes.len()) {
-        let (name, bytes) = native_file(&native)?;
-        return Some((Some(name), bytes));
-    }
-    for name in ["/CONTENTS", "/Package"] {
-        if file.is_stream(name) {
-            return stream(&mut file, name, bytes.len()).map(|bytes| (None, bytes));
-        }
-    }
-    None
-}
-
-/// A dropped file: size, flags, label, path, flags, path again, then the bytes.
-fn native_file(native: &[u8]) -> Option<(String, Vec<u8>)> {
-    let mut rest = native.get(6..)?;
-    let label = zero_ended(&mut rest)?;
-    let _path = zero_ended(&mut rest)?;
-    rest = rest.get(4..)?;
-    let skipped = length(&mut rest)?;
-    rest = rest.get(skipped..)?;
-    let size = length(&mut rest)?;
-    let bytes = rest.get(..size.min(rest.len()))?;
-    Some((String::from_utf8_lossy(label).into_owned(), bytes.to_vec()))
-}
-
-fn zero_ended<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
-    let end = rest.iter().position(|byte| *byte == 0)?;
-    let text = &rest[..end];
-    *rest = &rest[end + 1..];
-    Some(text)
-}
-
-fn length(rest: &mut &[u8]) -> Option<usize> {
-    let (bytes, tail) = rest.split_first_chunk::<4>()?;
-    *rest = tail;
-    usize::try_from(u32::from_le_bytes(*bytes)).ok()
 }

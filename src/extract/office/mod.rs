@@ -11,6 +11,7 @@ mod compound;
 mod docx;
 mod legacy;
 mod math;
+mod objects;
 mod odf;
 mod old_lock;
 mod pptx;
@@ -19,6 +20,7 @@ mod protection;
 mod relations;
 mod sheet;
 
+pub(super) use self::objects::report_unknown;
 use super::archive::extract_zip;
 use super::emit::{Output, Stop};
 use super::package::Package;
@@ -70,6 +72,19 @@ fn plain_archive(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
     "application/zip".clone_into(&mut out.document.media_type);
     let mut input = bytes;
     extract_zip(&mut Source::new(&mut input).map_err(Stop::Input)?, out)
+}
+
+/// Passes on the file in the data of an object in Rich Text; false where it holds none.
+pub(super) fn rich_text_object(
+    number: u32,
+    data: &[u8],
+    out: &mut Output<'_>,
+) -> Result<bool, Stop> {
+    let Some((name, bytes)) = objects::rich_text_file(data) else {
+        return Ok(false);
+    };
+    attachments::child(number, name.as_deref().unwrap_or_default(), &bytes, out)?;
+    Ok(true)
 }
 
 /// Reads an OpenDocument that is a single XML file.

@@ -1,6 +1,6 @@
 //! Office documents under a password: trying the passwords at hand, decrypting the package.
 //!
-//! Called by: `compound`. Talks to: `aes`, `cbc`, `ring` for the hashes.
+//! Called by: `compound`, `odf`. Talks to: `aes`, `cbc`, `ring` for the hashes.
 //! Invariants: a password is never logged or kept; the work per password is bounded by
 //! `MAX_SPINS` rounds, whatever the file asks for. Two schemes are read: "standard" (Office
 //! 2007) and "agile" (since 2010).
@@ -47,12 +47,17 @@ pub(super) fn decrypt(
             return scheme.open(&key, &package).ok_or_else(damaged);
         }
     }
+    Err(refused(passwords))
+}
+
+/// What a document ends with that none of these passwords opens.
+pub(super) fn refused(passwords: &[String]) -> Stop {
     let reason = if passwords.is_empty() {
         "The document is protected by a password"
     } else {
         "The document is protected by a password that is not among those given"
     };
-    Err(Stop::failure(ExtractFailureCode::PasswordRequired, reason))
+    Stop::failure(ExtractFailureCode::PasswordRequired, reason)
 }
 
 enum Scheme {
@@ -254,7 +259,7 @@ fn decrypt_blocks(key: &[u8], bytes: &mut [u8]) -> Option<()> {
 }
 
 /// Decrypts in place, every block chained to the one before.
-fn decrypt_chained(key: &[u8], iv: &[u8], bytes: &mut [u8]) -> Option<()> {
+pub(super) fn decrypt_chained(key: &[u8], iv: &[u8], bytes: &mut [u8]) -> Option<()> {
     let iv = iv.get(..BLOCK)?;
     match key.len() {
         16 => unchain(Decryptor::<Aes128>::new_from_slices(key, iv).ok()?, bytes),

@@ -1,13 +1,9 @@
 //! Tests of office documents through `extract`: locked files, attacks, small documents.
 
 use std::fs;
-use std::io::{Cursor, Write};
 use std::path::Path;
 
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
-
-use crate::extract::testing::{Found, extract_from, limits, run};
+use crate::extract::testing::{Found, extract_from, limits, package_of, run};
 use crate::extract::{ExtractRequest, extract};
 use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode};
 
@@ -33,12 +29,9 @@ fn with_passwords(name: &str, passwords: &[&str]) -> Result<Found, ExtractFailur
 }
 
 fn package(parts: &[(&str, &str)]) -> Vec<u8> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, text) in parts {
-        zip.start_file(*name, SimpleFileOptions::default()).expect("a new part");
-        zip.write_all(text.as_bytes()).expect("memory does not fail");
-    }
-    zip.finish().expect("memory does not fail").into_inner()
+    let parts: Vec<(&str, &[u8])> =
+        parts.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    package_of(&parts)
 }
 
 #[test]
@@ -191,11 +184,91 @@ fn numbers_of_a_workbook_are_shown_as_a_person_sees_them() {
     assert!(found.document.warnings[0].starts_with("2 formulas"), "{:?}", found.document.warnings);
 }
 
+/// The cells that the blocks of a document show, by the start of their text.
+fn places(found: &Found) -> Vec<(&str, String)> {
+    let shown = found.blocks.iter().map(|block| {
+        let cells = block.cells.as_ref().map(ToString::to_string).unwrap_or_default();
+        (&block.text[..block.text.len().min(5)], cells)
+    });
+    shown.collect()
+}
+
+#[test]
+fn tables_of_a_workbook_say_which_cells_they_are() {
+    let long: String = (1..=60)
+        .map(|n| {
+            let row = n + 8;
+            let cell = |column| format!("<c r='{column}{row}' t='str'><v>{column} {n}</v></c>");
+            format!("<row r='{row}'>{}{}</row>", cell('C'), cell('E'))
+        })
+        .collect();
+    let short = "<row r='2'><c r='B2'><v>1</v></c></row><row r='3'><c r='AA3'><v>2</v></c></row>";
+    let found = run("a.xlsx", &workbook(&[], &format!("{short}{long}")));
+    assert_eq!(
+        places(&found),
+        [
+            ("Numbe", String::new()),
+            ("1 | \n", "Numbers B2:AA3".to_owned()),
+            ("C 1 |", "Numbers C9:E59".to_owned()),
+            ("C 1 |", "Numbers C60:E68".to_owned()),
+        ]
+    );
+    let commented = run("a.xlsx", &fixture("../docling/xlsx_comments.xlsx"));
+    let (_, comment) = places(&commented)
+        .into_iter()
+        .zip(&commented.blocks)
+        .find(|(_, block)| block.text.starts_with("Comment on "))
+        .map(|((_, cells), block)| (block, cells))
+        .expect("a comment");
+    assert!(comment.contains(' '), "{comment}");
+    for name in ["../docling/legacy_sample.xls", "../docling/odf_table_with_title_01.ods"] {
+        let found = run(name, &fixture(name));
+        let tables = found.blocks.iter().filter(|b| matches!(b.kind, BlockKind::Table { .. }));
+        assert!(
+            tables.count() > 0
+                && places(&found).iter().all(|(text, cells)| {
+                    !text.contains('|') || cells.ends_with(|last: char| last.is_ascii_digit())
+                })
+        );
+    }
+}
+
 #[test]
 fn an_old_workbook_says_its_title_and_its_date() {
     let found = run("a.xls", &fixture("../docling/legacy_sample.xls"));
     assert_eq!(found.document.title.as_deref(), Some("Wild Duck Observations"));
     assert!(found.document.content_date.is_some());
+}
+
+/// The start of a PNG file, which says how large it is.
+fn picture(width: u32, height: u32, note: &str) -> Vec<u8> {
+    [
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        &width.to_be_bytes()[..],
+        &height.to_be_bytes(),
+        &[8, 2, 0, 0, 0],
+        note.as_bytes(),
+    ]
+    .concat()
+}
+
+#[test]
+fn pictures_with_room_for_text_are_passed_on_once_however_few_bytes_they_have() {
+    let document = "<document><body><p><r><t>Words</t></r></p></body></document>";
+    let (line, icon) = (picture(400, 60, "a line"), picture(64, 64, "an icon"));
+    let (rule, page) = (picture(2000, 4, "a rule"), picture(1240, 1754, "a page"));
+    let bytes = package_of(&[
+        ("word/document.xml", document.as_bytes()),
+        ("word/media/image1.png", &line),
+        ("word/media/image2.png", &icon),
+        ("word/media/image3.png", &rule),
+        ("word/media/image4.png", &page),
+        ("word/media/image5.png", &line),
+    ]);
+    let found = run("a.docx", &bytes);
+    let names: Vec<&str> = found.children.iter().map(|(header, _)| header.name.as_str()).collect();
+    assert_eq!(names, ["embedded-1/image1.png", "embedded-2/image4.png"]);
+    assert_eq!(found.document.metadata["pictures"], "5", "those left inside are counted");
 }
 
 #[test]

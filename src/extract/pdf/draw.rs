@@ -10,6 +10,7 @@ use std::io::{Cursor, Read};
 use pdfium_render::prelude::{PdfBitmapFormat, PdfPage, PdfRenderConfig, PdfiumError};
 
 use super::super::emit::{Output, Stop};
+use super::super::jpeg2000;
 use super::super::source::Source;
 use super::png;
 use crate::types::{ChildHeader, ExtractFailureCode};
@@ -25,14 +26,18 @@ const LEAST_WIDTH: u32 = 100;
 const MOST_WIDTH: u32 = 1600;
 const MOST_HEIGHT: f32 = 4000.0;
 
-/// Emits each page as a child named `page-<number>.pgm`.
+/// Emits each page as a child named `page-<number>.pgm`. A picture in JPEG 2000 is a page too.
 pub(in crate::extract) fn draw(
     source: &mut Source<'_>,
     first: u32,
     count: u32,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
-    let bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    let mut bytes = source.read_whole(out.limits().max_parse_bytes)?;
+    if jpeg2000::begins(&bytes) {
+        let damaged = || Stop::malformed("The picture is damaged: its size cannot be read");
+        bytes = jpeg2000::as_pdf(&bytes).ok_or_else(damaged)?;
+    }
     let document = super::open(super::pdfium()?, &bytes, out)?;
     let pages = document.pages();
     for (number, index) in (1_u32..).zip(pages.as_range()) {

@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::{BlockKind, ExtractFailureCode, FormatHint, TablePart};
+use crate::types::{BlockKind, CellRange, ExtractFailureCode, FormatHint, SheetCells, TablePart};
 
 fn command() -> impl Strategy<Value = Command> {
     let limits = (any::<u64>(), any::<u64>(), any::<u32>(), any::<u64>(), any::<u64>()).prop_map(
@@ -24,6 +24,7 @@ fn command() -> impl Strategy<Value = Command> {
     let format = option::of(prop_oneof![
         Just(FormatHint::DocumentsJsonl),
         Just(FormatHint::DocumentJson),
+        Just(FormatHint::Text),
         (any::<u32>(), any::<u32>())
             .prop_map(|(page, width)| FormatHint::PdfPicture { page, width }),
     ]);
@@ -31,13 +32,20 @@ fn command() -> impl Strategy<Value = Command> {
         (any::<u64>(), any::<u64>()).prop_map(|(memory_limit_bytes, cpu_seconds)| {
             Command::Hello(WorkerSettings { memory_limit_bytes, cpu_seconds })
         }),
-        (any::<String>(), option::of(any::<String>()), format, vec("[^\\pC]{1,9}", 0..3), limits)
-            .prop_map(|(name, media_type, format, passwords, limits)| {
+        (
+            (any::<String>(), option::of(any::<String>()), any::<u64>()),
+            format,
+            vec("[^\\pC]{1,9}", 0..3),
+            limits
+        )
+            .prop_map(|((name, media_type, length), format, passwords, limits)| {
                 let passwords = passwords.into();
-                Command::Begin(ExtractRequest { name, media_type, format, passwords, limits })
+                let request = ExtractRequest { name, media_type, format, passwords, limits };
+                Command::Begin(Opening { request, length })
             }),
         vec(any::<u8>(), 0..2000).prop_map(Command::Data),
         Just(Command::End),
+        Just(Command::Part),
     ]
 }
 
@@ -62,14 +70,23 @@ fn part() -> impl Strategy<Value = TablePart> {
         .prop_map(|(number, name, caption, kinds)| TablePart { number, name, caption, kinds })
 }
 
+fn cells() -> impl Strategy<Value = SheetCells> {
+    let cell = || (any::<u32>(), 0..16_384_u32);
+    (option::of(any::<String>()), cell(), cell()).prop_map(|(sheet, one, other)| {
+        // Rows are counted from one in names.
+        let range = CellRange::new((one.0 / 2, one.1), (other.0 / 2, other.1));
+        SheetCells { sheet, range }
+    })
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let facts = vec((any::<String>(), any::<String>()), 0..4);
     prop_oneof![
         (option::of(any::<u32>()), any::<bool>()).prop_map(|(landlock_abi, seccomp)| {
             Event::Ready(Confinement { landlock_abi, seccomp })
         }),
-        (kind(), any::<String>(), option::of(any::<u32>()))
-            .prop_map(|(kind, text, page)| Event::Block(Block { kind, text, page })),
+        (kind(), any::<String>(), option::of(any::<u32>()), option::of(cells()))
+            .prop_map(|(kind, text, page, cells)| Event::Block(Block { kind, text, page, cells })),
         (any::<String>(), any::<bool>(), option::of(any::<String>()), option::of(any::<u32>()))
             .prop_map(|(name, absolute, media_type, changed)| {
                 let file_date =
@@ -79,6 +96,7 @@ fn event() -> impl Strategy<Value = Event> {
             }),
         vec(any::<u8>(), 0..2000).prop_map(Event::ChildData),
         Just(Event::ChildEnd),
+        (any::<u64>(), any::<u64>()).prop_map(|(at, length)| Event::Wanted(Wanted { at, length })),
         (any::<String>(), option::of(any::<u64>()), facts).prop_map(|(title, at, facts)| {
             Event::Done(Box::new(ExtractedDocument {
                 title: Some(title),
@@ -167,11 +185,8 @@ fn a_frame_cut_short_or_garbled_is_an_error() {
 #[test]
 fn the_largest_block_fits_into_a_frame() {
     let cell = "\u{1f}".repeat(crate::extract::MAX_BLOCK_TEXT);
-    let block = Block {
-        kind: BlockKind::Table { rows: vec![vec![cell.clone()]], header: false, data: None },
-        text: cell,
-        page: Some(1),
-    };
+    let kind = BlockKind::Table { rows: vec![vec![cell.clone()]], header: false, data: None };
+    let block = Block { page: Some(1), ..Block::new(kind, cell) };
     let (kind, payload) = Event::Block(block).encode().expect("serialisable");
     write_frame(&mut Vec::new(), kind, &payload).expect("within limits");
 }

@@ -1,11 +1,11 @@
 //! The words, bytes and braces of a Rich Text file.
 //!
-//! Called by: `rtf`. Talks to: nothing.
-//! Invariants: every step moves on; binary data is passed over by its length.
+//! Called by: `rtf`, `mail::encapsulated`. Talks to: nothing.
+//! Invariants: every step moves on; binary data is told by its length.
 
 /// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token<'t> {
+pub(in crate::extract) enum Token<'t> {
     Open,
     Close,
     /// A character in the code page that holds.
@@ -13,16 +13,18 @@ pub(super) enum Token<'t> {
     /// What follows may be passed over by readers that do not know it.
     Star,
     Word(&'t str, Option<i32>),
+    /// Bytes that are no text.
+    Binary(&'t [u8]),
 }
 
 /// Reads tokens one after the other.
-pub(super) struct Tokens<'t> {
+pub(in crate::extract) struct Tokens<'t> {
     bytes: &'t [u8],
     at: usize,
 }
 
 impl<'t> Tokens<'t> {
-    pub(super) fn new(bytes: &'t [u8]) -> Self {
+    pub(in crate::extract) fn new(bytes: &'t [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
@@ -59,7 +61,9 @@ impl<'t> Tokens<'t> {
         }
         if word == "bin" {
             let length = usize::try_from(number.unwrap_or(0)).unwrap_or(0);
-            self.at = self.bytes.len().min(self.at.saturating_add(length));
+            let start = self.at;
+            self.at = self.bytes.len().min(start.saturating_add(length));
+            return Some(Token::Binary(&self.bytes[start..self.at]));
         }
         Some(Token::Word(word, number))
     }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::SandboxError;
+use crate::extract::protocol::patience;
 
 /// Ticks of `/proc/self/stat` in a second; fixed for programs on x86-64.
 const TICKS: u64 = 100;
@@ -28,6 +29,8 @@ const SELDOM: Duration = Duration::from_secs(1);
 pub(in crate::extract) struct CpuBudget {
     stat: File,
     seconds: u64,
+    /// How many times they hold for the document at hand.
+    times: u64,
     given: Instant,
 }
 
@@ -38,18 +41,24 @@ impl CpuBudget {
     /// [`SandboxError::Budget`].
     pub(in crate::extract) fn open(seconds: u64) -> Result<Self, SandboxError> {
         let stat = File::open("/proc/self/stat").map_err(SandboxError::Budget)?;
-        let budget = Self { stat, seconds: seconds.max(1), given: Instant::now() };
+        let budget = Self { stat, seconds: seconds.max(1), times: 1, given: Instant::now() };
         budget.used().map_err(SandboxError::Budget)?;
         Ok(budget)
     }
 
-    /// Starts the time of a document.
-    pub(in crate::extract) fn begin(&mut self) {
+    /// Starts the time of a document of `length` bytes.
+    pub(in crate::extract) fn begin(&mut self, length: u64) {
+        self.times = u64::from(patience(length));
+        self.give();
+    }
+
+    fn give(&mut self) {
         self.given = Instant::now();
         // A worker that cannot move its limit keeps the stricter one it has.
         if let Ok(used) = self.used() {
             let maximum = getrlimit(Resource::Cpu).maximum;
-            let wanted = used.saturating_add(self.seconds).saturating_add(1);
+            let wanted =
+                used.saturating_add(self.seconds.saturating_mul(self.times)).saturating_add(1);
             let current = Some(maximum.map_or(wanted, |maximum| maximum.min(wanted)));
             let _ = setrlimit(Resource::Cpu, Rlimit { current, maximum });
         }
@@ -59,7 +68,7 @@ impl CpuBudget {
     /// does.
     pub(in crate::extract) fn renew(&mut self) {
         if self.given.elapsed() >= SELDOM {
-            self.begin();
+            self.give();
         }
     }
 

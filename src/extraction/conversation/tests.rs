@@ -2,10 +2,14 @@
 
 use async_trait::async_trait;
 use tokio::io::duplex;
+use tokio::sync::watch;
 
 use super::*;
-use crate::extract::protocol::write_frame;
-use crate::types::{BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument, TablePart};
+use crate::extract::protocol::{Wanted, write_frame};
+use crate::extraction::sending::Sending;
+use crate::types::{
+    BlockKind, ExtractFailure, ExtractFailureCode, ExtractedDocument, SheetCells, TablePart,
+};
 
 /// Keeps whole bodies, or leaves them unread.
 #[derive(Default)]
@@ -40,14 +44,20 @@ fn wire(events: Vec<Event>) -> Vec<u8> {
 }
 
 fn paragraph(text: &str) -> Event {
-    Event::Block(Block { kind: BlockKind::Paragraph, text: text.to_owned(), page: None })
+    Event::Block(Block::new(BlockKind::Paragraph, text))
 }
 
 fn table(number: u32, kinds: &str) -> Event {
     let kinds = vec![kinds.to_owned()];
     let data = Some(TablePart { number, kinds, ..TablePart::default() });
     let kind = BlockKind::Table { rows: vec![vec!["1".to_owned()]], header: false, data };
-    Event::Block(Block { kind, text: "1".to_owned(), page: None })
+    Event::Block(Block::new(kind, "1"))
+}
+
+fn cells(sheet: &str) -> Event {
+    let range = "A1".parse().expect("a cell");
+    let cells = Some(SheetCells { sheet: Some(sheet.to_owned()), range });
+    Event::Block(Block { cells, ..Block::new(BlockKind::Paragraph, "1") })
 }
 
 fn child(name: &str, absolute: bool) -> Event {
@@ -140,6 +150,8 @@ async fn what_a_worker_may_not_say_is_refused() {
         vec![table(0, "n")],
         vec![table(1, "nn")],
         vec![table(1, "N")],
+        vec![cells(&"x".repeat(5000))],
+        vec![cells("zero\0byte")],
         vec![child("", false)],
         vec![failed(&"x".repeat(5000))],
         vec![failed("zero\0byte")],
@@ -183,21 +195,23 @@ async fn silence_ends_in_time() {
 }
 
 #[tokio::test]
-async fn sending_stops_when_told_and_still_says_the_end() {
-    let (stop, stopped) = watch::channel(false);
-    let (mut ours, mut theirs) = duplex(16 * MAX_DATA);
-    let mut endless = tokio::io::repeat(7);
-    let sending = send_file(&mut ours, b"begin", &mut endless, stopped);
-    let reading = async {
-        let mut bytes = vec![0; 5 * MAX_DATA];
-        theirs.read_exact(&mut bytes).await.expect("data flows");
-        stop.send_replace(true);
-        let mut rest = Vec::new();
-        // The writer's end stays open, so the last frame is recognised by what it says.
-        while !rest.ends_with(&[0, 0, 0, 0, Kind::End as u8]) {
-            theirs.read_buf(&mut rest).await.expect("data flows");
+async fn a_part_is_asked_for_between_events_and_only_where_there_are_any() {
+    let wanted = |at, length| Event::Wanted(Wanted { at, length });
+    let events =
+        || vec![paragraph("one"), wanted(5, 1), child("a", false), Event::ChildEnd, done()];
+    assert!(matches!(receive(events(), &mut Kept::default()).await, Err(Loss::Protocol(_))));
+    for (length, good) in [(6, true), (5, false)] {
+        let (_stop, stopped) = watch::channel(false);
+        let mut source = io::Cursor::new(vec![0; length]);
+        let (_sending, parts) = Sending::new(&mut source, length as u64, stopped);
+        let wire = wire(events());
+        let mut input = wire.as_slice();
+        let receiver = Receiver::new(&mut input, limits(), Duration::from_secs(5), false);
+        let outcome = receiver.with_parts(parts).run(&mut Kept::default()).await;
+        match outcome {
+            Ok(Ok(_)) => assert!(good),
+            Err(Loss::Misbehaved(_)) => assert!(!good),
+            other => panic!("{other:?}"),
         }
-    };
-    let (sent, ()) = tokio::join!(sending, reading);
-    assert!(sent.is_ok());
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Called by: `sources::directory`. Talks to: the file system, by descriptors.
 //! Invariants: one open directory per level and nothing else grows with the tree; links are never
-//! followed; what cannot be looked at is named, and nothing below it counts as gone.
+//! followed; what cannot be looked at is named, and nothing below it counts as gone; what is
+//! hidden is counted.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -41,6 +42,22 @@ struct Level {
     entries: Dir,
     /// Its path below the source; empty for the source itself.
     path: Vec<u8>,
+}
+
+impl Level {
+    /// True where the hidden `name` is a folder of a mailbox.
+    fn is_mail_folder(&self, name: &[u8]) -> rustix::io::Result<bool> {
+        let directory = self.entries.fd()?;
+        disk::is_mail_folder(|inner| {
+            let path = [name, b"/", inner.as_bytes()].concat();
+            let path = OsStr::from_bytes(&path);
+            match rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory),
+                Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(false),
+                Err(error) => Err(error),
+            }
+        })
+    }
 }
 
 /// A walk that has not come to its end.
@@ -120,8 +137,12 @@ impl Walk {
 
     fn look(&mut self, name: &[u8], page: &mut Page) {
         let Some(level) = self.levels.last() else { return };
-        // Hidden things, and what office programs leave beside an open file.
-        if name.starts_with(b".") || name.starts_with(b"~$") {
+        if matches!(name, b"." | b"..") {
+            return;
+        }
+        // What office programs leave beside an open file.
+        if name.starts_with(b"~$") {
+            page.hidden += 1;
             return;
         }
         let mut path = level.path.clone();
@@ -129,6 +150,17 @@ impl Walk {
             path.push(b'/');
         }
         path.extend_from_slice(name);
+        if disk::is_hidden(name) {
+            match level.is_mail_folder(name) {
+                Ok(true) => {}
+                Ok(false) => return page.hidden += 1,
+                Err(_) => {
+                    // It may be one whose mails were taken in.
+                    page.hidden += 1;
+                    return self.keep(path);
+                }
+            }
+        }
         let entry = OsStr::from_bytes(name);
         let found = level
             .entries
@@ -185,6 +217,11 @@ impl Walk {
 
     fn spare(&mut self, path: Vec<u8>, error: &io::Error, page: &mut Page) {
         page.problems.push(RunProblem { path: shown(&path), reason: error.to_string() });
+        self.keep(path);
+    }
+
+    /// Nothing below `path` is gone, though it is not looked at.
+    fn keep(&mut self, path: Vec<u8>) {
         if self.spared.len() < MOST_SPARED {
             self.spared.push(path);
         } else {

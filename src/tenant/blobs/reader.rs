@@ -4,15 +4,16 @@
 //! `tenant::handle` (archives). Talks to: one sealed file.
 //! Invariants: no byte is handed out before its chunk was authenticated; a reader that came to
 //! the end has compared the digest, so a blob put in another's place is an error and not content;
-//! memory is bounded by one piece; nothing is handed out once the tenant was closed.
+//! one that is moved compares it before it goes on; memory is bounded by one piece; nothing is
+//! handed out once the tenant was closed.
 
-use std::io::{self, Read};
+use std::io::{self, Read, SeekFrom};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
 use tokio::task::JoinHandle;
 
 use crate::crypto::{SealedReader, hex};
@@ -28,6 +29,10 @@ pub struct BlobReader {
     source: Option<Source>,
     reading: Option<JoinHandle<io::Result<(Source, Bytes)>>>,
     piece: Bytes,
+    /// Where the first byte of `piece` stands, or of the piece that comes next.
+    stands: u64,
+    /// Where the next byte that is handed out stands.
+    position: u64,
     size_bytes: u64,
 }
 
@@ -39,6 +44,8 @@ struct Source {
     digest: Sha256,
     expected: String,
     at: u64,
+    /// The digest of all the content was compared.
+    proved: bool,
 }
 
 impl Source {
@@ -47,15 +54,29 @@ impl Source {
         self.latch.check()?;
         let until = self.file.len().min(self.at + PIECE);
         let piece = self.file.read_at(self.at..until)?;
-        self.digest.update(&piece);
         self.at = until;
-        if self.at == self.file.len() && hex(&self.digest.clone().finalize()) != self.expected {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the content is not what its digest says",
-            ));
+        if !self.proved {
+            self.digest.update(&piece);
+            if self.at == self.file.len() {
+                if hex(&self.digest.clone().finalize()) != self.expected {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "the content is not what its digest says",
+                    ));
+                }
+                self.proved = true;
+            }
         }
         Ok((self, piece.into()))
+    }
+
+    /// Reads the piece at `at`, after the digest of all the content was compared. Blocks.
+    fn piece_at(mut self, at: u64) -> io::Result<(Self, Bytes)> {
+        while !self.proved {
+            (self, _) = self.next()?;
+        }
+        self.at = at.min(self.file.len());
+        self.next()
     }
 }
 
@@ -63,10 +84,11 @@ impl BlobReader {
     /// Starts reading, with the first piece at hand. Blocks.
     pub(super) fn open(file: SealedReader, latch: Latch, digest: &str) -> io::Result<Self> {
         let size_bytes = file.len();
-        let source =
-            Source { file, latch, digest: Sha256::new(), expected: digest.to_owned(), at: 0 };
+        let expected = digest.to_owned();
+        let source = Source { file, latch, digest: Sha256::new(), expected, at: 0, proved: false };
         let (source, piece) = source.next()?;
-        Ok(Self { source: Some(source), reading: None, piece, size_bytes })
+        let source = Some(source);
+        Ok(Self { source, reading: None, piece, stands: 0, position: 0, size_bytes })
     }
 
     /// Bytes of content.
@@ -77,14 +99,29 @@ impl BlobReader {
     /// Gets the next piece, which stays empty at the end.
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.reading.is_none() {
-            match self.source.take() {
-                Some(source) if source.at < source.file.len() => {
-                    self.reading = Some(tokio::task::spawn_blocking(move || source.next()));
-                }
-                Some(at_the_end) => self.source = Some(at_the_end),
-                None => return Poll::Ready(Err(io::Error::other("an earlier read failed"))),
+            let source = self.take_source()?;
+            if source.at < source.file.len() {
+                self.reading = Some(tokio::task::spawn_blocking(move || source.next()));
+            } else {
+                self.source = Some(source);
             }
         }
+        self.poll_reading(context)
+    }
+
+    /// Begins to get the piece at the place it was moved to.
+    fn poll_move(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A piece of the place it was moved away from may still be on its way.
+        ready!(self.poll_reading(context))?;
+        let (source, at) = (self.take_source()?, self.position);
+        self.piece.clear();
+        self.reading = Some(tokio::task::spawn_blocking(move || source.piece_at(at)));
+        self.stands = at;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits for the piece that is being read, if any.
+    fn poll_reading(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Some(reading) = &mut self.reading {
             let read = ready!(Pin::new(reading).poll(context));
             self.reading = None;
@@ -92,6 +129,10 @@ impl BlobReader {
             (self.source, self.piece) = (Some(source), piece);
         }
         Poll::Ready(Ok(()))
+    }
+
+    fn take_source(&mut self) -> io::Result<Source> {
+        self.source.take().ok_or_else(|| io::Error::other("an earlier read failed"))
     }
 }
 
@@ -142,12 +183,34 @@ impl AsyncRead for BlobReader {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.position != this.stands {
+            ready!(this.poll_move(context))?;
+        }
         if this.piece.is_empty() {
             ready!(this.poll_piece(context))?;
         }
         let count = this.piece.len().min(out.remaining());
         out.put_slice(&this.piece[..count]);
         this.piece.advance(count);
+        this.position += count as u64;
+        this.stands = this.position;
         Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncSeek for BlobReader {
+    fn start_seek(self: Pin<&mut Self>, to: SeekFrom) -> io::Result<()> {
+        let this = self.get_mut();
+        let wanted = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => this.size_bytes.checked_add_signed(by),
+            SeekFrom::Current(by) => this.position.checked_add_signed(by),
+        };
+        this.position = wanted.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(())
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        Poll::Ready(Ok(self.position))
     }
 }

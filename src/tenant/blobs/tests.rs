@@ -3,7 +3,9 @@
 //! Called by: the test runner. Talks to: the module above, a temporary directory.
 //! Invariants: none of its own.
 
-use tokio::io::AsyncReadExt;
+use std::io::SeekFrom;
+
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::*;
 use crate::crypto::{KeyPurpose, Keyring};
@@ -116,6 +118,28 @@ async fn a_changed_cut_foreign_or_swapped_file_is_an_error() {
 
     std::fs::write(&path, whole).unwrap();
     assert_eq!(rig.read(&one.digest).await.unwrap(), content(700_000));
+}
+
+#[tokio::test]
+async fn a_blob_is_read_from_any_place_and_only_if_it_is_the_one_that_was_named() {
+    let rig = Rig::new();
+    let (one, other) = (rig.store(&content(900_000)).await, rig.store(&content(300_000)).await);
+    let mut reader = rig.blobs.read(&one.digest).await.unwrap();
+    assert_eq!(reader.seek(SeekFrom::End(0)).await.unwrap(), 900_000);
+    reader.rewind().await.unwrap();
+    for (at, length) in [(0, 10), (700_000, 200_000), (5, 300_000), (300_005, 7), (899_999, 1)] {
+        let mut part = vec![0; length];
+        reader.seek(SeekFrom::Start(at)).await.unwrap();
+        reader.read_exact(&mut part).await.unwrap();
+        assert_eq!(part, content(900_000)[at as usize..at as usize + length], "{at}");
+    }
+    reader.seek(SeekFrom::Start(2_000_000)).await.unwrap();
+    assert_eq!(reader.read(&mut [0; 10]).await.unwrap(), 0);
+
+    std::fs::copy(rig.file(&other.digest), rig.file(&one.digest)).unwrap();
+    let mut reader = rig.blobs.read(&one.digest).await.unwrap();
+    reader.seek(SeekFrom::Start(10)).await.unwrap();
+    assert!(reader.read(&mut [0; 10]).await.is_err());
 }
 
 #[tokio::test]

@@ -117,6 +117,9 @@ impl CatalogWriter<'_> {
     /// When the catalogue cannot be written; then nothing of the drop is recorded.
     pub fn accept(&self, drop: &NewDrop) -> Result<Accepted, CatalogError> {
         let collection = self.collection(&drop.collection)?;
+        if let Some(outdated) = self.outdated_child(collection, drop)? {
+            return Ok(outdated);
+        }
         let (document, document_id) = self.document(collection, drop)?;
         let format = drop.format.map(format_word);
         let current = self.current_item(document)?;
@@ -175,6 +178,9 @@ impl CatalogWriter<'_> {
         detail: &str,
     ) -> Result<ItemKey, CatalogError> {
         let collection = self.collection(&drop.collection)?;
+        if let Some(outdated) = self.outdated_child(collection, drop)? {
+            return Ok(outdated.item_key);
+        }
         let (document, _) = self.document(collection, drop)?;
         let current = self.current_item(document)?;
         if let Some(current) = &current
@@ -260,6 +266,35 @@ impl CatalogWriter<'_> {
             job: None,
             outcome: Outcome::Unchanged,
         })
+    }
+
+    /// The item of a child that an earlier reading of the same parent gave, where it is not to be
+    /// taken in once more: the document was removed since, or something newer has taken its place.
+    fn outdated_child(
+        &self,
+        collection: i64,
+        drop: &NewDrop,
+    ) -> Result<Option<Accepted>, CatalogError> {
+        let Some(parent) = drop.parent else { return Ok(None) };
+        self.one(
+            "look for a child that is outdated",
+            "SELECT d.id, i.id, i.key, i.revision FROM document d \
+             JOIN item i ON i.document = d.key AND i.parent = ?3 \
+             LEFT JOIN item c ON c.key = d.current_item \
+             WHERE d.collection = ?1 AND d.source = ?2 AND (d.deleted_at IS NOT NULL \
+                 OR c.key > i.key AND c.parent IS NOT ?3) ORDER BY i.key DESC LIMIT 1",
+            params![collection, drop.source, parent.0],
+            |row| {
+                Ok(Accepted {
+                    document: super::rows::id(row, 0)?,
+                    item: super::rows::id(row, 1)?,
+                    item_key: ItemKey(row.get(2)?),
+                    revision: row.get(3)?,
+                    job: None,
+                    outcome: Outcome::Unchanged,
+                })
+            },
+        )
     }
 
     /// The item of a child that its parent's reading was interrupted after.
@@ -398,6 +433,7 @@ pub(super) fn format_word(format: FormatHint) -> &'static str {
     match format {
         FormatHint::DocumentsJsonl => "documents-jsonl",
         FormatHint::DocumentJson => "document-json",
+        FormatHint::Text => "text",
         // Asked for while a page is read or shown, never of a file that is taken in.
         FormatHint::PdfPages { .. } | FormatHint::PdfPicture { .. } => "pdf",
     }
@@ -405,7 +441,65 @@ pub(super) fn format_word(format: FormatHint) -> &'static str {
 
 /// The format hint a stored word names.
 pub(super) fn parse_format(word: &str) -> Option<FormatHint> {
-    [FormatHint::DocumentsJsonl, FormatHint::DocumentJson]
+    [FormatHint::DocumentsJsonl, FormatHint::DocumentJson, FormatHint::Text]
         .into_iter()
         .find(|format| format_word(*format) == word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenant::catalog::Catalog;
+    use crate::tenant::testing::keyring;
+
+    fn drop(source: &str, blob: char, parent: Option<ItemKey>) -> NewDrop {
+        NewDrop {
+            collection: "documents".to_owned(),
+            source: source.to_owned(),
+            blob: blob.to_string().repeat(64),
+            size_bytes: 1,
+            file_date: None,
+            declared_type: None,
+            format: None,
+            parent,
+        }
+    }
+
+    #[test]
+    fn a_container_that_is_read_again_brings_nothing_back_and_puts_nothing_old_over_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&dir.path().join("tenant.db"), &keyring("t", 1)).unwrap();
+        let work = |catalog: &CatalogWriter<'_>| {
+            // Not the private one of the same name.
+            let shown = |document| CatalogReader::document(catalog, document);
+            let zip = catalog.accept(&drop("a.zip", '0', None))?.item_key;
+            let inside = |source: &str, blob| drop(source, blob, Some(zip));
+            let removed = catalog.accept(&inside("a.zip/removed.txt", '1'))?;
+            let replaced = catalog.accept(&inside("replaced.txt", '2'))?;
+            let kept = catalog.accept(&inside("a.zip/kept.txt", '3'))?;
+            catalog.remove_document(removed.document)?;
+            let newer = catalog.accept(&drop("replaced.txt", '4', None))?;
+
+            // The same reading once more, of which one file now says something else.
+            for (source, blob, before) in
+                [("a.zip/removed.txt", '1', &removed), ("replaced.txt", '2', &replaced)]
+            {
+                let again = catalog.accept(&inside(source, blob))?;
+                assert_eq!((again.outcome, again.item_key), (Outcome::Unchanged, before.item_key));
+                let refused = catalog.refuse(&inside(source, blob), ItemState::Failed, "a", "b")?;
+                assert_eq!(refused, before.item_key);
+            }
+            assert!(shown(removed.document)?.is_none(), "it was removed");
+            let newest = shown(newer.document)?.unwrap();
+            assert_eq!(newest.item, newer.item_key, "what came later stays");
+            let again = catalog.accept(&inside("a.zip/kept.txt", '5'))?;
+            assert_eq!((again.outcome, again.document), (Outcome::Accepted, kept.document));
+            // An archive that is put in anew brings all it has.
+            let newer_zip = catalog.accept(&drop("a.zip", '6', None))?.item_key;
+            let back = catalog.accept(&drop("a.zip/removed.txt", '1', Some(newer_zip)))?;
+            assert!(shown(back.document)?.is_some());
+            Ok(())
+        };
+        catalog.write(Timestamp::UNIX_EPOCH, work).unwrap();
+    }
 }

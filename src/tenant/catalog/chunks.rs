@@ -1,9 +1,10 @@
 //! Chunks and their embeddings.
 //!
-//! Called by: `app::index`, `app::search`. Talks to: `chunk`, `embedding`.
+//! Called by: `app::index`, `app::search`. Talks to: `chunk`, `chunk_cells`, `embedding`.
 //! Invariants: an embedding is keyed by model and by the digest of the exact text embedded, so
 //! each distinct text is embedded once per tenant and model; vectors are little-endian `f32`; a
-//! chunk of quoted text has no input and no embedding.
+//! chunk that is not the document's own words has no embedding, and in the place of the digest a
+//! mark that says whose they are.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -12,15 +13,52 @@ use rusqlite::{params, params_from_iter};
 
 use super::rows::placeholders;
 use super::{CatalogError, CatalogReader, CatalogWriter};
-use crate::types::{Chunk, ChunkKey, ItemKey};
+use crate::types::{CellRange, Chunk, ChunkKey, ItemKey, SheetCells, Voice};
+
+/// In the place of the digest where the text is quoted.
+const QUOTED: &[u8] = b"";
+/// The same where it is a signature: the line that begins one.
+const SIGNATURE: &[u8] = b"-- ";
+/// Both in SQL.
+const ASIDE: &str = "(x'', x'2d2d20')";
 
 /// A chunk about to be stored.
 #[derive(Clone, Debug)]
 pub struct ChunkInput {
     pub chunk: Chunk,
-    /// Digest of the text given to the embedder (title, heading path and chunk text); empty where
-    /// the text is quoted.
-    pub input: Vec<u8>,
+    /// Digest of the text given to the embedder (title, heading path and chunk text), or a mark.
+    input: Vec<u8>,
+}
+
+impl ChunkInput {
+    /// `digest` is that of the text that is given to the embedder, if the words are the document's
+    /// own: those of others have the meaning of the mail they were said in, and a signature none.
+    pub fn new(chunk: Chunk, digest: impl FnOnce(&Chunk) -> Vec<u8>) -> Self {
+        let input = match chunk.voice {
+            Voice::Own => digest(&chunk),
+            Voice::Quoted => QUOTED.to_vec(),
+            Voice::Signature => SIGNATURE.to_vec(),
+        };
+        Self { chunk, input }
+    }
+
+    /// What tells its text from others: the digest, or a letter for the mark, and the text.
+    fn identity(&self) -> Vec<u8> {
+        match self.chunk.voice {
+            Voice::Own => self.input.clone(),
+            Voice::Quoted => [b"q".as_slice(), self.chunk.text.as_bytes()].concat(),
+            Voice::Signature => [b"s".as_slice(), self.chunk.text.as_bytes()].concat(),
+        }
+    }
+}
+
+/// Whose words those of a chunk with this input are.
+pub(super) fn voice_of(input: &[u8]) -> Voice {
+    match input {
+        QUOTED => Voice::Quoted,
+        SIGNATURE => Voice::Signature,
+        _ => Voice::Own,
+    }
 }
 
 /// A chunk as stored.
@@ -32,6 +70,7 @@ pub struct StoredChunk {
     pub start: u64,
     pub end: u64,
     pub page: Option<u32>,
+    pub cells: Option<SheetCells>,
     /// Heading path, outermost first, joined by ` › `.
     pub heading: Option<String>,
     pub text: String,
@@ -41,9 +80,9 @@ pub struct StoredChunk {
 }
 
 impl StoredChunk {
-    /// True for what a mail repeats of another.
-    pub fn is_quoted(&self) -> bool {
-        self.input.is_empty()
+    /// Whose words they are.
+    pub fn voice(&self) -> Voice {
+        voice_of(&self.input)
     }
 }
 
@@ -68,9 +107,13 @@ pub fn heading_path(headings: &[String]) -> Option<String> {
 /// A chunk lies on one page, so what holds of the page holds of the chunk.
 const CHUNK_COLUMNS: &str = "key, item, ordinal, start_char, end_char, page, heading, body, input, \
      (SELECT o.confidence FROM ocr_page o \
-      WHERE o.item = chunk.item AND o.page = chunk.page AND o.used = 1)";
+      WHERE o.item = chunk.item AND o.page = chunk.page AND o.used = 1), \
+     (SELECT c.sheet FROM chunk_cells c WHERE c.chunk = chunk.key), \
+     (SELECT c.cells FROM chunk_cells c WHERE c.chunk = chunk.key)";
 
 fn read_chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChunk> {
+    let sheet = row.get(10)?;
+    let range = row.get::<_, Option<String>>(11)?.and_then(|cells| cells.parse::<CellRange>().ok());
     Ok(StoredChunk {
         key: ChunkKey(row.get(0)?),
         item: ItemKey(row.get(1)?),
@@ -78,6 +121,7 @@ fn read_chunk(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredChunk> {
         start: row.get::<_, i64>(3)?.unsigned_abs(),
         end: row.get::<_, i64>(4)?.unsigned_abs(),
         page: row.get(5)?,
+        cells: range.map(|range| SheetCells { sheet, range }),
         heading: row.get(6)?,
         text: row.get(7)?,
         input: row.get(8)?,
@@ -106,24 +150,24 @@ impl CatalogReader<'_> {
         Ok(chunks)
     }
 
-    /// Those of `keys` that are of quoted text.
+    /// Those of `keys` that are not of the document's own words.
     ///
     /// # Errors
     /// When the catalogue cannot be read.
-    pub fn quoted_among(&self, keys: &[ChunkKey]) -> Result<HashSet<ChunkKey>, CatalogError> {
-        let mut quoted = HashSet::new();
+    pub fn aside_among(&self, keys: &[ChunkKey]) -> Result<HashSet<ChunkKey>, CatalogError> {
+        let mut aside = HashSet::new();
         for group in keys.chunks(500) {
-            quoted.extend(self.all(
-                "read which chunks are quoted",
+            aside.extend(self.all(
+                "read which chunks are said aside",
                 &format!(
-                    "SELECT key FROM chunk WHERE key IN ({}) AND input = x''",
+                    "SELECT key FROM chunk WHERE key IN ({}) AND input IN {ASIDE}",
                     placeholders(group.len())
                 ),
                 params_from_iter(group.iter().map(|key| key.0)),
                 |row| Ok(ChunkKey(row.get(0)?)),
             )?);
         }
-        Ok(quoted)
+        Ok(aside)
     }
 
     /// The first chunk of an item.
@@ -153,7 +197,7 @@ impl CatalogReader<'_> {
             "read the chunks of an item",
             &format!(
                 "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 AND ordinal >= ?2 \
-                 AND input <> x'' ORDER BY ordinal LIMIT ?3"
+                 AND input NOT IN {ASIDE} ORDER BY ordinal LIMIT ?3"
             ),
             params![item.0, first_ordinal, limit as i64],
             read_chunk,
@@ -175,7 +219,7 @@ impl CatalogReader<'_> {
             "read chunks to embed",
             &format!(
                 "SELECT {CHUNK_COLUMNS} FROM chunk WHERE item = ?1 AND ordinal >= ?2 \
-                 AND input <> x'' AND NOT EXISTS (SELECT 1 FROM embedding e \
+                 AND input NOT IN {ASIDE} AND NOT EXISTS (SELECT 1 FROM embedding e \
                                  WHERE e.model = ?4 AND e.input = chunk.input) \
                  ORDER BY ordinal LIMIT ?3"
             ),
@@ -262,6 +306,7 @@ impl CatalogWriter<'_> {
         chunks: &[ChunkInput],
     ) -> Result<(), CatalogError> {
         let mut known = self.known_chunks(item)?;
+        self.clear_cells(item)?;
         // Out of the way of those that come, of which no two may stand at the same place.
         self.execute(
             "set chunks aside",
@@ -269,10 +314,13 @@ impl CatalogWriter<'_> {
             [item.0],
         )?;
         for new in chunks {
-            let same = known.get_mut(&new.input).and_then(VecDeque::pop_front);
-            match same {
+            let same = known.get_mut(&new.identity()).and_then(VecDeque::pop_front);
+            let key = match same {
                 Some(key) => self.move_chunk(key, &new.chunk)?,
                 None => self.insert_chunk(item, new)?,
+            };
+            if let Some(cells) = &new.chunk.cells {
+                self.insert_cells(key, cells)?;
             }
         }
         self.execute(
@@ -291,11 +339,13 @@ impl CatalogWriter<'_> {
         Ok(())
     }
 
-    /// Keys of an item's chunks by the digest of their text, in order.
+    /// Keys of an item's chunks by what tells their text from others, in order.
     fn known_chunks(&self, item: ItemKey) -> Result<HashMap<Vec<u8>, VecDeque<i64>>, CatalogError> {
         let rows: Vec<(Vec<u8>, i64)> = self.all(
             "list the chunks of an item",
-            "SELECT input, key FROM chunk WHERE item = ?1 ORDER BY ordinal",
+            "SELECT CASE input WHEN x'' THEN CAST('q' || body AS BLOB) \
+             WHEN x'2d2d20' THEN CAST('s' || body AS BLOB) ELSE input END, \
+             key FROM chunk WHERE item = ?1 ORDER BY ordinal",
             [item.0],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
@@ -306,7 +356,7 @@ impl CatalogWriter<'_> {
         Ok(known)
     }
 
-    fn move_chunk(&self, key: i64, chunk: &Chunk) -> Result<(), CatalogError> {
+    fn move_chunk(&self, key: i64, chunk: &Chunk) -> Result<i64, CatalogError> {
         self.execute(
             "move a chunk",
             "UPDATE chunk SET ordinal = ?2, start_char = ?3, end_char = ?4, page = ?5, \
@@ -321,14 +371,14 @@ impl CatalogWriter<'_> {
                 chunk.tokens
             ],
         )?;
-        Ok(())
+        Ok(key)
     }
 
     fn insert_chunk(
         &self,
         item: ItemKey,
         ChunkInput { chunk, input }: &ChunkInput,
-    ) -> Result<(), CatalogError> {
+    ) -> Result<i64, CatalogError> {
         let heading = heading_path(&chunk.headings);
         self.execute(
             "store a chunk",
@@ -345,6 +395,24 @@ impl CatalogWriter<'_> {
                 chunk.tokens,
                 input
             ],
+        )?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn insert_cells(&self, chunk: i64, cells: &SheetCells) -> Result<(), CatalogError> {
+        self.execute(
+            "store the cells of a chunk",
+            "INSERT INTO chunk_cells (chunk, sheet, cells) VALUES (?1, ?2, ?3)",
+            params![chunk, cells.sheet, cells.range.to_string()],
+        )?;
+        Ok(())
+    }
+
+    fn clear_cells(&self, item: ItemKey) -> Result<(), CatalogError> {
+        self.execute(
+            "remove the cells of chunks",
+            "DELETE FROM chunk_cells WHERE chunk IN (SELECT key FROM chunk WHERE item = ?1)",
+            [item.0],
         )?;
         Ok(())
     }
@@ -389,6 +457,7 @@ impl CatalogWriter<'_> {
                              WHERE other.input = embedding.input AND other.item <> ?1)",
             [item.0],
         )?;
+        self.clear_cells(item)?;
         self.execute("remove chunks", "DELETE FROM chunk WHERE item = ?1", [item.0])?;
         Ok(())
     }
@@ -409,7 +478,15 @@ mod tests {
     use crate::tenant::catalog::{Catalog, NewDrop};
     use crate::tenant::testing::keyring;
 
+    fn cells(range: &str) -> SheetCells {
+        SheetCells { sheet: Some("Budget".to_owned()), range: range.parse().unwrap() }
+    }
+
     fn input(ordinal: u32, text: &str) -> ChunkInput {
+        said(Voice::Own, ordinal, text)
+    }
+
+    fn said(voice: Voice, ordinal: u32, text: &str) -> ChunkInput {
         let chunk = Chunk {
             ordinal,
             start_byte: 0,
@@ -417,12 +494,27 @@ mod tests {
             start_char: u64::from(ordinal) * 100,
             end_char: u64::from(ordinal) * 100 + 50,
             page: Some(ordinal + 1),
+            cells: Some(cells(&format!("A{}", ordinal + 1))),
             headings: Vec::new(),
             text: text.to_owned(),
             tokens: 1,
-            quoted: false,
+            voice,
         };
-        ChunkInput { chunk, input: text.as_bytes().to_vec() }
+        ChunkInput::new(chunk, |chunk| chunk.text.as_bytes().to_vec())
+    }
+
+    fn item(catalog: &CatalogWriter<'_>) -> Result<ItemKey, CatalogError> {
+        let accepted = catalog.accept(&NewDrop {
+            collection: "documents".to_owned(),
+            source: "a.pdf".to_owned(),
+            blob: "0".repeat(64),
+            size_bytes: 1,
+            file_date: None,
+            declared_type: None,
+            format: None,
+            parent: None,
+        })?;
+        Ok(accepted.item_key)
     }
 
     #[test]
@@ -430,17 +522,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let catalog = Catalog::open(&dir.path().join("tenant.db"), &keyring("t", 1)).unwrap();
         let work = |catalog: &CatalogWriter<'_>| {
-            let item = catalog.accept(&NewDrop {
-                collection: "documents".to_owned(),
-                source: "a.pdf".to_owned(),
-                blob: "0".repeat(64),
-                size_bytes: 1,
-                file_date: None,
-                declared_type: None,
-                format: None,
-                parent: None,
-            })?;
-            let item = item.item_key;
+            let item = item(catalog)?;
             let first = [input(0, "otters"), input(1, "same"), input(2, "same"), input(3, "gone")];
             catalog.replace_chunks(item, &first)?;
             let embedded: Vec<_> =
@@ -458,9 +540,46 @@ mod tests {
             assert_eq!([new[0], new[2], new[3]], [old[0], old[1], old[2]]);
             assert!(!old.contains(&new[1]));
             assert_eq!((after[2].page, after[2].start), (Some(3), 200));
+            assert_eq!(after[2].cells, Some(cells("A3")), "where it stands now");
             let inputs: Vec<_> = embedded.iter().map(|(input, _)| input.clone()).collect();
             let kept = catalog.embeddings("m", &inputs)?;
             assert_eq!(kept.len(), 2, "that of the chunk that is gone went with it");
+            Ok(())
+        };
+        catalog.write(Timestamp::UNIX_EPOCH, work).unwrap();
+    }
+
+    #[test]
+    fn what_is_said_aside_has_no_embedding_and_keeps_its_key_while_its_text_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Catalog::open(&dir.path().join("tenant.db"), &keyring("t", 1)).unwrap();
+        let work = |catalog: &CatalogWriter<'_>| {
+            let item = item(catalog)?;
+            let stored = |chunks: &[ChunkInput]| {
+                catalog.replace_chunks(item, chunks)?;
+                let keys: Vec<ChunkKey> = catalog.all(
+                    "list the chunks of an item",
+                    "SELECT key FROM chunk WHERE item = ?1 ORDER BY ordinal",
+                    [item.0],
+                    |row| Ok(ChunkKey(row.get(0)?)),
+                )?;
+                Ok::<_, CatalogError>(keys)
+            };
+            let own = || input(0, "otters");
+            let quoted = |text| said(Voice::Quoted, 1, text);
+            let signed = || said(Voice::Signature, 2, "-- Ann");
+            let before = stored(&[own(), quoted("> seals?"), signed()])?;
+            let after = stored(&[own(), quoted("> walruses?"), signed()])?;
+            assert_eq!([after[0], after[2]], [before[0], before[2]]);
+            assert_ne!(after[1], before[1], "another text is another chunk");
+            let mut found = catalog.chunks(&after)?;
+            found.sort_by_key(|chunk| chunk.ordinal);
+            let voices: Vec<Voice> = found.iter().map(StoredChunk::voice).collect();
+            assert_eq!(voices, [Voice::Own, Voice::Quoted, Voice::Signature]);
+            assert_eq!(found[1].text, "> walruses?");
+            assert_eq!(catalog.aside_among(&after)?, HashSet::from([after[1], after[2]]));
+            let embedded = catalog.item_chunks_to_embed(item, "m", 0, 10)?;
+            assert_eq!(embedded.iter().map(|chunk| chunk.key).collect::<Vec<_>>(), [after[0]]);
             Ok(())
         };
         catalog.write(Timestamp::UNIX_EPOCH, work).unwrap();

@@ -103,6 +103,21 @@ impl CatalogReader<'_> {
         Ok(found.is_some())
     }
 
+    /// True where the pages of an item are drawn before the OCR program can read them.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn is_drawn_for_ocr(&self, item: ItemKey) -> Result<bool, CatalogError> {
+        let found = self.one(
+            "look whether an item is drawn for OCR",
+            "SELECT 1 FROM item WHERE key = ?1 \
+             AND media_type IN ('application/pdf', 'image/jp2')",
+            [item.0],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
     fn ocr_summary(&self, item: ItemKey) -> Result<Option<OcrSummary>, CatalogError> {
         let summary = self.one(
             "count pages for OCR",

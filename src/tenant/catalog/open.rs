@@ -33,7 +33,8 @@ const ADDED: &str = concat!(
     include_str!("reread.sql"),
     include_str!("originals.sql"),
     include_str!("source.sql"),
-    include_str!("document_table.sql")
+    include_str!("document_table.sql"),
+    include_str!("chunk_cells.sql")
 );
 
 impl Catalog {

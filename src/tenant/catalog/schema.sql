@@ -85,7 +85,8 @@ CREATE TABLE chunk (
     heading     TEXT,
     body        TEXT NOT NULL,
     tokens      INTEGER NOT NULL,
-    -- Digest of the exact text given to the embedder; empty for a quote, which is not given to it.
+    -- Digest of the exact text given to the embedder; of what is not given to it, what it is: empty
+    -- for a quote, `-- ` for a signature.
     input       BLOB NOT NULL,
     UNIQUE (item, ordinal)
 ) STRICT;

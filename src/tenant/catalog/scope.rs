@@ -46,6 +46,9 @@ const VIEWS: &str = "
     CREATE TEMP VIEW chunk AS
         SELECT * FROM main.chunk AS held
         WHERE EXISTS (SELECT 1 FROM temp.item WHERE key = held.item);
+    CREATE TEMP VIEW chunk_cells AS
+        SELECT * FROM main.chunk_cells AS held
+        WHERE EXISTS (SELECT 1 FROM temp.chunk WHERE key = held.chunk);
     CREATE TEMP VIEW embedding AS
         SELECT * FROM main.embedding AS held
         WHERE EXISTS (SELECT 1 FROM temp.chunk WHERE input = held.input);

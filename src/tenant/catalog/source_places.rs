@@ -63,8 +63,8 @@ impl CatalogReader<'_> {
 }
 
 impl CatalogWriter<'_> {
-    /// Gives a document and what was found inside it another source path; its text is written to
-    /// the full-text index anew, and nothing is read or embedded again. False where there is no
+    /// Gives a document and what was found inside it another source path; both indexes are written
+    /// anew, by which it is found under that path, and nothing is read or embedded again. False where there is no
     /// such document or the path is taken; then nothing changed.
     ///
     /// # Errors
@@ -101,23 +101,27 @@ impl CatalogWriter<'_> {
         Ok(true)
     }
 
-    /// Queues the full text of a document to be written anew, where it has any.
+    /// Queues what the indexes hold of a document to be written anew, where they hold any.
     fn write_anew(&self, document: i64) -> Result<(), CatalogError> {
-        let item: Option<i64> = self
+        let found: Option<(i64, bool)> = self
             .transaction
             .query_row(
-                "SELECT i.key FROM document d JOIN item i ON i.key = d.current_item \
+                "SELECT i.key, d.vector_item IS i.key FROM document d JOIN item i ON i.key = d.current_item \
                  WHERE d.key = ?1 AND i.extracted = 1 AND i.chunk_count > 0 \
                  AND i.state IN ('indexed', 'waiting')",
                 [document],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()
             .map_err(failed("find the text of a document"))?;
-        let Some(item) = item.map(ItemKey) else { return Ok(()) };
+        let Some((item, has_vectors)) = found else { return Ok(()) };
+        let item = ItemKey(item);
         // Until it is written, searches find it by the name before and show the new one.
         self.mark_waiting(item, "rebuilding_fulltext", "Its name is being changed.")?;
         self.enqueue(JobKind::Fulltext, item)?;
+        if has_vectors {
+            self.enqueue(JobKind::Embed, item)?;
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::params;
 
-use super::chunks::ChunkInput;
+use super::chunks::{ChunkInput, voice_of};
 use super::documents::OutlineEntry;
 use super::nesting::{Nesting, PASSWORD_REQUIRED};
 use super::ocr::OcrPlan;
@@ -19,7 +19,7 @@ use super::queue::{ClaimedJob, JobKind};
 use super::rows::to_json;
 use super::tables::NewTable;
 use super::{CatalogError, CatalogReader, CatalogWriter};
-use crate::types::{ChunkKey, DocumentKey, FormatHint, ItemKey, ItemState};
+use crate::types::{ChunkKey, DocumentKey, FormatHint, ItemKey, ItemState, Voice};
 
 /// What extraction needs to know about an item.
 #[derive(Clone, Debug)]
@@ -103,8 +103,7 @@ pub struct FulltextSource {
 pub struct FulltextChunk {
     pub key: ChunkKey,
     pub text: String,
-    /// True for what a mail repeats of another.
-    pub quoted: bool,
+    pub voice: Voice,
 }
 
 impl CatalogReader<'_> {
@@ -182,13 +181,13 @@ impl CatalogReader<'_> {
         };
         source.chunks = self.all(
             "read chunks to index",
-            "SELECT key, body, input = x'' FROM chunk WHERE item = ?1 ORDER BY ordinal",
+            "SELECT key, body, input FROM chunk WHERE item = ?1 ORDER BY ordinal",
             [item.0],
             |row| {
                 Ok(FulltextChunk {
                     key: ChunkKey(row.get(0)?),
                     text: row.get(1)?,
-                    quoted: row.get(2)?,
+                    voice: voice_of(row.get_ref(2)?.as_blob()?),
                 })
             },
         )?;

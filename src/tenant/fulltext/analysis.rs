@@ -22,8 +22,8 @@ const ANALYSIS_VERSION: u32 = 2;
 /// Words of this many bytes and more are no words: encoded data, hashes, ruled lines.
 const LONGEST_WORD: usize = 64;
 
-/// Stands before a term that a mail quotes; no chain makes a term that begins with it.
-const QUOTED: char = '>';
+/// Stands before a term that is said aside; no chain makes a term that begins with it.
+const ASIDE: char = '>';
 
 /// tantivy's English list is Lucene's 33 words; its other lists are Snowball's, which hold
 /// pronouns, auxiliaries and question words too. This is both together, with the endings that
@@ -213,11 +213,11 @@ impl Analysis {
         terms
     }
 
-    /// `text` with its terms marked as quoted, so that none meets a word the document says itself.
-    pub(super) fn quoted(&self, language: Language, text: &str) -> PreTokenizedString {
+    /// `text` with its terms marked as said aside, so that none meets a word the document says itself.
+    pub(super) fn aside(&self, language: Language, text: &str) -> PreTokenizedString {
         let (mut analyzer, mut tokens) = (self.analyzer(language), Vec::new());
         analyzer.token_stream(text).process(&mut |token: &Token| {
-            tokens.push(Token { text: quoted_term(&token.text), ..token.clone() });
+            tokens.push(Token { text: aside_term(&token.text), ..token.clone() });
         });
         PreTokenizedString { text: String::new(), tokens }
     }
@@ -229,9 +229,9 @@ impl Analysis {
     }
 }
 
-/// The form of a term where it is quoted.
-pub(super) fn quoted_term(term: &str) -> String {
-    format!("{QUOTED}{term}")
+/// The form of a term that is said aside.
+pub(super) fn aside_term(term: &str) -> String {
+    format!("{ASIDE}{term}")
 }
 
 fn chain(language: Language) -> Chain {

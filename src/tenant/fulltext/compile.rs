@@ -9,7 +9,7 @@
 //! who is asked for by name may be the one who wrote. The shares stay
 //! small because title and headings are counted in the text already; measured on one collection
 //! of abstracts, any share of the title up to a half moved nDCG@10 by less than 0.01. What a mail
-//! quotes has a share as well, so that it is found where the mail that says it is not, and behind
+//! quotes or signs with has a share as well, so that it is found where the mail that says it is not, and behind
 //! that mail where it is.
 
 use std::collections::HashSet;
@@ -22,7 +22,7 @@ use tantivy::query::{
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Score, Searcher, Term};
 
-use super::analysis::{Analysis, quoted_term};
+use super::analysis::{Analysis, aside_term};
 use super::bm25::WordQuery;
 use super::query::{Clause, Occurrence, Query, Scope};
 use super::schema::{DocumentFields, HAS_AUTHORS, HAS_RECIPIENTS, LanguageFields, PassageFields};
@@ -36,9 +36,9 @@ pub(super) const TITLE_SHARE: Score = 0.1;
 pub(super) const HEADINGS_SHARE: Score = 0.05;
 /// The same for the source, so that a file is found by its name; the text says more.
 pub(super) const SOURCE_SHARE: Score = 0.1;
-/// Share of a word's score in a quote. However often a quote says a word, it stays below what a
+/// Share of a word's score where it is said aside. However often a quote says a word, it stays below what a
 /// text of common length has for saying it once: `0.4 (1 + k1) < 1`.
-pub(super) const QUOTED_SHARE: Score = 0.4;
+pub(super) const ASIDE_SHARE: Score = 0.4;
 
 /// The same for the authors: what somebody wrote comes behind what is written about them.
 pub(super) const AUTHORS_SHARE: Score = 0.25;
@@ -62,8 +62,8 @@ pub(super) enum Corpus<'a> {
 enum Target<'a> {
     ByLanguage(&'a LanguageFields, Score),
     Neutral(Field, Score),
-    /// Where quotes lie, and where the words that documents say themselves do.
-    Quoted(&'a LanguageFields, &'a LanguageFields),
+    /// Where what is said aside lies, and where the words that documents say themselves do.
+    Aside(&'a LanguageFields, &'a LanguageFields),
 }
 
 /// A query and its term, where it has a single one.
@@ -78,7 +78,7 @@ impl<'a> Corpus<'a> {
                 Target::ByLanguage(&fields.headings, HEADINGS_SHARE),
                 Target::Neutral(fields.source, SOURCE_SHARE),
                 Target::Neutral(fields.authors, AUTHORS_SHARE),
-                Target::Quoted(&fields.headings, &fields.body),
+                Target::Aside(&fields.headings, &fields.body),
             ],
             (Self::Documents(fields), Scope::Title) => vec![Target::ByLanguage(&fields.title, 1.0)],
             (Self::Documents(fields), Scope::Heading) => {
@@ -289,9 +289,9 @@ impl<'a> Compiler<'a> {
                     let kept = forms.into_iter().zip(&dropped).filter(|(_, dropped)| !**dropped);
                     leaves.extend(kept.filter_map(|(form, _)| leaf(form, share)));
                 }
-                Target::Quoted(fields, own) => {
+                Target::Aside(fields, own) => {
                     let form = |&language: &Language| {
-                        self.quoted_terms(fields.get(language), language, &clause.words)
+                        self.aside_terms(fields.get(language), language, &clause.words)
                     };
                     let forms: Vec<_> = languages.iter().map(form).collect();
                     let said = |&language: &Language| {
@@ -301,7 +301,7 @@ impl<'a> Compiler<'a> {
                     if self.statistics.lend(&said, &forms)? {
                         let kept =
                             forms.into_iter().zip(&dropped).filter(|(_, dropped)| !**dropped);
-                        leaves.extend(kept.filter_map(|(form, _)| quoted_leaf(form)));
+                        leaves.extend(kept.filter_map(|(form, _)| aside_leaf(form)));
                     }
                 }
                 Target::Neutral(field, share) => {
@@ -326,17 +326,17 @@ impl<'a> Compiler<'a> {
         terms.map(|(place, term)| (place, Term::from_field_text(field, &term))).collect()
     }
 
-    fn quoted_terms(
+    fn aside_terms(
         &self,
         field: Field,
         language: Language,
         words: &[String],
     ) -> Vec<(usize, Term)> {
         let terms = self.analysis.terms(language, words).into_iter();
-        let quoted = |(place, term): (usize, String)| {
-            (place, Term::from_field_text(field, &quoted_term(&term)))
+        let aside = |(place, term): (usize, String)| {
+            (place, Term::from_field_text(field, &aside_term(&term)))
         };
-        terms.map(quoted).collect()
+        terms.map(aside).collect()
     }
 }
 
@@ -364,14 +364,14 @@ fn leaf(mut form: Vec<(usize, Term)>, share: Score) -> Option<(Box<dyn IndexQuer
     Some((query, term))
 }
 
-fn quoted_leaf(mut form: Vec<(usize, Term)>) -> Option<Leaf> {
+fn aside_leaf(mut form: Vec<(usize, Term)>) -> Option<Leaf> {
     let (query, term): (Box<dyn IndexQuery>, _) = if form.len() > 1 {
         (Box::new(PhraseQuery::new_with_offset(form)), None)
     } else {
         let (_, term) = form.pop()?;
         (Box::new(WordQuery::whatever_the_length(term.clone())), Some(term))
     };
-    let query: Box<dyn IndexQuery> = Box::new(BoostQuery::new(query, QUOTED_SHARE));
+    let query: Box<dyn IndexQuery> = Box::new(BoostQuery::new(query, ASIDE_SHARE));
     Some((query, term))
 }
 

@@ -55,8 +55,9 @@ pub struct FulltextEntry<'a> {
     pub title: &'a str,
     pub headings: &'a str,
     pub body: &'a str,
-    /// What a mail repeats of others: found, and worth less than the body.
-    pub quoted: Vec<&'a str>,
+    /// What a mail says aside from its own words, which it repeats of others or signs with: found,
+    /// and worth less than the body.
+    pub aside: Vec<&'a str>,
     pub source: &'a str,
     pub media_type: &'a str,
     /// Names and addresses of those who wrote it.
@@ -207,8 +208,8 @@ impl Fulltext {
         document.add_text(fields.language, language.code());
         document.add_text(fields.title.get(language), title);
         document.add_text(fields.headings.get(language), entry.headings);
-        for text in &entry.quoted {
-            let marked = self.analysis.quoted(language, text);
+        for text in &entry.aside {
+            let marked = self.analysis.aside(language, text);
             document.add_pre_tokenized_text(fields.headings.get(language), marked);
         }
         // A text that opens with its title has it already.

@@ -3,8 +3,8 @@
 //! Called by: `mod`, `compile`. Talks to: tantivy.
 //! Invariants: a text lies in the fields of exactly one language, so no document scores twice
 //! because two languages analyse a word; nothing is stored, every answer is a row key.
-//! Why quotes lie in the field of headings, marked: a word is looked up there as it is, and as a
-//! quote. A field of their own would have every index built anew.
+//! Why what is said aside lies in the field of headings, marked: a word is looked up there as it
+//! is, and as one said aside. A field of their own would have every index built anew.
 //! Why two indexes: BM25 needs the number and length of documents apart from those of chunks.
 //! Why a field per language: a word is looked up as each language stems it and never meets the
 //! stems of another.
@@ -68,7 +68,7 @@ pub(super) struct DocumentFields {
     /// Code of the language the document is indexed under.
     pub(super) language: Field,
     pub(super) title: LanguageFields,
-    /// Headings, and marked what a mail quotes.
+    /// Headings, and marked what a mail says aside.
     pub(super) headings: LanguageFields,
     /// Title and text.
     pub(super) body: LanguageFields,

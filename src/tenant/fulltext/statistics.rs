@@ -64,15 +64,15 @@ impl<'a> Statistics<'a> {
         Ok(())
     }
 
-    /// Makes a word in `quoted` as frequent as it is in both, so that one that is seldom quoted is
-    /// no rarity; false where nobody quotes any of them.
+    /// Makes a word in `aside` as frequent as it is in both, so that one that is seldom said aside is
+    /// no rarity; false where nobody says any of them aside.
     pub(super) fn lend(
         &mut self,
         own: &[Vec<(usize, Term)>],
-        quoted: &[Vec<(usize, Term)>],
+        aside: &[Vec<(usize, Term)>],
     ) -> tantivy::Result<bool> {
         let mut together: HashMap<usize, u64> = HashMap::new();
-        for (place, term) in quoted.iter().flatten() {
+        for (place, term) in aside.iter().flatten() {
             *together.entry(*place).or_default() += self.holders_of(term)?;
         }
         if together.values().all(|holders| *holders == 0) {
@@ -81,7 +81,7 @@ impl<'a> Statistics<'a> {
         for (place, term) in own.iter().flatten() {
             *together.entry(*place).or_default() += self.holders_of(term)?;
         }
-        for (place, term) in quoted.iter().flatten() {
+        for (place, term) in aside.iter().flatten() {
             let known = self.frequencies.entry(term.clone()).or_default();
             *known = (*known).max(together[place]);
         }

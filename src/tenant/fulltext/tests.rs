@@ -72,7 +72,7 @@ fn entry(item: i64, body: &str) -> FulltextEntry<'_> {
         title: "",
         headings: "",
         body,
-        quoted: Vec::new(),
+        aside: Vec::new(),
         source: "inbox/file.txt",
         media_type: "text/plain",
         authors: &[],
@@ -189,13 +189,12 @@ fn a_name_weighs_the_same_however_few_documents_have_authors() {
 #[test]
 fn a_quote_is_found_behind_the_text_that_says_it() {
     let often = "quokka ".repeat(50);
-    let reply =
-        |item, quote| FulltextEntry { quoted: vec![quote], ..entry(item, "I saw a heron.") };
+    let reply = |item, quote| FulltextEntry { aside: vec![quote], ..entry(item, "I saw a heron.") };
     let rig = Rig::with(&[
         reply(1, "> Did anybody see a quokka in the old mill?"),
         entry(2, "A quokka was seen yesterday, not far from here, says a neighbour of mine."),
         reply(3, &often),
-        FulltextEntry { quoted: vec!["> Die Häuser am See"], ..german(4, "Gut.") },
+        FulltextEntry { aside: vec!["> Die Häuser am See"], ..german(4, "Gut.") },
     ]);
     assert_eq!(rig.find("quokka"), [2, 3, 1]);
     assert_eq!(rig.find("heron"), [1, 3]);
@@ -210,7 +209,7 @@ fn a_quote_is_found_behind_the_text_that_says_it() {
 fn a_word_that_is_seldom_quoted_is_no_rarity() {
     let bodies: Vec<String> = (0..8).map(|n| format!("The number is {n}.")).collect();
     let mut entries: Vec<_> = (1..).zip(&bodies).map(|(item, body)| entry(item, body)).collect();
-    entries.push(FulltextEntry { quoted: vec!["> Which number?"], ..entry(9, "Fine, thanks.") });
+    entries.push(FulltextEntry { aside: vec!["> Which number?"], ..entry(9, "Fine, thanks.") });
     let found = Rig::with(&entries).find("number");
     assert_eq!(found.len(), 9);
     assert_eq!(found.last(), Some(&9));

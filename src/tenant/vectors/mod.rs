@@ -55,6 +55,15 @@ pub struct VectorRow {
     pub vector: Vec<f32>,
 }
 
+/// Where a row stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorPlace {
+    pub chunk: ChunkKey,
+    pub item: ItemKey,
+    /// The source that it names.
+    pub source: String,
+}
+
 /// Bounds for one tenant's table.
 #[derive(Clone, Debug)]
 pub struct VectorSettings {
@@ -202,21 +211,18 @@ impl Vectors {
         to_the_end("removing", async move { inner.remove(&rows, gone).await }).await
     }
 
-    /// The chunks of `items` that have rows.
-    pub async fn chunks_of(
-        &self,
-        items: &[ItemKey],
-    ) -> Result<Vec<(ChunkKey, ItemKey)>, VectorError> {
+    /// The rows of `items`, without their vectors.
+    pub async fn places_of(&self, items: &[ItemKey]) -> Result<Vec<VectorPlace>, VectorError> {
         if items.is_empty() {
             return Ok(Vec::new());
         }
-        let failed = failure(&self.inner.name, "listing chunks");
-        let columns = Select::columns(&[schema::CHUNK, schema::ITEM]);
+        let failed = failure(&self.inner.name, "listing rows");
+        let columns = Select::columns(&[schema::CHUNK, schema::ITEM, schema::SOURCE]);
         let query = self.inner.table.query().only_if(filter::rows_of(items)).select(columns);
         let mut batches = Box::pin(query.execute()).await.map_err(&failed)?;
         let mut found = Vec::new();
         while let Some(batch) = batches.try_next().await.map_err(&failed)? {
-            found.extend(schema::read_chunks(&batch)?);
+            found.extend(schema::read_places(&batch)?);
         }
         Ok(found)
     }

@@ -18,7 +18,7 @@ use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 use sha2::{Digest, Sha256};
 
 use super::error::VectorError;
-use super::{VectorHit, VectorRow};
+use super::{VectorHit, VectorPlace, VectorRow};
 use crate::types::{ChunkKey, ItemKey, ModelInfo};
 
 pub(super) const CHUNK: &str = "chunk";
@@ -172,12 +172,20 @@ pub(super) fn read_items(
     Ok(integers(batch, ITEM)?.values().iter().copied().map(ItemKey))
 }
 
-/// Chunks of one batch, each with its item.
-pub(super) fn read_chunks(
+/// The chunks of one batch, each with its item and the source that its row names.
+pub(super) fn read_places(
     batch: &RecordBatch,
-) -> Result<impl Iterator<Item = (ChunkKey, ItemKey)> + '_, VectorError> {
+) -> Result<impl Iterator<Item = VectorPlace> + '_, VectorError> {
     let chunks = integers(batch, CHUNK)?.values().iter().copied().map(ChunkKey);
-    Ok(chunks.zip(read_items(batch)?))
+    let sources = batch
+        .column_by_name(SOURCE)
+        .and_then(|column| column.as_string_opt::<i32>())
+        .ok_or(VectorError::Column { column: SOURCE })?;
+    Ok(chunks.zip(read_items(batch)?).zip(sources).map(|((chunk, item), source)| VectorPlace {
+        chunk,
+        item,
+        source: source.unwrap_or_default().to_owned(),
+    }))
 }
 
 /// Appends keys and vectors of one batch, the vectors one after the other.

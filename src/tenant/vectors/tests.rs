@@ -163,10 +163,12 @@ async fn rows_of_an_item_are_listed_and_go_one_by_one() {
     vectors.remove_chunks(&[ChunkKey(11), ChunkKey(999)]).await.expect("remove");
     let found = chunks(&vectors, &query, SearchFilter::default()).await;
     assert!(found.len() == 19 && !found.contains(&11), "{found:?}");
-    let mut listed = vectors.chunks_of(&[ItemKey(4), ItemKey(5)]).await.expect("chunks");
-    listed.sort_unstable();
-    let expected = [(8, 4), (9, 4), (10, 5)];
-    assert_eq!(listed, expected.map(|(chunk, item)| (ChunkKey(chunk), ItemKey(item))));
+    let mut listed = vectors.places_of(&[ItemKey(4), ItemKey(5)]).await.expect("rows");
+    listed.sort_unstable_by_key(|place| place.chunk);
+    let listed: Vec<_> =
+        listed.iter().map(|place| (place.chunk.0, place.item.0, &*place.source)).collect();
+    let source = row(0, 0, &query).source;
+    assert_eq!(listed, [(8, 4, &*source), (9, 4, &*source), (10, 5, &*source)]);
 }
 
 #[tokio::test]

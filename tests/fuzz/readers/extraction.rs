@@ -1,20 +1,24 @@
 //! The parent's side of the worker protocol: what it makes of anything a worker may write.
 //!
-//! Called by: the target `protocol`. Talks to: `src/extraction/conversation.rs` and `checks.rs`.
+//! Called by: the target `protocol`. Talks to: `conversation.rs`, `sending.rs` and `checks.rs` of
+//! `src/extraction`.
 //! Invariants: bytes from a worker end in an answer or a loss, within the limits, and never in a
 //! panic; a body that was cut never looks whole.
 
 #[path = "../../../src/extraction/checks.rs"]
 mod checks;
 #[path = "../../../src/extraction/conversation.rs"]
-#[expect(dead_code, reason = "the sending side has no part here")]
+#[expect(dead_code, reason = "nothing asks for parts of a file here")]
 mod conversation;
+#[path = "../../../src/extraction/sending.rs"]
+#[expect(dead_code, reason = "the sending side has no part here")]
+mod sending;
 
 use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek};
 
 use self::conversation::Receiver;
 use crate::LIMITS;
@@ -22,6 +26,9 @@ use crate::types::{ChildHeader, ExtractFailure, ExtractedDocument};
 
 /// As in `src/extraction/mod.rs`.
 pub type Extraction = Result<ExtractedDocument, ExtractFailure>;
+
+/// As in `src/extraction/mod.rs`.
+pub trait FileSource: AsyncRead + AsyncSeek + Send + Unpin {}
 
 /// As in `src/extraction/mod.rs`.
 #[async_trait]

@@ -13,10 +13,11 @@ pub mod types;
 pub mod extraction;
 mod native;
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
 use extract::{
-    ExtractLimits, ExtractRequest, ExtractSink, MAX_BLOCK_TEXT, Passwords, extract, refusal,
+    ExtractLimits, ExtractRequest, ExtractSink, MAX_BLOCK_TEXT, Passwords, RandomAccess, extract,
+    extract_file, refusal,
 };
 use types::{Block, ChildHeader};
 
@@ -28,7 +29,16 @@ const LIMITS: ExtractLimits = ExtractLimits {
     max_child_bytes: 64 << 10,
     max_total_bytes: 256 << 10,
 };
+/// Smaller still, so that files count as too large to be held.
+const HELD: u64 = 300;
 const MOST_LEVELS: usize = 3;
+
+/// How a file is given to its reader.
+#[derive(Clone, Copy)]
+enum Way {
+    Stream,
+    AnyOrder { held: u64 },
+}
 
 /// Checks what comes out, and keeps what was found inside.
 #[derive(Default)]
@@ -64,29 +74,46 @@ impl ExtractSink for Checked {
     }
 }
 
-/// Reads a file under the name that its first byte picks, and what is found inside it.
+/// Reads a file under the name that its first byte picks, and what is found inside it. The top
+/// bits of that byte pick the way in which it is read.
 pub fn read_named(names: &[&str], data: &[u8]) {
     if let [which, bytes @ ..] = data {
-        read(names[usize::from(*which) % names.len()], bytes, 0);
+        let way = match which >> 6 {
+            0 | 1 => Way::Stream,
+            2 => Way::AnyOrder { held: LIMITS.max_parse_bytes },
+            _ => Way::AnyOrder { held: HELD },
+        };
+        read(names[usize::from(which & 63) % names.len()], bytes, way, 0);
     }
 }
 
-fn read(name: &str, bytes: &[u8], level: usize) {
+fn read(name: &str, bytes: &[u8], way: Way, level: usize) {
+    let limits = match way {
+        Way::AnyOrder { held } => ExtractLimits { max_parse_bytes: held, ..LIMITS },
+        Way::Stream => LIMITS,
+    };
     let request = ExtractRequest {
         name: name.to_owned(),
         media_type: None,
         format: None,
         passwords: Passwords::from(vec!["password".to_owned()]),
-        limits: LIMITS,
+        limits,
     };
     let mut checked = Checked::default();
-    match extract(&request, &mut &bytes[..], &mut checked) {
+    let outcome = match way {
+        Way::Stream => extract(&request, &mut &bytes[..], &mut checked),
+        Way::AnyOrder { .. } => {
+            let file = RandomAccess::new(Cursor::new(bytes.to_vec()));
+            extract_file(&request, file, &mut checked)
+        }
+    };
+    match outcome {
         Ok(document) => assert!(document.blocks.is_empty() && !document.media_type.is_empty()),
         Err(failure) => assert!(failure.message.len() > 8, "no reason is given"),
     }
     if level < MOST_LEVELS {
         for (name, bytes) in checked.children {
-            read(&name, &bytes, level + 1);
+            read(&name, &bytes, way, level + 1);
         }
     }
 }

@@ -91,6 +91,9 @@ test('addresses of pages lead to those pages, names with a slash included', () =
   assert.deepEqual(route(to.settings('a/b')), { page: 'settings', tenant: 'a/b', section: 'overview' });
   assert.deepEqual(route(to.tenantAudit('a/b')), { page: 'tenant-audit', tenant: 'a/b' });
   assert.deepEqual(route(to.document('a', 'd1', { start: 1, end: 2 })), { page: 'document', tenant: 'a', id: 'd1' });
+  const cells = { sheet: 'R&D', range: 'A5:D12' };
+  const cited = parseRoute(to.document('a', 'd1', { start: 1, end: 2, cells })).query;
+  assert.equal(cited.get('cells'), 'R&D A5:D12');
   for (const page of ['account', 'users', 'appliance', 'audit', 'certificate'] as const) {
     assert.deepEqual(route(to[page]()), { page });
   }

@@ -1,4 +1,6 @@
 // What an address means, and the addresses of pages. Pure, so that it can be tested.
+import type { SheetCells } from './types.ts';
+import { cellsLabel } from './words.ts';
 
 export type View = 'home' | 'search' | 'ask';
 
@@ -80,6 +82,10 @@ export const to = {
   tenantAudit: (tenant: string) => address(['t', tenant, 'audit']),
   settings: (tenant: string, section: Section = 'overview') =>
     address(section === 'overview' ? ['t', tenant, 'settings'] : ['t', tenant, 'settings', section]),
-  document: (tenant: string, id: string, range?: { start: number; end: number }) =>
-    address(['t', tenant, 'd', id], { start: range?.start, end: range?.end }),
+  document: (tenant: string, id: string, passage?: { start: number; end: number; cells?: SheetCells }) =>
+    address(['t', tenant, 'd', id], {
+      start: passage?.start,
+      end: passage?.end,
+      cells: passage?.cells && cellsLabel(passage.cells),
+    }),
 };

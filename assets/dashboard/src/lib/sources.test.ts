@@ -13,6 +13,7 @@ const NOTHING: RunCounts = {
   unchanged: 0,
   failed: 0,
   skipped: 0,
+  hidden: 0,
   unsettled: 0,
 };
 
@@ -25,6 +26,7 @@ function source(error: string | null, more: Partial<Source> = {}): Source {
 test('a run is told by what it did and nothing else', () => {
   assert.equal(runWords(NOTHING), 'nothing new');
   assert.equal(runWords({ ...NOTHING, new: 1200, failed: 2 }), '1,200 new · 2 failed');
+  assert.equal(runWords({ ...NOTHING, new: 1, hidden: 12 }), '1 new · 12 hidden and left alone');
 });
 
 test('only a source that lost most of its files asks whether that is right', () => {

@@ -39,6 +39,7 @@ export function runWords(counts: T.RunCounts): string {
     [counts.unchanged, 'unchanged'],
     [counts.failed, 'failed'],
     [counts.skipped, 'left alone'],
+    [counts.hidden, 'hidden and left alone'],
     [counts.unsettled, 'still being written'],
   ];
   const words = said.filter(([number]) => number > 0).map(([number, what]) => `${count(number)} ${what}`);

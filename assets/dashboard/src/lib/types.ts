@@ -10,6 +10,8 @@ export type ItemState =
   | 'deleted';
 
 export type DateBasis = 'event' | 'content' | 'file' | 'ingest';
+/** Whose words a passage is made of. */
+export type Voice = 'own' | 'quoted' | 'signature';
 export type SearchMode = 'hybrid' | 'keyword' | 'vector';
 
 export interface Page {
@@ -380,17 +382,25 @@ export interface UploadReceipt {
   outcome: 'accepted' | 'duplicate' | 'unchanged';
 }
 
+/** Cells of a workbook, or of a file that is a table. */
+export interface SheetCells {
+  sheet?: string;
+  /** As spreadsheet programs name it: `A5:D12`. */
+  range: string;
+}
+
 export interface Passage {
   text: string;
   start: number;
   end: number;
   page: number | null;
+  cells?: SheetCells;
   /** True where the text was read by OCR from a picture. */
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
   ocr_confidence?: number;
-  /** True where a mail repeats the words of another. */
-  quoted?: boolean;
+  /** Whose words they are. */
+  voice?: Voice;
   heading: string | null;
   /** `[start, end)` in Unicode scalar values, relative to `text`. */
   highlights: [number, number][];
@@ -441,12 +451,13 @@ export interface Citation {
   start: number;
   end: number;
   page: number | null;
+  cells?: SheetCells;
   /** True where the text was read by OCR from a picture. */
   ocr?: boolean;
   /** How sure OCR is of the page, 0 to 100. */
   ocr_confidence?: number;
-  /** True where a mail repeats the words of another. */
-  quoted?: boolean;
+  /** Whose words they are. */
+  voice?: Voice;
   date: string;
   date_basis: DateBasis;
   score: number;
@@ -494,6 +505,7 @@ export interface RunCounts {
   unchanged: number;
   failed: number;
   skipped: number;
+  hidden: number;
   unsettled: number;
 }
 

@@ -1,5 +1,5 @@
 // The words the page uses for states, types, dates and modes.
-import type { DateBasis, Dates, ItemState, LedgerItem, SearchMode } from './types.ts';
+import type { DateBasis, Dates, ItemState, LedgerItem, SearchMode, SheetCells, Voice } from './types.ts';
 
 /** In the order the ledger shows them. */
 export const STATES: readonly ItemState[] = [
@@ -112,8 +112,16 @@ export const UNSEAL_COMMAND = 'cairn keys unseal';
 /** What the mark of a passage that OCR has read stands for. */
 export const OCR_MEANING = 'Read from a picture: letters may be wrong. The number says how sure OCR is, out of 100.';
 
-/** What the mark of a passage that a mail quotes stands for. */
-export const QUOTED_MEANING = 'The mail repeats the words of another mail here.';
+/** Where in a workbook a passage stands, as people say it. */
+export function cellsLabel({ sheet, range }: SheetCells): string {
+  return sheet ? `${sheet} ${range}` : range;
+}
+
+/** The marks of passages that are not a document's own words, and what they stand for. */
+export const VOICE_MARK: Partial<Record<Voice, { label: string; meaning: string }>> = {
+  quoted: { label: 'Quoted', meaning: 'The mail repeats the words of another mail here.' },
+  signature: { label: 'Signature', meaning: 'The mail is signed with these words.' },
+};
 
 /** The mark of a passage that OCR has read. */
 export function ocrMark(confidence: number | undefined): string {

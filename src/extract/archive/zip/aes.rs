@@ -1,9 +1,8 @@
 //! Files in a zip archive that WinZip or 7-Zip encrypted with AES.
 //!
 //! Called by: `entry`, `stream`. Talks to: `ring` for key and seal, `aes` for the cipher.
-//! Invariants: of a file that is held the seal is checked over all of it before a byte is
-//! decrypted; one that is read as it comes ends in an error where its seal does not fit, so that a
-//! wrong password or a changed file is kept as neither.
+//! Invariants: a file ends in an error where its seal does not fit, so that a wrong password or a
+//! changed file is kept as neither.
 //!
 //! A file is: salt, two bytes that reject most wrong passwords, cipher text, ten bytes of
 //! HMAC-SHA1. Keys come from PBKDF2-HMAC-SHA1 with 1000 rounds; the cipher is AES in counter mode
@@ -20,13 +19,6 @@ const ROUNDS: u32 = 1000;
 const CHECK: usize = 2;
 const SEAL: usize = 10;
 const BLOCK: usize = 16;
-
-/// Why a file does not open.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    WrongPassword,
-    Damaged,
-}
 
 /// Length of a salt by strength; none for a strength that is not known.
 fn salt_length(strength: u8) -> Option<usize> {
@@ -54,35 +46,14 @@ impl Keys {
     }
 }
 
-/// The plain bytes of a file, which may be compressed.
-pub(super) fn open<'b>(
-    data: &'b [u8],
-    strength: u8,
-    password: &str,
-) -> Result<Plain<&'b [u8]>, Refused> {
-    let salt = salt_length(strength).ok_or(Refused::Damaged)?;
-    let (salt, rest) = data.split_at_checked(salt).ok_or(Refused::Damaged)?;
-    let (check, rest) = rest.split_at_checked(CHECK).ok_or(Refused::Damaged)?;
-    let (text, seal) = rest
-        .len()
-        .checked_sub(SEAL)
-        .and_then(|length| rest.split_at_checked(length))
-        .ok_or(Refused::Damaged)?;
-    let keys = Keys::new(salt, check, password).ok_or(Refused::WrongPassword)?;
-    if hmac::sign(&keys.seal, text).as_ref().get(..SEAL) != Some(seal) {
-        return Err(Refused::WrongPassword);
-    }
-    Ok(Plain::new(keys.cipher, text))
-}
-
-/// The same of a file that is read as it comes, of `packed` bytes in all: its first bytes are
+/// The plain bytes of a file, which may be compressed, out of `packed` bytes: its first bytes are
 /// tried on every password, and its seal is checked when the last has been read. None where no
 /// password fits.
-pub(super) fn open_stream<R: Read>(
+pub(super) fn open<R: Read>(
     mut data: R,
     packed: u64,
     strength: u8,
-    passwords: &[String],
+    passwords: &[impl AsRef<str>],
 ) -> io::Result<Option<Plain<Sealed<R>>>> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "its start is damaged");
     let salt_length = salt_length(strength).ok_or_else(damaged)?;
@@ -90,7 +61,7 @@ pub(super) fn open_stream<R: Read>(
     let mut start = vec![0; salt_length + CHECK];
     data.read_exact(&mut start)?;
     let (salt, check) = start.split_at(salt_length);
-    let keys = passwords.iter().find_map(|password| Keys::new(salt, check, password));
+    let keys = passwords.iter().find_map(|password| Keys::new(salt, check, password.as_ref()));
     Ok(keys.map(|Keys { cipher, seal }| {
         Plain::new(cipher, Sealed { inner: data, left, seal: Some(hmac::Context::with_key(&seal)) })
     }))

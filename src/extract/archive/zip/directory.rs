@@ -1,33 +1,46 @@
 //! The directory at the end of a zip archive.
 //!
-//! Called by: `zip`. Talks to: nothing.
-//! Invariants: every number is checked against the archive before it is used; records are read
-//! one at a time, so a directory of millions costs no memory.
+//! Called by: `zip`. Talks to: the archive, wherever it lies.
+//! Invariants: every number is checked against the archive before it is used; the records are
+//! held, the files are not; records are read one at a time.
 //!
 //! Why not the `zip` crate: it keys entries by name, and of two files of the same name it would
 //! lose one.
+
+use std::io::{self, Read};
 
 use jiff::Timestamp;
 
 use super::super::names::{decode, decode_dos};
 use super::super::times;
+use crate::extract::source::RandomAccess;
 
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
 const LOCATOR_64: &[u8] = b"PK\x06\x07";
 const RECORD: &[u8] = b"PK\x01\x02";
 const END_LENGTH: usize = 22;
+const END_64_LENGTH: usize = 56;
+const LOCATOR_LENGTH: usize = 20;
 const RECORD_LENGTH: usize = 46;
 /// The end record is followed by a comment of at most this length; some writers add more.
-const SEARCH: usize = 2 * 65_536 + END_LENGTH;
+const SEARCH: u64 = 2 * 65_536 + END_LENGTH as u64;
 const UNIX: u8 = 3;
 
-/// Where the records of an archive are.
-pub(super) struct Directory<'b> {
-    bytes: &'b [u8],
-    start: usize,
+/// The records of an archive.
+pub(super) struct Directory {
+    records: Vec<u8>,
     /// Bytes in front of the archive, as of a self-extracting one.
     shift: u64,
+}
+
+/// What became of the search for the directory.
+pub(super) enum Search {
+    Found(Directory),
+    /// It is longer than may be held.
+    TooLong,
+    /// The archive has lost its end.
+    Missing,
 }
 
 /// One file as the directory describes it.
@@ -48,68 +61,101 @@ pub(super) struct Record<'b> {
     pub(super) header: u64,
 }
 
-/// Finds the directory; none where the archive has lost its end.
-pub(super) fn find(bytes: &[u8]) -> Option<Directory<'_>> {
-    let from = bytes.len().saturating_sub(SEARCH);
-    let mut end = bytes.len();
-    while let Some(at) = last(&bytes[from..end], END).map(|at| from + at) {
-        if let Some(directory) = at_end(bytes, at) {
-            return Some(directory);
+/// Finds the directory, unless it is longer than `most`.
+pub(super) fn find(file: &mut RandomAccess, most: u64) -> io::Result<Search> {
+    let length = file.length()?;
+    let from = length.saturating_sub(SEARCH);
+    let mut tail = Vec::new();
+    file.part(from, length).read_to_end(&mut tail)?;
+    let mut end = tail.len();
+    while let Some(at) = last(&tail[..end], END) {
+        match at_end(file, from, &tail, at, most)? {
+            Search::Missing => end = at + END.len() - 1,
+            found => return Ok(found),
         }
-        end = at + END.len() - 1;
     }
-    None
+    Ok(Search::Missing)
 }
 
-fn at_end(bytes: &[u8], at: usize) -> Option<Directory<'_>> {
-    let record = bytes.get(at..at + END_LENGTH)?;
-    let mut size = u64::from(u32_at(record, 12)?);
-    let mut offset = u64::from(u32_at(record, 16)?);
-    let mut end = at;
-    if let Some(locator) = at.checked_sub(20).and_then(|start| bytes.get(start..at))
+/// The directory that the end record at `at` of the `tail`, which begins at `from`, tells of.
+fn at_end(file: &RandomAccess, from: u64, tail: &[u8], at: usize, most: u64) -> io::Result<Search> {
+    let Some(told) = tail.get(at..at + END_LENGTH).and_then(Told::of_record) else {
+        return Ok(Search::Missing);
+    };
+    let mut told = Told { end: from + at as u64, ..told };
+    if let Some(locator) = at.checked_sub(LOCATOR_LENGTH).and_then(|start| tail.get(start..at))
         && locator.starts_with(LOCATOR_64)
     {
-        let stated = usize::try_from(u64_at(locator, 8)?).ok()?;
-        let near = at.checked_sub(20 + 56);
-        let record_at = [Some(stated), near]
-            .into_iter()
-            .flatten()
-            .find(|at| bytes.get(*at..).is_some_and(|rest| rest.starts_with(END_64)))?;
-        let record = bytes.get(record_at..record_at.checked_add(56)?)?;
-        size = u64_at(record, 40)?;
-        offset = u64_at(record, 48)?;
-        end = record_at;
+        let near = told.end.checked_sub((LOCATOR_LENGTH + END_64_LENGTH) as u64);
+        let places = [u64_at(locator, 8), near];
+        let mut records = places.into_iter().flatten().map(|at| Ok((at, Told::of_wide(file, at)?)));
+        let found = records.find(|record: &io::Result<_>| !matches!(record, Ok((_, None))));
+        let Some((at, Some(wide))) = found.transpose()? else { return Ok(Search::Missing) };
+        told = Told { end: at, ..wide };
     }
-    if size == 0 {
-        return Some(Directory { bytes, start: end, shift: 0 });
+    if told.size == 0 {
+        return Ok(Search::Found(Directory { records: Vec::new(), shift: 0 }));
     }
     // The directory ends where the end record begins, whatever was put in front of the archive.
-    let start = (end as u64).checked_sub(size)?;
-    let candidates = [(start, start.checked_sub(offset)), (offset, Some(0))];
-    candidates.into_iter().find_map(|(start, shift)| {
-        let start = usize::try_from(start).ok()?;
-        let found = bytes.get(start..)?.starts_with(RECORD);
-        found.then_some(Directory { bytes, start, shift: shift? })
-    })
+    let Some(start) = told.end.checked_sub(told.size) else { return Ok(Search::Missing) };
+    for (start, shift) in [(start, start.checked_sub(told.offset)), (told.offset, Some(0))] {
+        let (Some(shift), Some(length)) = (shift, told.end.checked_sub(start)) else { continue };
+        if bytes_at(file, start, RECORD.len())? != RECORD {
+            continue;
+        }
+        if length > most {
+            return Ok(Search::TooLong);
+        }
+        let mut records = Vec::new();
+        file.part(start, told.end).read_to_end(&mut records)?;
+        return Ok(Search::Found(Directory { records, shift }));
+    }
+    Ok(Search::Missing)
 }
 
-impl<'b> Directory<'b> {
+/// What the end of an archive tells of its directory.
+struct Told {
+    size: u64,
+    offset: u64,
+    /// Where the record that tells it begins.
+    end: u64,
+}
+
+impl Told {
+    fn of_record(record: &[u8]) -> Option<Self> {
+        let size = u64::from(u32_at(record, 12)?);
+        Some(Self { size, offset: u64::from(u32_at(record, 16)?), end: 0 })
+    }
+
+    /// From the record of archives with numbers of 64 bits, where there is one.
+    fn of_wide(file: &RandomAccess, at: u64) -> io::Result<Option<Self>> {
+        let record = bytes_at(file, at, END_64_LENGTH)?;
+        let told =
+            || Some(Self { size: u64_at(&record, 40)?, offset: u64_at(&record, 48)?, end: at });
+        Ok(if record.starts_with(END_64) { told() } else { None })
+    }
+}
+
+/// The bytes at a place, fewer where the file ends.
+fn bytes_at(file: &RandomAccess, at: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.part(at, at.saturating_add(length as u64)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Directory {
     /// The records in order. One that is broken is the last.
-    pub(super) fn records(
-        &self,
-    ) -> impl Iterator<Item = Result<Record<'b>, &'static str>> + use<'b> {
-        let (bytes, shift) = (self.bytes, self.shift);
-        let mut at = self.start;
+    pub(super) fn records(&self) -> impl Iterator<Item = Result<Record<'_>, &'static str>> {
+        let (mut rest, shift) = (self.records.as_slice(), self.shift);
         std::iter::from_fn(move || {
-            let rest = bytes.get(at..)?;
             if !rest.starts_with(RECORD) {
                 return None;
             }
             let Some((record, length)) = Record::parse(rest, shift) else {
-                at = bytes.len();
+                rest = &[];
                 return Some(Err("The directory of the archive is damaged"));
             };
-            at += length;
+            rest = rest.get(length..).unwrap_or_default();
             Some(Ok(record))
         })
     }

@@ -1,11 +1,11 @@
-//! The bytes of one file in a zip archive that is held as a whole.
+//! The bytes of one file in a zip archive that has its directory.
 //!
 //! Called by: `zip`, `stream` for the decoders. Talks to: the `zip` crate for methods and
 //! encryption that only zip knows, `aes` for what WinZip encrypts.
 //! Invariants: the sizes of the directory bound what is read, not those of the local header; a
 //! file that does not come out as long as stated, or with another checksum, ends in an error.
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
 use flate2::Crc;
 use zip::ZipReadOptions;
@@ -16,6 +16,7 @@ use super::super::failure;
 use super::super::packed::Packing;
 use super::aes;
 use super::directory::{Record, u16_at};
+use crate::extract::source::{Part, RandomAccess};
 use crate::types::{ExtractFailure, ExtractFailureCode};
 
 pub(super) const LOCAL: &[u8] = b"PK\x03\x04";
@@ -33,12 +34,12 @@ pub(super) enum Closed {
 
 /// Gives the unpacked bytes of a file to `take`.
 pub(super) fn with_body<T>(
-    bytes: &[u8],
+    file: &mut RandomAccess,
     record: &Record<'_>,
     password: Option<&str>,
     take: impl FnOnce(&mut dyn Read) -> T,
 ) -> Result<T, Closed> {
-    let (local, data) = parts(bytes, record).ok_or_else(|| {
+    let (local, data) = parts(file, record).ok_or_else(|| {
         Closed::Failed(damaged("it does not lie where the directory of the archive says"))
     })?;
     if !record.is_encrypted() && !matches!(record.method, DEFLATE_64 | LZMA) {
@@ -47,10 +48,9 @@ pub(super) fn with_body<T>(
     }
     if let Some((strength, method)) = record.aes().filter(|_| record.is_encrypted()) {
         let password = password.ok_or(Closed::Locked)?;
-        let plain = aes::open(data, strength, password).map_err(|refused| match refused {
-            aes::Refused::WrongPassword => Closed::Locked,
-            aes::Refused::Damaged => Closed::Failed(damaged("its seal is broken")),
-        })?;
+        let plain = aes::open(data, record.packed, strength, &[password])
+            .map_err(|error| Closed::Failed(damaged(&error.to_string())))?
+            .ok_or(Closed::Locked)?;
         let mut body = unpacked(method, plain).map_err(Closed::Failed)?;
         return Ok(take(&mut body));
     }
@@ -59,7 +59,7 @@ pub(super) fn with_body<T>(
         .override_compressed_size(record.packed)
         .override_uncompressed_size(record.unpacked)
         .override_crc(record.crc);
-    let mut input = local;
+    let mut input = BufReader::new(local);
     match read_zipfile_from_stream_with_options(&mut input, options) {
         Ok(Some(mut file)) => Ok(take(&mut file)),
         Ok(None) => Err(Closed::Failed(damaged("its start is missing"))),
@@ -75,12 +75,14 @@ pub(super) fn with_body<T>(
 }
 
 /// The file with its local header, and its packed bytes.
-fn parts<'b>(bytes: &'b [u8], record: &Record<'_>) -> Option<(&'b [u8], &'b [u8])> {
-    let local = bytes.get(usize::try_from(record.header).ok()?..)?;
-    let local = local.starts_with(LOCAL).then_some(local)?;
-    let start = LOCAL_LENGTH + usize::from(u16_at(local, 26)?) + usize::from(u16_at(local, 28)?);
-    let end = start.checked_add(usize::try_from(record.packed).ok()?)?;
-    Some((local.get(..end)?, local.get(start..end)?))
+fn parts(file: &mut RandomAccess, record: &Record<'_>) -> Option<(Part, Part)> {
+    let length = file.length().ok()?;
+    let mut local = [0; LOCAL_LENGTH];
+    file.part(record.header, length).read_exact(&mut local).ok()?;
+    let lengths = u64::from(u16_at(&local, 26)?) + u64::from(u16_at(&local, 28)?);
+    let start = record.header.checked_add(LOCAL_LENGTH as u64 + lengths)?;
+    let end = start.checked_add(record.packed).filter(|end| *end <= length)?;
+    local.starts_with(LOCAL).then(|| (file.part(record.header, end), file.part(start, end)))
 }
 
 /// What comes out of plain bytes compressed with `method`.

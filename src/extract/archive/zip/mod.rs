@@ -1,7 +1,7 @@
 //! Zip archives.
 //!
 //! Called by: `extract::archive`. Talks to: `directory` for what is in it, `entry` for the bytes of
-//! one file, `stream` for archives that are too large to be held or have lost their directory.
+//! one file, `stream` for archives that have lost their directory.
 //! Invariants: the directory at the end decides what is in the archive; a password is proved on
 //! one file before it is used for the others.
 
@@ -12,16 +12,16 @@ mod entry;
 mod stream;
 mod traditional;
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Seek};
 
 use super::super::emit::{Output, Stop};
 use super::super::exports::{Plan, Shelf};
-use super::super::source::Source;
+use super::super::source::{RandomAccess, Source};
 use super::budget::Budget;
 use super::gathering::MAX_PLANNED;
 use super::{Delivery, Entries, failure};
 use crate::types::ExtractFailureCode;
-use directory::{Directory, Record};
+use directory::{Directory, Record, Search};
 pub(super) use directory::{field, u32_at, u64_at};
 
 /// How much of a file is unpacked to prove a password.
@@ -35,20 +35,33 @@ pub(in crate::extract) fn extract(
     out.document.container = true;
     let budget = Budget::new(out);
     let limit = out.limits().max_parse_bytes;
-    let mut bytes = Vec::new();
-    source.by_ref().take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(Stop::Input)?;
-    if bytes.len() as u64 > limit {
-        let mut whole = Begun { start: bytes, at: 0, rest: source };
-        return stream::extract(&mut budget.counted(&mut whole), &budget, out).map(drop);
-    }
-    budget.add_packed(bytes.len() as u64);
-    let Some(directory) = directory::find(&bytes) else {
-        let found = stream::extract(&mut bytes.as_slice(), &budget, out)?;
+    let mut file = if source.is_large(limit) {
+        source.in_any_order(limit)?
+    } else {
+        let mut bytes = Vec::new();
+        let mut start = source.by_ref().take(limit.saturating_add(1));
+        start.read_to_end(&mut bytes).map_err(Stop::Input)?;
+        if bytes.len() as u64 > limit {
+            let mut whole = Begun { start: bytes, at: 0, rest: source };
+            return stream::extract(&mut budget.counted(&mut whole), &budget, out).map(drop);
+        }
+        RandomAccess::new(Cursor::new(bytes))
+    };
+    budget.add_packed(file.length().map_err(Stop::Input)?);
+    let searched = directory::find(&mut file, limit).map_err(Stop::Input)?;
+    let missing = match searched {
+        Search::Found(directory) => return from_directory(&file, &directory, &budget, out),
+        Search::TooLong => false,
+        Search::Missing => true,
+    };
+    file.rewind().map_err(Stop::Input)?;
+    let found = stream::extract(&mut file, &budget, out)?;
+    if missing {
         return Err(Stop::malformed(format!(
             "The archive is damaged or cut off: its directory is missing; {found} files were found"
         )));
-    };
-    from_directory(&bytes, &directory, &budget, out)
+    }
+    Ok(())
 }
 
 /// A file whose start was read already, which is given up once it was read again.
@@ -73,15 +86,15 @@ impl<R: Read> Read for Begun<R> {
 }
 
 fn from_directory(
-    bytes: &[u8],
-    directory: &Directory<'_>,
+    file: &RandomAccess,
+    directory: &Directory,
     budget: &Budget,
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
-    let password = password(bytes, directory, out);
-    let password = password.as_deref();
+    let password = password(file, directory, out);
+    let archive = Archive { file: file.clone(), password: password.as_deref(), budget };
     let mut entries = Entries::default();
-    let mut held = Held::new(bytes, directory, password, budget, out);
+    let mut held = Held::new(&archive, directory, out);
     let plan = Plan::of(&mut held);
     for (at, record) in files(directory).enumerate() {
         let record = record.map_err(Stop::malformed)?;
@@ -93,51 +106,48 @@ fn from_directory(
                 let failure = failure(ExtractFailureCode::PartOfAnother, reason);
                 entries.refuse(&record.name(), failure, out)?;
             }
-            None => one_file(bytes, &record, password, budget, &mut entries, out)?,
+            None => archive.one_file(&record, &mut entries, out)?,
         }
     }
     let unread = plan.deliver(&mut held, &mut Delivery { entries: &mut entries, out })?;
     for record in unread.into_iter().filter_map(|at| held.records.get(at)) {
-        one_file(bytes, record, password, budget, &mut entries, out)?;
+        archive.one_file(record, &mut entries, out)?;
     }
     entries.finish(out)
 }
 
 /// What is in the archive, folders left out.
-fn files<'b>(
-    directory: &Directory<'b>,
-) -> impl Iterator<Item = Result<Record<'b>, &'static str>> + use<'b> {
+fn files(directory: &Directory) -> impl Iterator<Item = Result<Record<'_>, &'static str>> {
     directory.records().filter(|record| !record.as_ref().is_ok_and(Record::is_folder))
+}
+
+/// What the files of an archive are taken out with.
+struct Archive<'a> {
+    file: RandomAccess,
+    password: Option<&'a str>,
+    budget: &'a Budget,
 }
 
 /// The files of an archive, to be looked at in any order.
 struct Held<'b> {
-    bytes: &'b [u8],
+    archive: &'b Archive<'b>,
     records: Vec<Record<'b>>,
     names: Vec<String>,
-    password: Option<&'b str>,
-    budget: &'b Budget,
     most: u64,
 }
 
 impl<'b> Held<'b> {
     /// Without any, where there are too many or some cannot be opened.
-    fn new(
-        bytes: &'b [u8],
-        directory: &Directory<'b>,
-        password: Option<&'b str>,
-        budget: &'b Budget,
-        out: &Output<'_>,
-    ) -> Self {
+    fn new(archive: &'b Archive<'b>, directory: &'b Directory, out: &Output<'_>) -> Self {
         let found = files(directory).map_while(Result::ok).take(MAX_PLANNED + 1);
         let mut records: Vec<Record<'_>> = found.collect();
-        let locked = password.is_none() && records.iter().any(Record::is_encrypted);
+        let locked = archive.password.is_none() && records.iter().any(Record::is_encrypted);
         if records.len() > MAX_PLANNED || locked {
             records.clear();
         }
         let names = records.iter().map(Record::name).collect();
         let most = out.limits().max_parse_bytes.min(out.limits().max_child_bytes);
-        Self { bytes, records, names, password, budget, most }
+        Self { archive, records, names, most }
     }
 }
 
@@ -152,12 +162,12 @@ impl Shelf for Held<'_> {
 
     fn read(&mut self, at: usize, most: u64) -> Option<Vec<u8>> {
         let record = self.records.get(at).filter(|record| !record.is_link())?;
-        if record.unpacked > most || self.budget.spent().is_some() {
+        if record.unpacked > most || self.archive.budget.spent().is_some() {
             return None;
         }
         let mut content = Vec::new();
-        let read = entry::with_body(self.bytes, record, self.password, |body| {
-            let mut body = self.budget.metered(body).take(most.saturating_add(1));
+        let read = self.archive.with_body(record, |body| {
+            let mut body = body.take(most.saturating_add(1));
             body.read_to_end(&mut content).is_ok()
         });
         let whole = matches!(read, Ok(true)) && content.len() as u64 <= most;
@@ -165,42 +175,52 @@ impl Shelf for Held<'_> {
     }
 }
 
-fn one_file(
-    bytes: &[u8],
-    record: &Record<'_>,
-    password: Option<&str>,
-    budget: &Budget,
-    entries: &mut Entries,
-    out: &mut Output<'_>,
-) -> Result<(), Stop> {
-    let name = record.name();
-    if let Some(failure) = budget.spent() {
-        return entries.refuse(&name, failure, out);
-    }
-    if record.is_link() {
-        let message = "A link to another file; links are not followed";
-        return entries.refuse(&name, failure(ExtractFailureCode::UnsupportedType, message), out);
-    }
-    if record.is_encrypted() && password.is_none() {
-        entries.lock();
-        return Ok(());
-    }
-    let passed = entry::with_body(bytes, record, password, |body| {
-        entries.pass(&name, record.changed(), &mut budget.metered(body), out)
-    });
-    match passed {
-        Ok(passed) => passed,
-        Err(entry::Closed::Locked) => {
-            entries.lock();
-            Ok(())
+impl Archive<'_> {
+    fn one_file(
+        &self,
+        record: &Record<'_>,
+        entries: &mut Entries,
+        out: &mut Output<'_>,
+    ) -> Result<(), Stop> {
+        let name = record.name();
+        if let Some(failure) = self.budget.spent() {
+            return entries.refuse(&name, failure, out);
         }
-        Err(entry::Closed::Failed(failure)) => entries.refuse(&name, failure, out),
+        if record.is_link() {
+            let message = "A link to another file; links are not followed";
+            let failure = failure(ExtractFailureCode::UnsupportedType, message);
+            return entries.refuse(&name, failure, out);
+        }
+        if record.is_encrypted() && self.password.is_none() {
+            entries.lock();
+            return Ok(());
+        }
+        let changed = record.changed();
+        match self.with_body(record, |body| entries.pass(&name, changed, body, out)) {
+            Ok(passed) => passed,
+            Err(entry::Closed::Locked) => {
+                entries.lock();
+                Ok(())
+            }
+            Err(entry::Closed::Failed(failure)) => entries.refuse(&name, failure, out),
+        }
+    }
+
+    /// Gives the unpacked bytes of a file to `take`, as far as the budget goes.
+    fn with_body<T>(
+        &self,
+        record: &Record<'_>,
+        take: impl FnOnce(&mut dyn Read) -> T,
+    ) -> Result<T, entry::Closed> {
+        entry::with_body(&mut self.file.clone(), record, self.password, |body| {
+            take(&mut self.budget.metered(body))
+        })
     }
 }
 
 /// The password that opens the smallest encrypted file to its end. Of two that differ the check
 /// in the header of a file takes one in 256 for right; its checksum does not.
-fn password(bytes: &[u8], directory: &Directory<'_>, out: &Output<'_>) -> Option<String> {
+fn password(file: &RandomAccess, directory: &Directory, out: &Output<'_>) -> Option<String> {
     let smallest = directory
         .records()
         .map_while(Result::ok)
@@ -208,7 +228,7 @@ fn password(bytes: &[u8], directory: &Directory<'_>, out: &Output<'_>) -> Option
         .min_by_key(|record| record.packed)?;
     let proves = |password: &&String| {
         let whole = |body: &mut dyn Read| io::copy(&mut body.take(PROOF), &mut io::sink()).is_ok();
-        entry::with_body(bytes, &smallest, Some(password), whole).unwrap_or(false)
+        entry::with_body(&mut file.clone(), &smallest, Some(password), whole).unwrap_or(false)
     };
     out.passwords().iter().find(proves).cloned()
 }

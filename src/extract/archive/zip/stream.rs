@@ -1,7 +1,7 @@
 //! A zip archive read from its start, without the directory at its end.
 //!
-//! Called by: `zip`, for archives too large to be held and for those that lost their end. Talks
-//! to: `entry` for the decoders.
+//! Called by: `zip`, for archives that lost their end, and for those that come as a stream and are
+//! too large to be held. Talks to: `entry` for the decoders.
 //! Invariants: memory is bounded by one buffer, one decoder and the start of one locked file; a
 //! file whose length is told only behind it is read as far as its own compression says.
 
@@ -135,9 +135,9 @@ fn one_file(
     let behind = local.flags & LENGTH_BEHIND != 0 && local.packed == 0;
     let told = matches!(local.method, STORED | DEFLATE) && local.flags & ENCRYPTED == 0;
     if behind && !told {
-        let message = "Its length stands behind it only, which cannot be read in an archive that \
-                       is too large to be held or has lost its directory";
-        entries.refuse(&local.name, failure(ExtractFailureCode::TooLarge, message), out)?;
+        let message = "Its length stands behind it only, and the archive has lost the directory \
+                       that tells it too; if the archive was cut off, get it again as a whole";
+        entries.refuse(&local.name, failure(ExtractFailureCode::Malformed, message), out)?;
         return Ok(Err(Stop::malformed(format!(
             "The archive can be read up to {} only",
             quoted(&local.name)
@@ -198,7 +198,7 @@ fn locked(
         return Ok(());
     }
     if let Some((strength, method)) = local.aes {
-        return match aes::open_stream(data, local.packed, strength, passwords) {
+        return match aes::open(data, local.packed, strength, passwords) {
             Ok(Some(plain)) => pass(plain, method, local, budget, entries, out),
             Ok(None) => {
                 entries.lock();

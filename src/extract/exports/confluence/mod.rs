@@ -1,57 +1,107 @@
 //! Spaces of Confluence as XML (`entities.xml`): a document for each page, as it is now.
 //!
-//! Called by: `markup`. Talks to: `xml`, `storage` for bodies, `html` for their blocks.
+//! Called by: `markup`. Talks to: `objects` for what is in the file, `storage` for bodies, `html`
+//! for their blocks.
 //! Invariants: earlier versions, drafts and what was deleted are no documents; objects are read
-//! in any order, since an export has none; the tree above a page is followed a bounded way.
+//! in any order, since an export has none; of the file only names, places and one page are held;
+//! the tree above a page is followed a bounded way.
 
+mod objects;
 mod storage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 
+use self::objects::{Objects, Place};
 use super::{Outlet, PAGE};
 use crate::extract::clean::{one_line, prefix};
 use crate::extract::date::parse_date;
 use crate::extract::document_json::Draft;
 use crate::extract::emit::{Output, Stop};
+use crate::extract::source::Source;
 use crate::extract::xml::Element;
 use crate::extract::{ExtractSink, html, text};
-use crate::types::{Block, BlockKind, ChildHeader};
+use crate::types::{Block, BlockKind, ChildHeader, ExtractFailureCode};
 
 /// Pages above a page that are named.
 const MAX_ABOVE: usize = 32;
 const MAX_NAME: usize = 120;
 const MAX_COMMENTS: usize = 5_000;
 
-/// True for the outermost element of such an export.
-pub(in crate::extract) fn is_space(root: Element<'_>) -> bool {
-    root.is("hibernate-generic")
+/// Objects whose names and places are kept; each takes about 200 bytes.
+const MAX_OBJECTS: usize = 3_000_000;
+const ROOT: &str = "hibernate-generic";
+
+/// True for a file that begins like such an export.
+pub(in crate::extract) fn begins(head: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(head);
+    let mut rest = head.trim_start_matches('\u{feff}').trim_start();
+    while let Some(end) = ["<?", "<!--", "<!"].into_iter().find(|mark| rest.starts_with(mark)) {
+        let end = match end {
+            "<?" => "?>",
+            "<!--" => "-->",
+            _ => ">",
+        };
+        let Some((_, after)) = rest.split_once(end) else { return false };
+        rest = after.trim_start();
+    }
+    rest.strip_prefix('<').is_some_and(|root| root.starts_with(ROOT))
 }
 
-/// The objects of an export, by what they are.
+/// What is known of the objects of an export.
 #[derive(Default)]
-struct Space<'x> {
-    pages: Vec<Element<'x>>,
-    by_id: HashMap<String, Element<'x>>,
+struct Space {
+    pages: Vec<Place>,
+    /// Title and parent of a page.
+    titles: HashMap<String, (String, Option<String>)>,
     /// Bodies by their own id, and by the id of what they are the body of.
-    bodies: HashMap<String, Element<'x>>,
-    bodies_of: HashMap<String, Element<'x>>,
+    bodies: HashMap<String, Place>,
+    bodies_of: HashMap<String, Place>,
     users: HashMap<String, String>,
     names: HashMap<String, String>,
     spaces: HashMap<String, String>,
-    comments: HashMap<String, Vec<Element<'x>>>,
+    comments: HashMap<String, Vec<Place>>,
     attachments: HashMap<String, Vec<String>>,
 }
 
 /// Reads an export.
-pub(in crate::extract) fn read(root: Element<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
-    let space = Space::of(root);
+pub(in crate::extract) fn extract(
+    source: &mut Source<'_>,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
+    let most = out.limits().max_parse_bytes;
+    let objects = Objects::new(source.in_any_order(most)?, most)?;
+    let (mut space, mut count) = (Space::default(), 0);
+    let walked = objects.each(&mut |object, place| {
+        count += 1;
+        if count > MAX_OBJECTS {
+            return Err(Stop::failure(
+                ExtractFailureCode::TooLarge,
+                format!(
+                    "The export holds more than {MAX_OBJECTS} objects; export the spaces one by \
+                     one, or without earlier versions"
+                ),
+            ));
+        }
+        space.note(object, place);
+        Ok(())
+    })?;
+    if let Some(damage) = walked.damage {
+        out.warn(format!("The XML is damaged and was read up to there: {damage}"));
+    }
+    if walked.left_out > 0 {
+        out.warn(format!("{} objects are too large to be read", walked.left_out));
+    }
     out.document.container = true;
+    out.fact("root", ROOT);
     out.fact("pages", &space.pages.len().to_string());
     out.fact("export", "confluence");
+    let known = Known { space: &space, objects: &objects };
     for page in &space.pages {
-        let draft = space.draft(*page, out)?;
-        let name = format!("{} {}", prefix(&draft.title, MAX_NAME).trim(), id(*page));
+        let Some(page) = objects.object(*page)? else { continue };
+        let Some(page) = page.root() else { continue };
+        let draft = known.draft(page, out)?;
+        let name = format!("{} {}", prefix(&draft.title, MAX_NAME).trim(), id(page));
         let name: String =
             name.chars().map(|c| if matches!(c, '/' | '\\') { ' ' } else { c }).collect();
         out.document(prefix(name.trim(), 2 * MAX_NAME), PAGE, &draft.to_bytes())?;
@@ -86,100 +136,62 @@ fn is_current(object: Element<'_>) -> bool {
     !earlier && (status.is_empty() || status == "current")
 }
 
-impl<'x> Space<'x> {
-    fn of(root: Element<'x>) -> Self {
-        let mut space = Self::default();
-        for object in root.children().filter(|child| child.is("object")) {
-            let container = || reference(object, &["containerContent", "owner", "content"]);
-            match object.attr("class").unwrap_or_default() {
-                "Page" | "BlogPost" => {
-                    space.by_id.insert(id(object), object);
-                    if is_current(object) {
-                        space.pages.push(object);
-                    }
+impl Space {
+    fn note(&mut self, object: Element<'_>, place: Place) {
+        let container = || reference(object, &["containerContent", "owner", "content"]);
+        match object.attr("class").unwrap_or_default() {
+            "Page" | "BlogPost" => {
+                let titled = (value(object, "title"), reference(object, &["parent"]));
+                self.titles.insert(id(object), titled);
+                if is_current(object) {
+                    self.pages.push(place);
                 }
-                "BodyContent" => {
-                    if let Some(body) = property(object, "body") {
-                        space.bodies.insert(id(object), body);
-                        if let Some(content) = reference(object, &["content"]) {
-                            space.bodies_of.insert(content, body);
-                        }
-                    }
-                }
-                "ConfluenceUserImpl" => {
-                    let name = ["displayName", "name", "username", "email", "emailAddress"];
-                    let name = name.iter().map(|key| value(object, key)).find(|n| !n.is_empty());
-                    space.users.insert(id(object), name.unwrap_or_default());
-                }
-                "InternalUser" => {
-                    space.names.insert(value(object, "lowerName"), value(object, "displayName"));
-                }
-                "Space" => {
-                    space.spaces.insert(id(object), value(object, "name"));
-                }
-                "Comment" if is_current(object) => {
-                    if let Some(page) = container() {
-                        space.comments.entry(page).or_default().push(object);
-                    }
-                }
-                "Attachment" if is_current(object) => {
-                    let name = Some(value(object, "title")).filter(|name| !name.is_empty());
-                    let name = name.unwrap_or_else(|| value(object, "fileName"));
-                    if let Some(page) = container() {
-                        space.attachments.entry(page).or_default().push(name);
-                    }
-                }
-                _ => {}
             }
-        }
-        space
-    }
-
-    fn draft(&self, page: Element<'x>, out: &Output<'_>) -> Result<Draft, Stop> {
-        let title = value(page, "title");
-        let mut facts = BTreeMap::from([("export", "confluence".to_owned())]);
-        let mut note = |key, value: String| {
-            if !value.is_empty() {
-                facts.insert(key, value);
+            "BodyContent" => {
+                self.bodies.insert(id(object), place);
+                if let Some(content) = reference(object, &["content"]) {
+                    self.bodies_of.insert(content, place);
+                }
             }
-        };
-        let space = reference(page, &["space"]).and_then(|id| self.spaces.get(&id).cloned());
-        note("path", self.path(page, space.as_deref()));
-        note("space", space.unwrap_or_default());
-        note("created", value(page, "creationDate"));
-        note("version", value(page, "version"));
-        let heading = BlockKind::Heading { level: 1 };
-        let mut blocks = vec![Block { kind: heading, text: title.clone(), page: None }];
-        blocks.append(&mut self.body(page, out)?);
-        if let Some(files) = self.attachments.get(&id(page)) {
-            let text = format!("Attachments: {}", files.join(", "));
-            blocks.push(Block { kind: BlockKind::Paragraph, text, page: None });
+            "ConfluenceUserImpl" => {
+                let name = ["displayName", "name", "username", "email", "emailAddress"];
+                let name = name.iter().map(|key| value(object, key)).find(|n| !n.is_empty());
+                self.users.insert(id(object), name.unwrap_or_default());
+            }
+            "InternalUser" => {
+                self.names.insert(value(object, "lowerName"), value(object, "displayName"));
+            }
+            "Space" => {
+                self.spaces.insert(id(object), value(object, "name"));
+            }
+            "Comment" if is_current(object) => {
+                if let Some(page) = container() {
+                    self.comments.entry(page).or_default().push(place);
+                }
+            }
+            "Attachment" if is_current(object) => {
+                let name = Some(value(object, "title")).filter(|name| !name.is_empty());
+                let name = name.unwrap_or_else(|| value(object, "fileName"));
+                if let Some(page) = container() {
+                    self.attachments.entry(page).or_default().push(name);
+                }
+            }
+            _ => {}
         }
-        self.append_comments(page, &mut blocks, out)?;
-        Ok(Draft {
-            title,
-            authors: self.authors(page),
-            date: ["lastModificationDate", "creationDate"]
-                .iter()
-                .find_map(|key| parse_date(&value(page, key))),
-            event_date: None,
-            facts,
-            blocks,
-        })
     }
 
     /// The pages a page lies under, outermost first.
-    fn path(&self, page: Element<'x>, space: Option<&str>) -> String {
+    fn path(&self, page: Element<'_>, space: Option<&str>) -> String {
         let mut steps = Vec::new();
-        let mut at = page;
-        while let Some(parent) = reference(at, &["parent"]).and_then(|id| self.by_id.get(&id)) {
+        let mut above = reference(page, &["parent"]);
+        while let Some((title, parent)) = above.and_then(|id| self.titles.get(&id)) {
             if steps.len() >= MAX_ABOVE {
                 break;
             }
-            steps.push(value(*parent, "title"));
-            at = *parent;
+            steps.push(title.as_str());
+            above = parent.clone();
         }
-        steps.extend(space.map(str::to_owned));
+        steps.extend(space);
         steps.reverse();
         steps.join(" / ")
     }
@@ -191,7 +203,7 @@ impl<'x> Space<'x> {
     }
 
     /// Who wrote it, by reference or, in exports of older versions, by name.
-    fn authors(&self, object: Element<'x>) -> Vec<String> {
+    fn authors(&self, object: Element<'_>) -> Vec<String> {
         let mut authors = Vec::new();
         for (by_reference, by_name) in
             [("creator", "creatorName"), ("lastModifier", "lastModifierName")]
@@ -205,24 +217,67 @@ impl<'x> Space<'x> {
         }
         authors
     }
+}
 
-    fn body(&self, object: Element<'x>, out: &Output<'_>) -> Result<Vec<Block>, Stop> {
+/// What is known, and where the rest is.
+struct Known<'k> {
+    space: &'k Space,
+    objects: &'k Objects,
+}
+
+impl Known<'_> {
+    fn draft(&self, page: Element<'_>, out: &Output<'_>) -> Result<Draft, Stop> {
+        let title = value(page, "title");
+        let mut facts = BTreeMap::from([("export", "confluence".to_owned())]);
+        let mut note = |key, value: String| {
+            if !value.is_empty() {
+                facts.insert(key, value);
+            }
+        };
+        let space = reference(page, &["space"]).and_then(|id| self.space.spaces.get(&id).cloned());
+        note("path", self.space.path(page, space.as_deref()));
+        note("space", space.unwrap_or_default());
+        note("created", value(page, "creationDate"));
+        note("version", value(page, "version"));
+        let heading = BlockKind::Heading { level: 1 };
+        let mut blocks = vec![Block::new(heading, title.clone())];
+        blocks.append(&mut self.body(page, out)?);
+        if let Some(files) = self.space.attachments.get(&id(page)) {
+            let text = format!("Attachments: {}", files.join(", "));
+            blocks.push(Block::new(BlockKind::Paragraph, text));
+        }
+        self.append_comments(page, &mut blocks, out)?;
+        Ok(Draft {
+            title,
+            authors: self.space.authors(page),
+            date: ["lastModificationDate", "creationDate"]
+                .iter()
+                .find_map(|key| parse_date(&value(page, key))),
+            event_date: None,
+            facts,
+            blocks,
+        })
+    }
+
+    fn body(&self, object: Element<'_>, out: &Output<'_>) -> Result<Vec<Block>, Stop> {
         let listed = object
             .children()
             .filter(|child| child.attr("name") == Some("bodyContents"))
             .flat_map(Element::children)
-            .find_map(|element| self.bodies.get(&id(element)));
-        let Some(body) = listed.or_else(|| self.bodies_of.get(&id(object))) else {
+            .find_map(|element| self.space.bodies.get(&id(element)));
+        let Some(body) = listed.or_else(|| self.space.bodies_of.get(&id(object))) else {
             return Ok(Vec::new());
         };
-        let body = body.text();
+        let Some(body) = self.objects.object(*body)? else { return Ok(Vec::new()) };
+        let body = body.root().and_then(|body| property(body, "body"));
+        let body = body.map(Element::text).unwrap_or_default();
         let mut found = Blocks::default();
         let limits = *out.limits();
         let mut inner = Output::within(&limits, &mut found);
         let read = if body.contains('<') {
             // Of what stood in a section of its own, the export breaks the end marks.
             let body = body.replace("]] >", "]]>");
-            let page = storage::to_html(&body, &|key| self.name_of(key));
+            let page = storage::to_html(&body, &|key| self.space.name_of(key));
             html::fragment(&page, &mut inner)
         } else {
             text::paragraphs(&body, &mut inner)
@@ -235,24 +290,27 @@ impl<'x> Space<'x> {
 
     fn append_comments(
         &self,
-        page: Element<'x>,
+        page: Element<'_>,
         blocks: &mut Vec<Block>,
         out: &Output<'_>,
     ) -> Result<(), Stop> {
-        let Some(comments) = self.comments.get(&id(page)) else { return Ok(()) };
-        let mut comments: Vec<(String, Element<'x>)> =
-            comments.iter().map(|comment| (value(*comment, "creationDate"), *comment)).collect();
-        comments.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let heading = BlockKind::Heading { level: 2 };
-        blocks.push(Block { kind: heading, text: "Comments".to_owned(), page: None });
-        for (date, comment) in comments.into_iter().take(MAX_COMMENTS) {
+        let Some(comments) = self.space.comments.get(&id(page)) else { return Ok(()) };
+        let mut said = Vec::new();
+        for comment in comments.iter().take(MAX_COMMENTS) {
+            let Some(comment) = self.objects.object(*comment)? else { continue };
+            let Some(comment) = comment.root() else { continue };
             let body = self.body(comment, out)?;
             let words: Vec<&str> = body.iter().map(|block| block.text.as_str()).collect();
-            let by = self.authors(comment).into_iter().next().unwrap_or_default();
+            let by = self.space.authors(comment).into_iter().next().unwrap_or_default();
+            let date = value(comment, "creationDate");
             let day = date.split(' ').next().unwrap_or_default();
             let text = format!("{by} ({day}): {}", words.join("\n"));
-            blocks.push(Block { kind: BlockKind::Paragraph, text, page: None });
+            said.push((date, text));
         }
+        said.sort();
+        let heading = BlockKind::Heading { level: 2 };
+        blocks.push(Block::new(heading, "Comments"));
+        blocks.extend(said.into_iter().map(|(_, text)| Block::new(BlockKind::Paragraph, text)));
         Ok(())
     }
 }
@@ -274,7 +332,8 @@ impl ExtractSink for Blocks {
 
 #[cfg(test)]
 mod tests {
-    use crate::extract::testing::{run, run_as};
+    use crate::extract::ExtractLimits;
+    use crate::extract::testing::{limits, run, run_as, try_run_file};
 
     const SPACE: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <hibernate-generic datetime="2024-01-01 00:00:00">
@@ -339,5 +398,26 @@ mod tests {
         let found = run("entities.xml", cut.as_bytes());
         assert_eq!(found.children.len(), 2);
         assert!(!found.document.warnings.is_empty());
+    }
+
+    #[test]
+    fn an_export_that_is_too_large_to_be_held_is_read_where_it_lies() {
+        let whole = run("entities.xml", SPACE.as_bytes());
+        for start in ["", "\u{feff}"] {
+            let small = ExtractLimits { max_parse_bytes: 2_000, ..limits() };
+            let bytes = format!("{start}{SPACE}").into_bytes();
+            let found = try_run_file("entities.xml", small, bytes).expect("readable");
+            assert_eq!(found.children, whole.children);
+            assert!(found.document.warnings.is_empty(), "{:?}", found.document.warnings);
+        }
+        // The longest object no longer fits.
+        let small = ExtractLimits { max_parse_bytes: 700, ..limits() };
+        let found = try_run_file("entities.xml", small, SPACE.into()).expect("readable");
+        assert!(found.document.warnings[0].contains("too large"), "{:?}", found.document.warnings);
+        // A text in it is longer than what may be held.
+        let text = format!("<property>{}</property></object>", "x".repeat(1_000));
+        let long = SPACE.replacen("</object>", &text, 1);
+        let found = try_run_file("entities.xml", small, long.into()).expect("readable");
+        assert!(found.document.warnings[0].contains("damaged"), "{:?}", found.document.warnings);
     }
 }

@@ -224,11 +224,10 @@ fn table(
     if rows.len() == 1 {
         return outlet.part(name, "A list of the Slack export that is empty");
     }
-    let heading =
-        Block { kind: BlockKind::Heading { level: 1 }, text: title.to_owned(), page: None };
+    let heading = Block::new(BlockKind::Heading { level: 1 }, title);
     // The text of a table is made of its rows when it is read.
     let rows = BlockKind::Table { rows, header: true, data: None };
-    let table = Block { kind: rows, text: String::new(), page: None };
+    let table = Block::new(rows, "");
     let draft = Draft {
         title: title.to_owned(),
         facts: BTreeMap::from([("export", "slack".to_owned())]),

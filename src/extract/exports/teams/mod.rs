@@ -18,11 +18,13 @@ use serde_json::Value;
 
 use self::content::words;
 use super::conversation::{Channel, Gatherer, Message};
-use super::elements::{self, text};
+use super::elements::{Lists, text};
 use crate::extract::clean::{one_line, shorten};
 use crate::extract::date::parse_date;
 use crate::extract::emit::{Output, Stop};
 
+/// The list of all of them.
+const LIST: &str = "conversations";
 /// Most names taken from the messages.
 const MAX_NAMES: usize = 100_000;
 const MAX_ID: usize = 120;
@@ -88,10 +90,10 @@ impl Names {
 }
 
 /// Reads all conversations.
-pub(super) fn read(json: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
+pub(super) fn read(lists: &Lists, out: &mut Output<'_>) -> Result<(), Stop> {
     out.document.container = true;
     let mut names = Names::default();
-    each(json, &mut |conversation| {
+    lists.each(LIST, &mut |conversation: Conversation| {
         let id = conversation.id.as_str().unwrap_or_default();
         if !is_group(id) {
             names.note(id, &one_line(conversation.name.as_str().unwrap_or_default()));
@@ -102,25 +104,16 @@ pub(super) fn read(json: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
         Ok(())
     })?;
     let (mut conversations, mut messages) = (0_u64, 0_u64);
-    let damage = each(json, &mut |conversation| {
+    let walked = lists.each(LIST, &mut |conversation| {
         let told = tell(conversation, &names, out)?;
         conversations += u64::from(told > 0);
         messages += told;
         Ok(())
     })?;
-    if let Some(damage) = damage {
-        out.warn(format!("The messages are damaged ({damage}); what stands after is lost"));
-    }
+    lists.tell(walked, out);
     out.fact("conversations", &conversations.to_string());
     out.fact("messages", &messages.to_string());
     Ok(())
-}
-
-fn each(
-    json: &[u8],
-    take: &mut dyn FnMut(Conversation) -> Result<(), Stop>,
-) -> Result<Option<String>, Stop> {
-    elements::each_as(json, Some("conversations"), take)
 }
 
 /// Passes the messages of a conversation on. The answer is how many there are.

@@ -1,6 +1,7 @@
 //! Tests of the chats of Teams and Skype.
 
-use crate::extract::testing::{documents, run};
+use crate::extract::ExtractLimits;
+use crate::extract::testing::{documents, limits, run, try_run_file};
 
 const EXPORT: &str = r#"{"userId":"8:live:me","exportDate":"2024-02-01T10:00","conversations":[
   {"id":"8:live:bob","displayName":"Bob Moore","version":1,"properties":{"conversationblocked":false},
@@ -49,4 +50,18 @@ fn what_stands_before_the_damage_is_read() {
     let found = run("messages.json", &EXPORT.as_bytes()[..cut + 40]);
     assert_eq!(found.children.len(), 2);
     assert!(found.document.warnings[0].contains("damaged"), "{:?}", found.document.warnings);
+}
+
+#[test]
+fn chats_too_large_to_be_held_are_read_conversation_by_conversation() {
+    let name = "8_live_me_export/messages.json";
+    let whole = run(name, EXPORT.as_bytes());
+    let small = ExtractLimits { max_parse_bytes: 900, ..limits() };
+    let found = try_run_file(name, small, EXPORT.into()).expect("readable");
+    assert_eq!(found.children, whole.children);
+    // The first conversation no longer fits.
+    let small = ExtractLimits { max_parse_bytes: 600, ..limits() };
+    let found = try_run_file(name, small, EXPORT.into()).expect("readable");
+    assert_eq!(found.document.metadata["conversations"], "1");
+    assert!(found.document.warnings[0].contains("left out"), "{:?}", found.document.warnings);
 }

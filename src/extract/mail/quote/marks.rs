@@ -4,7 +4,7 @@
 //! Invariants: what makes all the rest a quote needs more than a person would write: an address, a
 //! subject, or a time to the minute.
 
-use super::Voice;
+use super::Speaker;
 
 /// Longest line that introduces a quote.
 const MAX_ATTRIBUTION: usize = 300;
@@ -13,9 +13,9 @@ const ATTRIBUTION_LINES: usize = 3;
 /// Lines among which the fields of a header are looked for.
 const HEADER_LINES: usize = 8;
 
-/// The voice of everything from the first of `lines` on, where that line says that another mail
+/// The speaker of everything from the first of `lines` on, where that line says that another mail
 /// begins.
-pub(in crate::extract) fn rest_from(lines: &[&str], is_forward: bool) -> Option<Voice> {
+pub(in crate::extract) fn rest_from(lines: &[&str], is_forward: bool) -> Option<Speaker> {
     const ORIGINAL: [&str; 7] = [
         "original message",
         "original appointment",
@@ -37,11 +37,11 @@ pub(in crate::extract) fn rest_from(lines: &[&str], is_forward: bool) -> Option<
         "anfang der weitergeleiteten e-mail:",
     ];
     let first = lines.first()?.trim();
-    let repeated = if is_forward { Voice::Forwarded } else { Voice::Quoted };
+    let repeated = if is_forward { Speaker::Forwarded } else { Speaker::Quoted };
     if first.len() <= 120 {
         let lower = first.to_lowercase();
         if FORWARDED_PLAIN.contains(&lower.as_str()) {
-            return Some(Voice::Forwarded);
+            return Some(Speaker::Forwarded);
         }
         if lower.starts_with("--") {
             let inner = lower.trim_matches(['-', ' ']);
@@ -49,7 +49,7 @@ pub(in crate::extract) fn rest_from(lines: &[&str], is_forward: bool) -> Option<
                 return Some(repeated);
             }
             if FORWARDED.iter().any(|words| inner.starts_with(words)) {
-                return Some(Voice::Forwarded);
+                return Some(Speaker::Forwarded);
             }
         }
     }

@@ -1,34 +1,41 @@
 //! OpenDocument: texts, presentations, drawings and spreadsheets.
 //!
 //! Called by: `office`. Talks to: `package` and `xml` for the parts, `odf::flow` for text,
-//! `odf::slides` and `odf::table` for what has pages and cells.
+//! `odf::slides` and `odf::table` for what has pages and cells, `odf::locked` for passwords.
 //! Invariants: deleted text of tracked changes is not seen; recursion is bounded by the depth
 //! of the tree.
 
 mod flow;
 mod inline;
+mod locked;
 mod sheets;
 mod slides;
 mod styles;
 mod table;
 
 use self::flow::Flow;
+use self::locked::Lock;
 use self::styles::Styles;
 use super::{attachments, properties};
 use crate::extract::emit::{Output, Stop};
 use crate::extract::package::Package;
 use crate::extract::xml::{Element, Xml};
-use crate::types::ExtractFailureCode;
 
 pub(super) fn read(package: &mut Package<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
-    if let Some(manifest) = package.optional_xml("META-INF/manifest.xml", out)
-        && manifest.root().is_some_and(|root| root.descendant("encryption-data").is_some())
-    {
-        return Err(Stop::failure(
-            ExtractFailureCode::PasswordRequired,
-            "The document is protected by a password",
-        ));
+    let manifest = package.optional_xml("META-INF/manifest.xml", out);
+    let lock = manifest.as_ref().and_then(Xml::root).map(Lock::read).transpose()?.flatten();
+    let Some(lock) = lock else {
+        return read_open(package, out);
+    };
+    if let Some(inner) = lock.open_whole(package, out.passwords())? {
+        return read_open(&mut Package::open(&inner)?, out);
     }
+    let opened = lock.open(package, out.passwords())?;
+    package.unlock_with(opened);
+    read_open(package, out)
+}
+
+fn read_open(package: &mut Package<'_>, out: &mut Output<'_>) -> Result<(), Stop> {
     let Some(content) = package.xml("content.xml")? else {
         return Err(Stop::malformed("The document has no content part inside"));
     };

@@ -5,10 +5,10 @@
 //! one never.
 
 use super::inline::plain;
-use crate::extract::emit::{Output, Stop};
+use crate::extract::emit::{Output, Place, Stop, label};
 use crate::extract::office::sheet::{self, Regions, Unit};
 use crate::extract::xml::Element;
-use crate::types::{BlockKind, CellKind};
+use crate::types::{BlockKind, CellKind, CellRange, SheetCells};
 
 const MAX_REPEATED: u32 = 1_000;
 
@@ -23,8 +23,11 @@ pub(super) fn read(workbook: Element<'_>, out: &mut Output<'_>) -> Result<(), St
         sheet.rows(table, out)?;
         let comments = std::mem::take(&mut sheet.comments);
         sheet.regions.finish(out)?;
-        for comment in comments {
-            out.block(&BlockKind::Paragraph, &comment, Some(number))?;
+        for (cell, comment) in comments {
+            let range = CellRange::new(cell, cell);
+            let cells = Some(SheetCells { sheet: label(name), range });
+            let place = Place { page: Some(number), cells };
+            out.block_at(&BlockKind::Paragraph, &comment, &place)?;
         }
         if let Some(shapes) = table.child("shapes") {
             out.block(&BlockKind::Paragraph, &plain(shapes), Some(number))?;
@@ -36,7 +39,8 @@ pub(super) fn read(workbook: Element<'_>, out: &mut Output<'_>) -> Result<(), St
 struct Sheet {
     regions: Regions,
     row: u32,
-    comments: Vec<String>,
+    /// Row and column of each, and its text.
+    comments: Vec<((u32, u32), String)>,
 }
 
 impl Sheet {
@@ -66,7 +70,7 @@ impl Sheet {
                     cells.push((column.saturating_add(copy), cell, typed.clone()));
                 }
             }
-            self.comment(cell);
+            self.comment(cell, column);
             column = column.saturating_add(copies);
         }
         if !cells.is_empty() {
@@ -87,11 +91,12 @@ impl Sheet {
         Ok(())
     }
 
-    fn comment(&mut self, cell: Element<'_>) {
+    fn comment(&mut self, cell: Element<'_>, column: u32) {
         if let Some(note) = cell.child("annotation") {
             let by = note.child("creator").map(Element::text).unwrap_or_default();
             let by = if by.trim().is_empty() { by } else { format!(" by {by}") };
-            self.comments.push(format!("Comment{by}: {}", plain(note)));
+            let text = format!("Comment{by}: {}", plain(note));
+            self.comments.push(((self.row, column), text));
         }
     }
 }

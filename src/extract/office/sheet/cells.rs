@@ -10,26 +10,30 @@ use crate::types::{CellKind, iso_date};
 
 const SECONDS_PER_DAY: f64 = 86_400.0;
 
-/// A value as text, and what it is.
-pub(super) fn typed(value: &Data) -> (String, CellKind) {
-    let kind = match value {
-        Data::Int(_) | Data::Float(_) => CellKind::Number,
-        Data::Bool(_) => CellKind::Boolean,
-        Data::DateTime(_) | Data::DateTimeIso(_) => CellKind::Date,
-        Data::String(_) | Data::DurationIso(_) | Data::Error(_) | Data::Empty => CellKind::Text,
-    };
-    with_kind(shown(value), kind)
+/// The same value as the formats give it that are read whole.
+pub(super) fn borrowed(value: &Data) -> DataRef<'_> {
+    match value {
+        Data::Int(value) => DataRef::Int(*value),
+        Data::Float(value) => DataRef::Float(*value),
+        Data::String(text) => DataRef::SharedString(text),
+        Data::Bool(value) => DataRef::Bool(*value),
+        Data::DateTime(value) => DataRef::DateTime(*value),
+        Data::DateTimeIso(text) => DataRef::DateTimeIso(text.clone()),
+        Data::DurationIso(text) => DataRef::DurationIso(text.clone()),
+        Data::Error(error) => DataRef::Error(error.clone()),
+        Data::Empty => DataRef::Empty,
+    }
 }
 
-/// The same of a cell whose number format may tell what its number counts.
-pub(super) fn typed_ref(value: &DataRef<'_>, unit: Option<&Unit>) -> (String, CellKind) {
+/// A value as text, and what it is; the number format may tell what its number counts.
+pub(super) fn typed(value: &DataRef<'_>, unit: Option<&Unit>) -> (String, CellKind) {
     let kind = match value {
         DataRef::Int(_) | DataRef::Float(_) => CellKind::Number,
         DataRef::Bool(_) => CellKind::Boolean,
         DataRef::DateTime(_) | DataRef::DateTimeIso(_) => CellKind::Date,
         _ => CellKind::Text,
     };
-    let text = shown_ref(value, unit);
+    let text = shown(value, unit);
     // With its unit it is no longer written as programs write numbers.
     let bare = kind != CellKind::Number || text.parse::<f64>().is_ok();
     with_kind(text, if bare { kind } else { CellKind::PointNumber })
@@ -41,36 +45,23 @@ fn with_kind(text: String, kind: CellKind) -> (String, CellKind) {
     (text, if is_date { kind } else { CellKind::Text })
 }
 
-fn shown(value: &Data) -> String {
-    match value {
-        Data::Int(value) => value.to_string(),
-        Data::Float(value) => number(*value),
-        Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
-        Data::Bool(value) => truth(*value),
-        Data::DateTime(value) => date(value),
-        Data::Error(error) => error.to_string(),
-        Data::Empty => String::new(),
-    }
-}
-
 /// `value` as its number format has it, where it has one that tells more than digits.
-fn shown_ref(value: &DataRef<'_>, unit: Option<&Unit>) -> String {
+fn shown(value: &DataRef<'_>, unit: Option<&Unit>) -> String {
     match value {
-        DataRef::Int(value) => value.to_string(),
+        // Whole numbers in workbooks have 30 bits.
+        DataRef::Int(value) => {
+            unit.map_or_else(|| value.to_string(), |unit| unit.shown(*value as f64))
+        }
         DataRef::Float(value) => unit.map_or_else(|| number(*value), |unit| unit.shown(*value)),
         DataRef::SharedString(text) => (*text).to_owned(),
         DataRef::String(text) | DataRef::DateTimeIso(text) | DataRef::DurationIso(text) => {
             text.clone()
         }
-        DataRef::Bool(value) => truth(*value),
+        DataRef::Bool(value) => if *value { "TRUE" } else { "FALSE" }.to_owned(),
         DataRef::DateTime(value) => date(value),
         DataRef::Error(error) => error.to_string(),
         DataRef::Empty => String::new(),
     }
-}
-
-fn truth(value: bool) -> String {
-    if value { "TRUE" } else { "FALSE" }.to_owned()
 }
 
 /// At most the 15 digits that spreadsheets keep: `0.1 + 0.2` reads `0.3`.
@@ -116,12 +107,13 @@ mod tests {
 
     #[test]
     fn dates_times_and_durations_are_told_apart() {
-        let of = |value, kind| shown(&Data::DateTime(ExcelDateTime::new(value, kind, false)));
+        let date = |value, kind| DataRef::DateTime(ExcelDateTime::new(value, kind, false));
+        let of = |value, kind| shown(&date(value, kind), None);
         assert_eq!(of(45_292.0, ExcelDateTimeType::DateTime), "2024-01-01");
         assert_eq!(of(45_292.5, ExcelDateTimeType::DateTime), "2024-01-01 12:00:00");
         assert_eq!(of(0.25, ExcelDateTimeType::DateTime), "06:00:00");
         assert_eq!(of(1.5, ExcelDateTimeType::TimeDelta), "36:00:00");
-        let kind = |value, kind| typed(&Data::DateTime(ExcelDateTime::new(value, kind, false))).1;
+        let kind = |value, kind| typed(&date(value, kind), None).1;
         assert_eq!(kind(45_292.5, ExcelDateTimeType::DateTime), CellKind::Date);
         assert_eq!(kind(0.25, ExcelDateTimeType::DateTime), CellKind::Text);
     }

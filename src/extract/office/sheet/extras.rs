@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 
-use crate::extract::emit::{Output, Stop};
+use crate::extract::emit::{Output, Place, Stop, label};
 use crate::extract::office::chart;
 use crate::extract::office::relations::Relations;
 use crate::extract::package::Package;
 use crate::extract::xml::{Element, Xml};
-use crate::types::BlockKind;
+use crate::types::{BlockKind, SheetCells};
 
 /// Where to find what belongs to a sheet.
 pub(super) struct Extras {
@@ -65,13 +65,19 @@ impl Extras {
         };
         for part in relations.all(kind) {
             if let Some(xml) = package.optional_xml(part, out) {
-                self.comments(&xml, page, out)?;
+                self.comments(&xml, sheet, page, out)?;
             }
         }
         Ok(())
     }
 
-    fn comments(&self, xml: &Xml, page: Option<u32>, out: &mut Output<'_>) -> Result<(), Stop> {
+    fn comments(
+        &self,
+        xml: &Xml,
+        sheet: &str,
+        page: Option<u32>,
+        out: &mut Output<'_>,
+    ) -> Result<(), Stop> {
         let Some(root) = xml.root() else {
             return Ok(());
         };
@@ -101,7 +107,9 @@ impl Extras {
             let cell = comment.attr("ref").unwrap_or_default();
             let by = author.map(|author| format!(" by {author}")).unwrap_or_default();
             let line = format!("Comment on {cell}{by}: {text}");
-            out.block(&BlockKind::Paragraph, &line, page)?;
+            let range = cell.parse().ok();
+            let cells = range.map(|range| SheetCells { sheet: label(sheet), range });
+            out.block_at(&BlockKind::Paragraph, &line, &Place { page, cells })?;
         }
         Ok(())
     }

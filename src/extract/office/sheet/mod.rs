@@ -4,11 +4,12 @@
 //! `sheet::extras` for comments and charts.
 //! Invariants: cells of the zip-based formats are read one after the other; what is held is one
 //! region of a sheet. Hidden sheets are read too. Formulas are never evaluated: their stored
-//! values are taken, and those that have none are counted. Numbers of the binary formats come
-//! without their number format.
+//! values are taken, and those that have none are counted. What
+//! numbers count is read by `sheet::formats` where `calamine` does not tell it.
 
 mod cells;
 mod extras;
+mod formats;
 mod regions;
 mod units;
 
@@ -21,6 +22,7 @@ use calamine::{
 
 pub(super) use self::cells::number;
 use self::extras::Extras;
+use self::formats::{biff8, biff12};
 pub(super) use self::regions::Regions;
 pub(super) use self::units::Unit;
 use super::{attachments, properties};
@@ -36,7 +38,7 @@ pub(super) fn read_package(
     out: &mut Output<'_>,
 ) -> Result<(), Stop> {
     let text = if main.ends_with(".bin") {
-        binary_sheets(bytes, out)
+        binary_sheets(bytes, package, main, out)
     } else {
         let extras = Extras::of(package, main, out);
         sheets(bytes, package, &extras, out)
@@ -60,7 +62,7 @@ fn sheets(
     out.fact("sheets", &sheets.len().to_string());
     let mut units: Option<Vec<Unit>> = None;
     let mut without_value = 0;
-    for (number, name) in (1_u32..).zip(&sheets) {
+    for (number, (_, name)) in (1_u32..).zip(&sheets) {
         heading(name, number, out)?;
         let merged = workbook.merge_cells_by_sheet_name(name).unwrap_or_default();
         let mut regions = Regions::new(number, name, &merged);
@@ -102,7 +104,7 @@ fn read_cells(
                 let (row, column) = cell.get_position();
                 let value = cell.get_value();
                 blanks |= matches!(value, DataRef::Empty);
-                regions.cell(row, column, cells::typed_ref(value, units.get(style)), out)?;
+                regions.cell(row, column, cells::typed(value, units.get(style)), out)?;
             }
             Ok(None) => return Ok(blanks),
             Err(error) => {
@@ -131,19 +133,27 @@ fn formulas_without_value(workbook: &mut Xlsx<Cursor<&[u8]>>, sheet: &str) -> u6
     count
 }
 
-fn binary_sheets(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop> {
+fn binary_sheets(
+    bytes: &[u8],
+    package: &mut Package<'_>,
+    main: &str,
+    out: &mut Output<'_>,
+) -> Result<(), Stop> {
     let mut workbook = Xlsb::new(Cursor::new(bytes)).map_err(damaged)?;
+    let formats = biff12::Workbook::open(package, main);
     let sheets = listed(workbook.sheets_metadata());
     out.fact("sheets", &sheets.len().to_string());
-    for (number, name) in (1_u32..).zip(&sheets) {
+    for (number, (at, name)) in (1_u32..).zip(&sheets) {
         heading(name, number, out)?;
+        let units = formats.units(package, *at);
         let mut regions = Regions::new(number, name, &[]);
         match workbook.worksheet_cells_reader(name) {
             Ok(mut reader) => loop {
                 match reader.next_cell() {
                     Ok(Some(cell)) => {
                         let (row, column) = cell.get_position();
-                        regions.cell(row, column, cells::typed_ref(cell.get_value(), None), out)?;
+                        let value = cells::typed(cell.get_value(), units.get(row, column));
+                        regions.cell(row, column, value, out)?;
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -174,9 +184,11 @@ pub(super) fn read_legacy(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop
     }
     let sheets = listed(workbook.sheets_metadata());
     out.fact("sheets", &sheets.len().to_string());
-    for (number, name) in (1_u32..).zip(&sheets) {
+    let formats = biff8::Workbook::open(bytes);
+    for (number, (at, name)) in (1_u32..).zip(&sheets) {
         heading(name, number, out)?;
         let merged = workbook.merge_cells_by_sheet_name(name).unwrap_or_default();
+        let units = formats.units(*at);
         let Ok(range) = workbook.worksheet_range(name) else {
             out.warn(format!("Sheet {name} cannot be read"));
             continue;
@@ -186,7 +198,8 @@ pub(super) fn read_legacy(bytes: &[u8], out: &mut Output<'_>) -> Result<(), Stop
         for (row, column, value) in range.used_cells() {
             let row = top.saturating_add(u32::try_from(row).unwrap_or(u32::MAX));
             let column = left.saturating_add(u32::try_from(column).unwrap_or(u32::MAX));
-            regions.cell(row, column, cells::typed(value), out)?;
+            let value = cells::typed(&cells::borrowed(value), units.get(row, column));
+            regions.cell(row, column, value, out)?;
         }
         regions.finish(out)?;
     }
@@ -212,10 +225,10 @@ fn legacy_facts(facts: &WorkbookProperties, out: &mut Output<'_>) {
     out.fact("manager", facts.manager.as_deref().unwrap_or_default());
 }
 
-/// Names of the sheets that hold cells or charts.
-fn listed(sheets: &[Sheet]) -> Vec<String> {
-    let sheets = sheets.iter().filter(|sheet| sheet.typ != SheetType::Vba);
-    sheets.map(|sheet| sheet.name.clone()).collect()
+/// The sheets that hold cells or charts: the place of each among all sheets, and its name.
+fn listed(sheets: &[Sheet]) -> Vec<(usize, String)> {
+    let sheets = sheets.iter().enumerate().filter(|(_, sheet)| sheet.typ != SheetType::Vba);
+    sheets.map(|(at, sheet)| (at, sheet.name.clone())).collect()
 }
 
 fn heading(name: &str, number: u32, out: &mut Output<'_>) -> Result<(), Stop> {

@@ -40,8 +40,8 @@ pub(in crate::extract::office) struct Regions {
     held: Vec<Cells>,
     columns: BTreeSet<u32>,
     last_row: Option<u32>,
-    /// The header of a region whose start was passed on already.
-    header: Option<Cells>,
+    /// The header of a region whose start was passed on already, and its row.
+    header: Option<(Cells, u32)>,
     /// The table whose start was passed on already, and its columns.
     begun: Option<(u32, BTreeSet<u32>)>,
 }
@@ -159,12 +159,15 @@ impl Regions {
 
     /// Passes the held rows on as a table.
     fn flush(&mut self, out: &mut Output<'_>) -> Result<(), Stop> {
-        let mut held = std::mem::take(&mut self.held);
+        let held = std::mem::take(&mut self.held);
         if held.is_empty() {
             return Ok(());
         }
+        let behind = self.last_row.unwrap_or_default().saturating_add(1);
+        let first = behind.saturating_sub(u32::try_from(held.len()).unwrap_or(u32::MAX));
+        let mut held: Vec<(Cells, u32)> = held.into_iter().zip(first..).collect();
         if let Some(header) = &self.header {
-            self.columns.extend(header.keys());
+            self.columns.extend(header.0.keys());
             held.insert(0, header.clone());
         }
         let columns = std::mem::take(&mut self.columns);
@@ -176,7 +179,7 @@ impl Regions {
         };
         let header = match held.as_slice() {
             _ if self.header.is_some() => true,
-            [first, second, ..] => is_header(&words(first), &words(second)),
+            [(first, _), (second, _), ..] => is_header(&words(first), &words(second)),
             _ => false,
         };
         if header && self.header.is_none() {
@@ -186,10 +189,11 @@ impl Regions {
         let begun = self.begun.take().filter(|(_, before)| *before == columns);
         let mut groups = RowGroups::new(header)
             .on_page(Some(self.sheet))
+            .on_sheet(columns.first().copied().zip(columns.last().copied()))
             .named(&self.name)
             .of_table(begun.map(|(number, _)| number));
-        for cells in &held {
-            groups.push_typed(row(cells), out)?;
+        for (cells, number) in &held {
+            groups.push_typed(*number, row(cells), out)?;
         }
         self.begun = groups.finish_part(out)?.map(|number| (number, columns));
         Ok(())

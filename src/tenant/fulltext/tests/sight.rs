@@ -13,7 +13,7 @@ fn bare(item: i64, body: &'static str) -> FulltextEntry<'static> {
         title: "",
         headings: "",
         body,
-        quoted: Vec::new(),
+        aside: Vec::new(),
         source: "notes.txt",
         media_type: "text/plain",
         authors: &[],

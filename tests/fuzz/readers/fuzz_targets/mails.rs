@@ -5,6 +5,7 @@
 
 #![no_main]
 
-const NAMES: [&str; 6] = ["a.eml", "a.mbox", "a.mht", "a.msg", "a:2,S", "a"];
+const NAMES: [&str; 9] =
+    ["a.eml", "a.mbox", "a.mht", "a.msg", "a:2,S", "a", "winmail.dat", "a.p7m", "a.p7s"];
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| cairn_fuzz_readers::read_named(&NAMES, data));
