@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::{Map, Value};
 
-use super::unit::Unit;
 use super::{System, SystemError, failed, parsed, taken, timestamp, unreadable};
 use crate::types::{TenantId, TenantState, Tier};
 
@@ -105,35 +104,35 @@ impl System {
         change: &TenantUpdate,
     ) -> Result<bool, SystemError> {
         let name = change.name.as_deref().unwrap_or_default();
-        let connection = self.connection();
-        let unit = Unit::begin(&connection).map_err(failed("change tenant"))?;
-        let rows = connection
-            .execute(
-                "UPDATE tenant SET name = coalesce(?2, name), tier = coalesce(?3, tier), \
-                 state = coalesce(?4, state), limits = coalesce(?5, limits) WHERE id = ?1",
-                params![
-                    tenant.to_string(),
-                    change.name,
-                    change.tier.map(Tier::as_str),
-                    change.state.map(TenantState::as_str),
-                    change.limits.as_ref().map(json)
-                ],
-            )
-            .map_err(taken("change tenant", name))?;
-        if rows > 0 {
-            name_is_free(&connection, tenant, name)?;
-        }
-        if let Some(locked) = change.locked_besides.filter(|_| rows > 0) {
-            let statement = match locked {
-                true => "INSERT INTO tenant_lock (tenant) VALUES (?1) ON CONFLICT DO NOTHING",
-                false => "DELETE FROM tenant_lock WHERE tenant = ?1",
-            };
-            connection
-                .execute(statement, [tenant.to_string()])
-                .map_err(failed("note a tenant's lock"))?;
-        }
-        unit.keep().map_err(failed("change tenant"))?;
-        Ok(rows > 0)
+        self.together(|| {
+            let connection = self.connection();
+            let rows = connection
+                .execute(
+                    "UPDATE tenant SET name = coalesce(?2, name), tier = coalesce(?3, tier), \
+                     state = coalesce(?4, state), limits = coalesce(?5, limits) WHERE id = ?1",
+                    params![
+                        tenant.to_string(),
+                        change.name,
+                        change.tier.map(Tier::as_str),
+                        change.state.map(TenantState::as_str),
+                        change.limits.as_ref().map(json)
+                    ],
+                )
+                .map_err(taken("change tenant", name))?;
+            if rows > 0 {
+                name_is_free(&connection, tenant, name)?;
+            }
+            if let Some(locked) = change.locked_besides.filter(|_| rows > 0) {
+                let statement = match locked {
+                    true => "INSERT INTO tenant_lock (tenant) VALUES (?1) ON CONFLICT DO NOTHING",
+                    false => "DELETE FROM tenant_lock WHERE tenant = ?1",
+                };
+                connection
+                    .execute(statement, [tenant.to_string()])
+                    .map_err(failed("note a tenant's lock"))?;
+            }
+            Ok(rows > 0)
+        })
     }
 
     /// Forgets a tenant together with its keys and memberships; false where there is none.

@@ -45,18 +45,18 @@ impl System {
 
 /// An open savepoint, which outside of a transaction is one (SQLite, "Savepoints"). It is undone
 /// unless it is kept.
-pub(super) struct Unit<'a> {
+struct Unit<'a> {
     connection: &'a Connection,
     kept: bool,
 }
 
 impl<'a> Unit<'a> {
-    pub(super) fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
+    fn begin(connection: &'a Connection) -> rusqlite::Result<Self> {
         connection.execute_batch("SAVEPOINT unit")?;
         Ok(Self { connection, kept: false })
     }
 
-    pub(super) fn keep(mut self) -> rusqlite::Result<()> {
+    fn keep(mut self) -> rusqlite::Result<()> {
         self.connection.execute_batch("RELEASE unit")?;
         self.kept = true;
         Ok(())

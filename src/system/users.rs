@@ -6,7 +6,6 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::unit::Unit;
 use super::{System, SystemError, failed, parsed, sessions, taken, timestamp};
 use crate::types::{ApplianceRole, SessionId, UserId};
 
@@ -184,15 +183,15 @@ impl System {
         operation: &'static str,
         change: impl FnOnce(&Connection) -> rusqlite::Result<bool>,
     ) -> Result<bool, SystemError> {
-        let connection = self.connection();
-        let unit = Unit::begin(&connection).map_err(failed(operation))?;
-        let before = able_admins(&connection).map_err(failed(operation))?;
-        let done = change(&connection).map_err(failed(operation))?;
-        if before > 0 && able_admins(&connection).map_err(failed(operation))? == 0 {
-            return Err(SystemError::LastAdmin);
-        }
-        unit.keep().map_err(failed(operation))?;
-        Ok(done)
+        self.together(|| {
+            let connection = self.connection();
+            let before = able_admins(&connection).map_err(failed(operation))?;
+            let done = change(&connection).map_err(failed(operation))?;
+            if before > 0 && able_admins(&connection).map_err(failed(operation))? == 0 {
+                return Err(SystemError::LastAdmin);
+            }
+            Ok(done)
+        })
     }
 }
 

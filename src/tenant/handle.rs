@@ -85,7 +85,7 @@ impl Leftover {
     /// at most; false where somebody does. Blocks.
     pub(in crate::tenant) fn ends(&self, patience: Duration) -> bool {
         let start = Instant::now();
-        while self.keyring.strong_count() > 0 {
+        while self.holds_keys() {
             if self.is_busy || start.elapsed() > patience {
                 return false;
             }
